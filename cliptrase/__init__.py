@@ -1,0 +1,33 @@
+"""CLIPtrase and other training-free open-vocabulary segmentation methods, evaluated.
+
+Method: Shao, Tian, Zhao, Su, "Explore the Potential of CLIP for Training-Free Open Vocabulary Semantic
+Segmentation", ECCV 2024 (arXiv 2407.08268).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cliptrase.metrics import SegmentationScores as SegmentationScores
+    from cliptrase.protocol import Protocol as Protocol
+    from cliptrase.segmenter import Segmenter as Segmenter
+    from cliptrase.vocabulary import Vocabulary as Vocabulary
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Protocol": "cliptrase.protocol",
+    "SegmentationScores": "cliptrase.metrics",
+    "Segmenter": "cliptrase.segmenter",
+    "Vocabulary": "cliptrase.vocabulary",
+}
+
+__all__ = ["Protocol", "SegmentationScores", "Segmenter", "Vocabulary", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load on first use, so that the data modules can read the vocabulary without torch."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PLACES[name]), name)

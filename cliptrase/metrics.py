@@ -1,0 +1,150 @@
+"""Segmentation scores from one confusion matrix over the whole data set."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class Scores(NamedTuple):
+    """Figures in percent, unrounded."""
+
+    pAcc: float
+    mAcc: float
+    fwIoU: float
+    mIoU: float
+
+    def rounded(self) -> dict[str, float | None]:
+        """By name, two decimals; None where nothing was scored."""
+        return {name: None if math.isnan(value) else round(value, 2) for name, value in self._asdict().items()}
+
+
+class ClassScores(NamedTuple):
+    """Per-class fractions and pixel counts."""
+
+    accuracy: Tensor  # (C,) float64 in [0, 1]; NaN where textbook accuracy is undefined
+    iou: Tensor  # (C,) float64 in [0, 1], likewise
+    pixels: Tensor  # (C,) int64 ground-truth pixels
+
+
+def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int) -> Tensor:
+    """Counts of (ground truth, prediction) pairs; ground truth outside [0, num_labels) is left out.
+
+    Args:
+        prediction: integer tensor of any shape, values in [0, num_labels) where the target counts.
+        target: integer tensor of the same shape.
+        num_labels: C.
+
+    Returns:
+        (C, C) int64, rows are ground truth.
+
+    Raises:
+        ValueError: shapes differ, or a prediction that counts is out of range (it would land in another row).
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
+    target = target.to(prediction.device, torch.int64)
+    valid = (target >= 0) & (target < num_labels)
+    chosen = prediction[valid].to(torch.int64)
+    if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_labels:
+        raise ValueError(f"predictions reach {int(chosen.min())}..{int(chosen.max())}, labels 0..{num_labels - 1}")
+    counts = torch.bincount(target[valid] * num_labels + chosen, minlength=num_labels**2)
+    return counts.view(num_labels, num_labels)
+
+
+def released_scores(confusion: Tensor) -> Scores:
+    """Scores as the released CLIPtrase code defines them, which made the published figures.
+
+    0.01 pixels are added to each denominator; mAcc is over all classes, an absent one counting 0; mIoU and fwIoU
+    are over classes present in the ground truth.
+
+    Args:
+        confusion: (C, C) int64, rows are ground truth.
+    """
+    accuracy, iou, pixels = released_class_scores(confusion)
+    return _summary(confusion, accuracy.mean(), iou[pixels > 0])
+
+
+def released_class_scores(confusion: Tensor) -> ClassScores:
+    """Accuracy and IoU of each class by the released definition: (C, C) int64 to three (C,) tensors."""
+    hit, truth, predicted = _margins(confusion)
+    return ClassScores(hit / (truth + 0.01), hit / (truth + predicted - hit + 0.01), confusion.sum(1))
+
+
+def textbook_scores(confusion: Tensor) -> Scores:
+    """Scores as detectron2's SemSegEvaluator defines them: nothing added, means over classes present in the truth.
+
+    Args:
+        confusion: (C, C) int64, rows are ground truth.
+    """
+    accuracy, iou, pixels = textbook_class_scores(confusion)
+    present = pixels > 0
+    return _summary(confusion, accuracy[present].mean(), iou[present])
+
+
+def textbook_class_scores(confusion: Tensor) -> ClassScores:
+    """Accuracy and IoU of each class with nothing added: (C, C) int64 to three (C,) tensors.
+
+    Accuracy is NaN for a class absent from the truth, IoU for one that is neither there nor predicted.
+    """
+    hit, truth, predicted = _margins(confusion)
+    return ClassScores(hit / truth, hit / (truth + predicted - hit), confusion.sum(1))
+
+
+def _summary(confusion: Tensor, accuracy: Tensor, present_iou: Tensor) -> Scores:
+    """Percentages of mean accuracy () and the IoU of present classes (P,); NaN where nothing was scored."""
+    hit, truth, _ = _margins(confusion)
+    frequency = truth[truth > 0] / truth.sum()
+    if not len(frequency):
+        return Scores(*[float("nan")] * 4)
+    return Scores(
+        pAcc=100 * float(hit.sum() / truth.sum()),
+        mAcc=100 * float(accuracy),
+        fwIoU=100 * float((frequency * present_iou).sum()),
+        mIoU=100 * float(present_iou.mean()),
+    )
+
+
+def _margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """True positives, ground-truth and predicted pixels of each class, (C,) float64 each."""
+    counts = confusion.double()
+    return counts.diagonal(), counts.sum(1), counts.sum(0)
+
+
+class SegmentationScores(Metric):
+    """One confusion matrix over all pictures and processes, in exact integer counts.
+
+    Args:
+        num_labels: C.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    confusion: Tensor
+    images: Tensor
+
+    def __init__(self, num_labels: int) -> None:
+        super().__init__()
+        self.num_labels = num_labels
+        self.add_state("confusion", torch.zeros(num_labels, num_labels, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Counts a batch.
+
+        Args:
+            prediction: (B, H, W) integer labels in [0, C).
+            target: (B, H, W) integer labels; values outside [0, C) are left out.
+
+        Raises:
+            ValueError: shapes differ or a prediction is out of range.
+        """
+        self.confusion += confusion_matrix(prediction, target, self.num_labels)
+        self.images += len(prediction)
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """(C, C) int64 confusion matrix, to be read by `released_scores` and `textbook_scores`, and pictures ()."""
+        return self.confusion, self.images

@@ -1,0 +1,192 @@
+"""Pixels and a vocabulary in, label maps out: the method without Lightning."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cliptrase.classification import Size, patch_logits, upsampled_argmax
+from cliptrase.clustering import dbscan
+from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.encoder import Encoding, VisualEncoder
+from cliptrase.methods import Method, get_method
+from cliptrase.protocol import Protocol
+from cliptrase.regions import majority_vote, mean_logits_vote, region_map
+from cliptrase.templates import TEMPLATES
+from cliptrase.text import TextCache, default_cache_dir, encode_names
+from cliptrase.timing import StageTimer
+from cliptrase.vocabulary import Vocabulary
+from cliptrase.weights import Activation, LoadedClip, load_clip
+
+
+@dataclass(frozen=True)
+class TextClassifier:
+    """A vocabulary made ready for the model.
+
+    Attributes:
+        embeddings: (C, E) float32 unit rows, one a name.
+        fold: (C,) int64, label of each name.
+        num_labels: number of labels.
+        class_token_weighting: whether logits are multiplied by the class token's own (VOC20 in the released code).
+    """
+
+    embeddings: Tensor
+    fold: Tensor
+    num_labels: int
+    class_token_weighting: bool = False
+
+
+class Segmenter(nn.Module):
+    """A training-free open-vocabulary segmenter.
+
+    Args:
+        clip: a loaded CLIP model.
+        protocol: geometry, templates and clustering parameters.
+        methods: what to compute, the first being the one that `segment` returns; see `methods.get_method`.
+        cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
+
+    Raises:
+        InputError: a tower or method that cannot be used.
+    """
+
+    def __init__(
+        self,
+        clip: LoadedClip,
+        protocol: Protocol | None = None,
+        methods: Sequence[str] = ("cliptrase",),
+        cache_dir: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.protocol = protocol or Protocol()
+        self.methods: list[Method] = [get_method(spec) for spec in dict.fromkeys(methods)]
+        self.card = clip
+        self.encoder = VisualEncoder(clip.model.visual)
+        self.clip = clip.model
+        self.scale = float(clip.model.logit_scale.exp())
+        self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
+        self.timer = StageTimer()
+        self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(clip.std).view(3, 1, 1), persistent=False)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        clip: str = "ViT-B-16",
+        pretrained: str | None = "openai",
+        protocol: Protocol | None = None,
+        methods: Sequence[str] = ("cliptrase",),
+        activation: Activation = "auto",
+    ) -> "Segmenter":
+        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`."""
+        return cls(load_clip(clip, pretrained, activation), protocol, methods)
+
+    @property
+    def patch(self) -> Size:
+        """(height, width) of a patch in pixels."""
+        height, width = self.encoder.tower.patch_size
+        return int(height), int(width)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.encoder.tower.positional_embedding.device
+
+    def classifier(
+        self, vocabulary: Vocabulary, class_token_weighting: bool = False, progress: bool = True
+    ) -> TextClassifier:
+        """The vocabulary's text classifier, from the cache where it was encoded before.
+
+        Args:
+            vocabulary: names, synonyms and background.
+            class_token_weighting: see `TextClassifier`.
+            progress: whether to show a progress bar while encoding.
+        """
+        templates = TEMPLATES[self.protocol.templates]
+        with self.timer.stage("text"):
+            embeddings = self.cache.load(vocabulary.names, templates)
+            if embeddings is None:
+                embeddings = encode_names(self.clip, self.card.tokenizer, vocabulary.names, templates, progress)
+                self.cache.save(vocabulary.names, templates, embeddings)
+        fold = torch.tensor(vocabulary.fold, device=self.device)
+        return TextClassifier(embeddings.to(self.device), fold, vocabulary.num_labels, class_token_weighting)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> dict[str, Tensor]:
+        """Label maps of a batch of pictures of one size.
+
+        Args:
+            images: (B, 3, H, W) uint8 RGB, already of the protocol's geometry. Under `paper` H and W are multiples
+                of the patch.
+            classifier: from `classifier`.
+            size: (height, width) of the label maps; None takes the pictures' own.
+
+        Returns:
+            for each method's name (B, height, width) int64 labels in [0, classifier.num_labels).
+
+        Raises:
+            ValueError: a side is not a whole number of patches.
+        """
+        size = size or (images.shape[2], images.shape[3])
+        with self.timer.stage("forward", images.device):
+            pixels = self.prepare(images)
+            encoding = self.encoder(pixels, self.methods)
+        regions = self._regions(encoding, size) if any(method.regions for method in self.methods) else None
+        return {
+            method.name: self._label(encoding, method, classifier, size, regions if method.regions else None)
+            for method in self.methods
+        }
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32.
+
+        Under `detectron2` the normalised picture is padded right and bottom with zeros to whole double patches and
+        halved, as in the released multi-GPU variant.
+        """
+        pixels = (images.float() / 255 - self.mean) / self.std
+        if self.protocol.name == "paper":
+            return pixels
+        height, width = (2 * side for side in self.patch)
+        padded = F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
+        return F.interpolate(padded, scale_factor=0.5, mode="bilinear", align_corners=False)
+
+    def _regions(self, encoding: Encoding, size: Size) -> Tensor:
+        """(B, H, W) region of every pixel, -1 where a picture has none."""
+        p = encoding.penultimate
+        device = p.query.device
+        with self.timer.stage("correlation", device):
+            affinity = remove_global_patches(self_correlation(p.query, p.key, p.value))
+        with self.timer.stage("clustering", device):
+            clusters = dbscan(affinity, self.protocol.eps, self.protocol.min_samples)
+        with self.timer.stage("regions", device):
+            return region_map(affinity, clusters, encoding.grid, size)
+
+    def _label(
+        self, encoding: Encoding, method: Method, classifier: TextClassifier, size: Size, regions: Tensor | None
+    ) -> Tensor:
+        """(B, H, W) labels of one method: names by patch, then by region."""
+        features = encoding.features[method.name].float()
+        device = features.device
+        if self.protocol.name == "paper":
+            features = F.normalize(features, dim=-1)
+        with self.timer.stage("classification", device):
+            logits = patch_logits(features[:, 1:], classifier.embeddings, self.scale, encoding.grid)  # (B, C, h, w)
+            weight = None
+            if classifier.class_token_weighting:
+                weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
+            if weight is not None and self.protocol.name == "detectron2":
+                logits, weight = logits * weight[:, :, None, None], None
+            names = upsampled_argmax(logits, size, weight)
+        if regions is None:
+            return classifier.fold[names]
+        with self.timer.stage("vote", device):
+            if self.protocol.name == "detectron2":
+                return classifier.fold[mean_logits_vote(logits, regions, names)]
+            return majority_vote(classifier.fold[names], regions, classifier.num_labels)
+
+
+def _text_identity(clip: LoadedClip) -> str:
+    """What besides the weights decides a text embedding: the activation and the tokenizer's kind."""
+    return f"{clip.activation} {type(clip.tokenizer).__name__}"

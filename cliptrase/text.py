@@ -1,0 +1,148 @@
+"""Text classifiers: one unit vector a name, averaged over prompt templates, cached on disk."""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import open_clip
+import torch
+from open_clip.transformer import text_global_pool
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+_BATCH = 640
+_FORMAT = "1"  # part of the key: raised when embeddings of the same inputs would come out differently
+
+
+def default_cache_dir() -> Path:
+    """Where text classifiers are kept: `$CLIPTRASE_CACHE`, or `cliptrase` in the user's cache folder."""
+    own = os.environ.get("CLIPTRASE_CACHE")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
+
+
+def encode_prompts(model: nn.Module, tokens: Tensor) -> Tensor:
+    """Unit embeddings of tokenised prompts.
+
+    CLIP's text tower is causal and reads the end-of-text token (the highest id), so what comes after the batch's
+    longest prompt is cut off without changing the result. Towers that pool otherwise are run at their full length.
+
+    Args:
+        model: an open_clip model.
+        tokens: (P, L) token ids, padded with 0.
+
+    Returns:
+        (P, E) float32, unit rows.
+    """
+    with torch.autocast(tokens.device.type, enabled=False):
+        causal = isinstance(model, open_clip.CLIP) and model.attn_mask is not None
+        if not (causal and model.text_pool_type == "argmax"):
+            return F.normalize(model.encode_text(tokens).float(), dim=-1)
+        length = int(tokens.argmax(1).max()) + 1
+        tokens = tokens[:, :length]
+        x = model.token_embedding(tokens) + model.positional_embedding[:length]  # (P, length, W)
+        x = model.transformer(x, attn_mask=model.attn_mask[:length, :length])
+        x = text_global_pool(model.ln_final(x), tokens, model.text_pool_type)
+        projection = model.text_projection
+        if projection is not None:
+            x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+        return F.normalize(x.float(), dim=-1)
+
+
+@torch.no_grad()
+def encode_names(
+    model: nn.Module, tokenizer: Tokenizer, names: Sequence[str], templates: Sequence[str], progress: bool = True
+) -> Tensor:
+    """Text classifier: for each name the mean of its prompts' unit embeddings, made unit length.
+
+    Args:
+        model: an open_clip model.
+        tokenizer: strings to (P, L) token ids.
+        names: C names.
+        templates: T prompts with `{}` where the name goes.
+        progress: whether to show a progress bar.
+
+    Returns:
+        (C, E) float32 on the model's device.
+    """
+    device = next(model.parameters()).device
+    prompts = [template.replace("{}", name) for name in names for template in templates]
+    tokens = torch.cat([tokenizer(prompts[i : i + 4096]) for i in range(0, len(prompts), 4096)])
+    # Prompts of one length go together, so that a long one does not make a whole batch long.
+    order = tokens.argmax(1).argsort(stable=True)
+    embeddings = torch.empty(0)
+    with tqdm(total=len(prompts), desc="text", unit="prompt", disable=not progress, leave=False) as bar:
+        for part in order.split(_BATCH):
+            encoded = encode_prompts(model, tokens[part].to(device))
+            if not len(embeddings):
+                embeddings = encoded.new_empty(len(prompts), encoded.shape[1])
+            embeddings[part.to(device)] = encoded
+            bar.update(len(part))
+    means = embeddings.unflatten(0, (len(names), len(templates))).mean(1)  # (C, E)
+    return F.normalize(means, dim=-1)
+
+
+class TextCache:
+    """Text classifiers on disk, one file for a model, its weights' content, the templates and the names.
+
+    A file that cannot be read, was changed or belongs to other inputs is never used: it is made anew, with a warning.
+
+    Args:
+        directory: folder of the files; made when needed.
+        model: name of the architecture and tokenizer.
+        weights: hash of the weights' content.
+    """
+
+    def __init__(self, directory: Path, model: str, weights: str) -> None:
+        self.directory = directory
+        self.identity = [_FORMAT, model, weights]
+
+    def path(self, names: Sequence[str], templates: Sequence[str]) -> Path:
+        """File for these names and templates."""
+        return self.directory / f"text-{self._key(names, templates)[:32]}.safetensors"
+
+    def load(self, names: Sequence[str], templates: Sequence[str]) -> Tensor | None:
+        """The stored (C, E) classifier, or None where there is none that can be trusted."""
+        path = self.path(names, templates)
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                stored, classifier = file.metadata() or {}, file.get_tensor("classifier")
+        except (SafetensorError, OSError) as error:
+            warnings.warn(f"text cache {path} cannot be read ({error}); it is made anew", stacklevel=2)
+            return None
+        if stored.get("key") != self._key(names, templates) or stored.get("content") != _content(classifier):
+            warnings.warn(f"text cache {path} was changed or belongs to another run; it is made anew", stacklevel=2)
+            return None
+        return classifier
+
+    def save(self, names: Sequence[str], templates: Sequence[str], classifier: Tensor) -> None:
+        """Stores a (C, E) classifier: written beside its place and renamed."""
+        path = self.path(names, templates)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        classifier = classifier.cpu().contiguous()
+        metadata = {"key": self._key(names, templates), "content": _content(classifier)}
+        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
+        os.close(handle)
+        try:
+            save_file({"classifier": classifier}, aside, metadata=metadata)
+            os.replace(aside, path)
+        finally:
+            Path(aside).unlink(missing_ok=True)
+
+    def _key(self, names: Sequence[str], templates: Sequence[str]) -> str:
+        content = json.dumps([self.identity, list(templates), list(names)], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _content(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()

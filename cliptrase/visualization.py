@@ -1,0 +1,52 @@
+"""Label maps as pictures: one palette everywhere, fixed by label index."""
+
+import colorsys
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+_GOLDEN = 0.61803398875
+_TONES = ((0.75, 0.90), (0.55, 1.00), (0.90, 0.65))  # saturation and brightness, in turn
+UNLABELLED_COLOUR = (0, 0, 0)
+
+
+@lru_cache(maxsize=1)
+def palette() -> Picture:
+    """Colours of 65,536 label indices, (65536, 3) uint8: neighbours in index are far apart in hue."""
+    colours = [
+        colorsys.hsv_to_rgb((index * _GOLDEN + 0.58) % 1, *_TONES[index % len(_TONES)]) for index in range(65536)
+    ]
+    return (255 * np.array(colours)).round().astype(np.uint8)
+
+
+def colourise(labels: NDArray[np.integer]) -> Picture:
+    """Colours of a label map: (H, W) integers to (H, W, 3) uint8; negative labels are black."""
+    colours = palette()[labels.clip(0)]
+    colours[labels < 0] = UNLABELLED_COLOUR
+    return colours
+
+
+def overlay(image: Picture, labels: NDArray[np.integer], opacity: float = 0.6) -> Picture:
+    """A label map over its picture.
+
+    Args:
+        image: (H, W, 3) uint8.
+        labels: (H, W) integers; negative ones leave the picture as it is.
+        opacity: of the colours, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    mixed = image * (1 - opacity) + colourise(labels) * opacity
+    return np.where((labels >= 0)[..., None], mixed.round(), image).astype(np.uint8)
+
+
+def side_by_side(pictures: list[Picture], gap: int = 4) -> Picture:
+    """Pictures of one height in a row with white gaps: (H, sum of widths and gaps, 3) uint8."""
+    height = pictures[0].shape[0]
+    space = np.full((height, gap, 3), 255, dtype=np.uint8)
+    row = [part for picture in pictures for part in (space, picture)][1:]
+    return np.concatenate(row, axis=1)

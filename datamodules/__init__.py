@@ -1,0 +1,36 @@
+"""Data sets as LightningDataModules over detectron2 folders.
+
+`python cli.py test --data NAME` finds these classes by name.
+"""
+
+import os
+
+# albumentations asks the network for a newer release when it is imported; set before any module here imports it.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+from datamodules.ade20k import ADE150, ADEfull
+from datamodules.base import SegmentationDataModule
+from datamodules.benchmark import Benchmark
+from datamodules.coco import COCO80, COCO171
+from datamodules.errors import DataError
+from datamodules.folder import Folder
+from datamodules.pascal_context import PC59, PC60, PC459
+from datamodules.transforms import Geometry
+from datamodules.voc import VOC20, VOC21
+
+__all__ = [
+    "ADE150",
+    "COCO80",
+    "COCO171",
+    "PC59",
+    "PC60",
+    "PC459",
+    "VOC20",
+    "VOC21",
+    "ADEfull",
+    "Benchmark",
+    "DataError",
+    "Folder",
+    "Geometry",
+    "SegmentationDataModule",
+]

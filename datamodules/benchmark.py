@@ -1,0 +1,69 @@
+"""Several settings in one run."""
+
+from pathlib import Path
+
+from pytorch_lightning.utilities import rank_zero_warn
+
+from datamodules.ade20k import ADE150, ADEfull
+from datamodules.base import PublishedSetting, SegmentationDataModule
+from datamodules.card import Card
+from datamodules.coco import COCO80, COCO171
+from datamodules.errors import DataError
+from datamodules.pascal_context import PC59, PC60, PC459
+from datamodules.transforms import Geometry
+from datamodules.voc import VOC20, VOC21
+
+# In the order of the paper's table.
+SETTINGS: dict[str, type[PublishedSetting]] = {
+    module.card.name: module for module in (COCO171, VOC20, PC59, PC459, ADE150, ADEfull, COCO80, VOC21, PC60)
+}
+
+
+class Benchmark(SegmentationDataModule):
+    """Settings in one run, each scored by itself; those whose folder is missing are named and left out.
+
+    Args:
+        settings: names such as [VOC20, PC59]; all nine by default.
+        root: folder that holds the data sets' folders.
+        batch_size: pictures a step.
+        num_workers: processes that decode and resize.
+        geometry: set by the protocol.
+
+    Raises:
+        DataError: an unknown name, or no setting's folder is there.
+    """
+
+    def __init__(
+        self,
+        settings: list[str] | None = None,
+        root: Path = Path("datasets"),
+        batch_size: int = 4,
+        num_workers: int = 2,
+        geometry: Geometry | None = None,
+    ) -> None:
+        super().__init__(root, batch_size, num_workers, geometry)
+        wanted = list(SETTINGS) if settings is None else list(dict.fromkeys(settings))
+        unknown = [name for name in wanted if name not in SETTINGS]
+        if unknown or not wanted:
+            raise DataError(
+                f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(SETTINGS)}"
+            )
+        self.cards = [SETTINGS[name].card for name in wanted]
+        self.missing = [card for card in self.cards if not (self.root / card.folder).is_dir()]
+
+    @property
+    def settings(self) -> list[Card]:
+        """Cards of the settings whose folders are there."""
+        return [card for card in self.cards if card not in self.missing]
+
+    def prepare_data(self) -> None:
+        """Names what is missing, then checks the files of the rest."""
+        if not self.settings:
+            folders = ", ".join(sorted({card.folder for card in self.cards}))
+            raise DataError(
+                f"none of the folders {folders} is in {self.root}; name the place that holds them by --data.root"
+            )
+        if self.missing:
+            names = ", ".join(f"{card.name} ({self.root / card.folder})" for card in self.missing)
+            rank_zero_warn(f"left out, for their folders are missing: {names}")
+        super().prepare_data()

@@ -1,0 +1,65 @@
+"""Facts of a setting: where its files lie, what its labels mean, what was published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import NamedTuple
+
+from cliptrase.vocabulary import Vocabulary
+
+
+class Published(NamedTuple):
+    """Scores in percent as published by the paper, in the released definitions."""
+
+    pAcc: float
+    mAcc: float
+    fwIoU: float
+    mIoU: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """A setting: folders, labels, names, published figures.
+
+    Attributes:
+        name: name in tables and files.
+        folder: data set's folder under the root.
+        images: picture folders under `folder`; the first that exists is read.
+        labels: label-map folder under `folder`.
+        vocabulary: names and background prompts.
+        ignore_label: raw value of unlabelled pixels.
+        ignored_is_background: whether unlabelled pixels are scored as background, as the released code does.
+        raw_labels: raw values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
+        label_offset: subtracted from raw values, for maps that count from 1; smaller raw values are unlabelled.
+        class_token_weighting: whether logits are multiplied by the class token's.
+        published: figures of the paper by protocol label.
+        images_expected: pictures of the published split, in words where lists differ.
+        image_suffix: end of a picture's stem that its label map's does not have.
+        label_suffix: the reverse.
+    """
+
+    name: str
+    folder: str
+    images: tuple[str, ...]
+    labels: str
+    vocabulary: Vocabulary
+    ignore_label: int = 255
+    ignored_is_background: bool = False
+    raw_labels: int = 0
+    label_offset: int = 0
+    class_token_weighting: bool = False
+    published: Mapping[str, Published] = field(default_factory=dict)
+    images_expected: str = ""
+    image_suffix: str = ""
+    label_suffix: str = ""
+
+    @property
+    def valid_labels(self) -> int:
+        """Number of label values, after the offset, that may occur besides the ignore label."""
+        return self.raw_labels or self.vocabulary.num_labels - self.ignored_is_background
+
+
+def shipped_names(name: str) -> tuple[str, ...]:
+    """Names of `vocabularies/<name>.txt`, one a line."""
+    text = resources.files("datamodules").joinpath("vocabularies", f"{name}.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())

@@ -1,0 +1,48 @@
+"""COCO-Stuff (Caesar et al., CVPR 2018) on COCO val2017 (Lin et al., ECCV 2014), 5,000 pictures, in detectron2 layout."""
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules.base import PublishedSetting
+from datamodules.card import Card, Published, shipped_names
+
+_CLASSES = single_names(shipped_names("coco_stuff171"))
+_THINGS = 80
+
+
+class COCO171(PublishedSetting):
+    """80 things and 91 stuff classes."""
+
+    card = Card(
+        name="COCO171",
+        folder="coco",
+        images=("val2017",),
+        labels="stuffthingmaps_detectron2/val2017",
+        vocabulary=Vocabulary(_CLASSES),
+        published={
+            "paper 224": Published(pAcc=38.9, mAcc=44.47, fwIoU=26.87, mIoU=22.84),
+            "paper 336": Published(pAcc=40.14, mAcc=45.09, fwIoU=27.96, mIoU=24.06),
+        },
+        images_expected="5000",
+    )
+
+
+class COCO80(PublishedSetting):
+    """80 things and background, read from the 171-class maps as released.
+
+    Stuff label 80 ("banner") falls on the background's index and is scored as background; stuff labels 81..170 are
+    left out; unlabelled pixels are background. This is not the COCO-Object of other papers.
+    """
+
+    card = Card(
+        name="COCO80",
+        folder="coco",
+        images=("val2017",),
+        labels="stuffthingmaps_detectron2/val2017",
+        vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
+        ignored_is_background=True,
+        raw_labels=len(_CLASSES),
+        published={
+            "paper 224": Published(pAcc=50.08, mAcc=62.5, fwIoU=38.19, mIoU=43.56),
+            "paper 336": Published(pAcc=50.01, mAcc=62.55, fwIoU=38.24, mIoU=44.84),
+        },
+        images_expected="5000",
+    )
