@@ -1,7 +1,7 @@
 """What a run leaves behind: one folder with results, masks and TensorBoard pictures."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -206,7 +206,7 @@ class TensorBoardMasks(Callback):
         self,
         trainer: Trainer,
         module: LightningModule,
-        outputs: Iterable[LabelMaps] | Mapping[str, Any] | None,
+        outputs: Sequence[LabelMaps] | None,
         index: int,
     ) -> None:
         writer = next((log.experiment for log in trainer.loggers if isinstance(log, TensorBoardLogger)), None)

@@ -68,7 +68,8 @@ def patch_logits(patches: Tensor, text: Tensor, scale: float, grid: Size) -> Ten
     """
     with torch.autocast(patches.device.type, enabled=False):
         logits = scale * patches.float() @ text.T  # (B, N, C)
-    return logits.mT.unflatten(2, grid)  # (B, C, h, w)
+    on_grid: Tensor = logits.mT.unflatten(2, grid)  # (B, C, h, w)
+    return on_grid
 
 
 def check_grid(size: Size, patch: Size, error: Callable[[str], Exception] = ValueError) -> Size:

@@ -2,16 +2,17 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from pytorch_lightning import Trainer
+from jsonargparse import ArgumentError
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_only
 
 import datamodules
 from cliptrase.callbacks import MaskWriter, ResultsWriter, RunFolder, new_run_folder
@@ -22,6 +23,17 @@ from datamodules import DataError, Geometry, SegmentationDataModule
 
 _UNTRAINED = ("fit", "validate")
 _DEFAULT_CONFIG = "configs/paper_336.yaml"
+_DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
+_NO_DATA = f"no data: give --data with one of {', '.join(_DATA)}"
+# Lines in which jsonargparse tells of its own types, not of the user's input.
+_ABOUT_TYPES = (
+    "Given value",
+    "Subtypes:",
+    "Errors:",
+    "- Expected a <class 'NoneType'>",
+    "Does not validate",
+    "- Does not",
+)
 
 
 def geometry(protocol: Protocol) -> Geometry:
@@ -31,10 +43,6 @@ def geometry(protocol: Protocol) -> Geometry:
 
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
-
-    _datamodule_names: ClassVar[list[str]] = [
-        name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")
-    ]
 
     def __init__(self, arguments: list[str]) -> None:
         self.arguments = arguments
@@ -46,14 +54,24 @@ class EvaluationCLI(LightningCLI):
             load_from_checkpoint_support=False,
             save_config_callback=None,
             seed_everything_default=False,
-            parser_kwargs={"description": "Evaluates training-free open-vocabulary segmentation."},
+            parser_kwargs={name: {"exit_on_error": False} for name in self.subcommands()}
+            | {"exit_on_error": False, "description": "Evaluates training-free open-vocabulary segmentation."},
             args=arguments,
         )
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
-        """Only what makes sense without training."""
-        return {name: {"model", "dataloaders", "datamodule"} for name in ("test", "predict")}
+        """Only what makes sense without training; arguments about checkpoints and returned values are left out."""
+        fixed = {"model", "dataloaders", "datamodule", "ckpt_path", "weights_only", "verbose", "return_predictions"}
+        return {"test": fixed, "predict": fixed}
+
+    def test(self, model: LightningModule, datamodule: LightningDataModule) -> None:
+        """Scores; the table is ours, not Lightning's."""
+        self.trainer.test(model, datamodule=datamodule, verbose=False)
+
+    def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
+        """Writes masks; they go to files and are not held in memory."""
+        self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The protocol is given once and reaches the model and the data's geometry."""
@@ -99,10 +117,14 @@ def main(args: Sequence[str] | None = None) -> int:
     _quiet_libraries()
     try:
         EvaluationCLI(_with_defaults(arguments))
-    except (InputError, DataError) as error:
-        return _complain(_sentence(error))
-    except SystemExit as stop:
+    except ArgumentError as error:
+        return _complain(_usage(str(error)), status=2)
+    except SystemExit as stop:  # --help and --print_config
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except Exception as error:
+        if sentence := _mendable(error):
+            return _complain(sentence)
+        raise
     return 0
 
 
@@ -112,31 +134,60 @@ def console() -> None:
 
 
 def _with_defaults(arguments: list[str]) -> list[str]:
-    """Adds the default configuration where none is given, and finds shipped ones from any folder."""
+    """Adds the default configuration where none is given, and brings options into the order that the parser needs.
+
+    Configurations come first, then the data set's class, then its options: so users may write them in any order.
+    """
     if not arguments or arguments[0] not in EvaluationCLI.subcommands() or {"-h", "--help"} & set(arguments):
         return arguments
-    given = {argument.split("=", 1)[0].split(".", 1)[0] for argument in arguments if argument.startswith("--")}
-    if "--data" not in given and "--config" not in given:
-        raise InputError(f"no data: give --data with one of {', '.join(EvaluationCLI._datamodule_names)}")
-    if "--config" not in given:
-        arguments = [arguments[0], "--config", _DEFAULT_CONFIG, *arguments[1:]]
-    return [_shipped(argument) for argument in arguments]
+    configs, data, others = [], [], []
+    rest = iter(arguments[1:])
+    for argument in rest:
+        option, equals, value = argument.partition("=")
+        if option in ("--config", "-c"):
+            configs += ["--config", _shipped(value if equals else next(rest, ""))]
+        elif option == "--data":
+            data += ["--data", value if equals else next(rest, "")]
+        else:
+            others.append(argument)
+    if not configs:
+        if not data:
+            raise ArgumentError(None, _NO_DATA)
+        configs = ["--config", _shipped(_DEFAULT_CONFIG)]
+    return [arguments[0], *configs, *data, *others]
 
 
-def _shipped(argument: str) -> str:
+def _shipped(path: str) -> str:
     """A path `configs/NAME.yaml` as it lies beside the package, where the working folder has none."""
-    option, equals, path = argument.rpartition("=")
-    if not path.startswith("configs/") or Path(path).exists():
-        return argument
-    for place in (Path(__file__).parent.parent, Path(__file__).parent):
-        if (place / path).is_file():
-            return f"{option}{equals}{place / path}"
-    return argument
+    if path.startswith("configs/") and not Path(path).exists():
+        for place in (Path(__file__).parent.parent, Path(__file__).parent):
+            if (place / path).is_file():
+                return str(place / path)
+    return path
 
 
-def _sentence(error: Exception) -> str:
-    """The message alone, also of an error that crossed a data worker with its traceback."""
-    return str(error).rsplit("Error: ", 1)[-1].strip()
+def _mendable(error: BaseException) -> str:
+    """The sentence of the user's error that led to `error`, or nothing where there is none.
+
+    Such an error comes wrapped by jsonargparse while objects are made, and with a traceback from a data worker.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError | DataError):
+            return str(cause).rsplit("Error: ", 1)[-1].strip()
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+def _usage(message: str) -> str:
+    """One line of what jsonargparse complains of."""
+    if message.endswith(("required: test.data", "required: predict.data")):
+        return _NO_DATA
+    unknown = re.search(r"Expected a dot import path string: (\S+)", message)
+    if unknown and 'key "data"' in message:
+        return f"--data {unknown[1]} is not a data set; take one of {', '.join(_DATA)}"
+    lines = [line.strip() for line in message.splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(_ABOUT_TYPES))
 
 
 def _complain(sentence: str, status: int = 1) -> int:
@@ -147,7 +198,9 @@ def _complain(sentence: str, status: int = 1) -> int:
 def _quiet_libraries() -> None:
     """Keeps the log lines and hints of libraries out of the way of the run's own output."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
     for name in ("pytorch_lightning", "lightning.pytorch", "torch.distributed", "httpx"):
-        logging.getLogger(name).setLevel(logging.WARNING if rank_zero_only.rank == 0 else logging.ERROR)
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
@@ -116,7 +117,7 @@ def _unfold(pixels: Tensor, grid: Size) -> Tensor:
     return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
-def _heads(block: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _heads(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Query, key and value of normalised tokens (B, T, W), each (B, H, T, D)."""
     attn = block.attn
     qkv = F.linear(tokens, attn.in_proj_weight, attn.in_proj_bias)  # (B, T, 3W)
@@ -124,7 +125,7 @@ def _heads(block: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return query, key, value
 
 
-def _project(block: nn.Module, x: Tensor, grid: Size) -> Projections:
+def _project(block: Any, x: Tensor, grid: Size) -> Projections:
     tokens = block.ln_1(x)
     return Projections(*_heads(block, tokens), tokens, grid)
 
@@ -133,7 +134,7 @@ def _plain(p: Projections) -> Tensor:
     return F.scaled_dot_product_attention(p.query, p.key, p.value)
 
 
-def _finish(block: nn.Module, x: Tensor, attended: Tensor, residual: bool = True, mlp: bool = True) -> Tensor:
+def _finish(block: Any, x: Tensor, attended: Tensor, residual: bool = True, mlp: bool = True) -> Tensor:
     """The rest of a block: (B, T, W) tokens and (B, H, T, D) attended values to (B, T, W)."""
     attended = block.ls_1(block.attn.out_proj(attended.transpose(1, 2).flatten(2)))
     x = x + attended if residual else attended
@@ -144,7 +145,7 @@ def _finish(block: nn.Module, x: Tensor, attended: Tensor, residual: bool = True
 
 
 def _supported(tower: nn.Module) -> VisionTransformer:
-    wanted = "supported are open_clip VisionTransformers with a class token, such as ViT-B-32, ViT-B-16, ViT-L-14 or ViT-H-14"
+    wanted = "supported are open_clip VisionTransformers with a class token, such as ViT-B-16, ViT-L-14 or ViT-H-14"
     if not isinstance(tower, VisionTransformer):
         raise InputError(f"a visual tower of type {type(tower).__name__} has no dense class-token attention; {wanted}")
     if tower.attn_pool is not None or tower.pool_type != "tok" or tower.proj is None:

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
@@ -143,7 +142,9 @@ class TrainingFreeSegmentation(LightningModule):
         """Waiting for data starts here."""
         self._waiting_since = time.perf_counter()
 
-    def test_step(self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
+    def test_step(  # type: ignore[override]  # Lightning passes on whatever a step returns
+        self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0
+    ) -> list[LabelMaps]:
         """Predicts and scores a batch; pictures without a label to score are passed over."""
         outputs = []
         for group in batch:

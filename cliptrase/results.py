@@ -168,7 +168,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(aside, 0o666 & ~umask)  # mkstemp makes files that only the owner reads
+        Path(aside).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner reads
         os.replace(aside, path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)

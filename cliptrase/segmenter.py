@@ -12,6 +12,7 @@ from cliptrase.classification import Size, patch_logits, upsampled_argmax
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.encoder import Encoding, VisualEncoder
+from cliptrase.errors import InputError
 from cliptrase.methods import Method, get_method
 from cliptrase.protocol import Protocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
@@ -65,9 +66,18 @@ class Segmenter(nn.Module):
         self.card = clip
         self.encoder = VisualEncoder(clip.model.visual)
         self.clip = clip.model
+        if self.protocol.name == "paper" and any(self.protocol.size % side for side in self.patch):
+            side = self.patch[0]
+            below = self.protocol.size // side * side
+            raise InputError(
+                f"--protocol.size {self.protocol.size} is not a multiple of the tower's patch of {side} pixels; "
+                f"take {below + side}" + (f" or {below}" if below else "")
+            )
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
         self.timer = StageTimer()
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(clip.std).view(3, 1, 1), persistent=False)
 
@@ -92,7 +102,7 @@ class Segmenter(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        return self.encoder.tower.positional_embedding.device
+        return self.mean.device
 
     def classifier(
         self, vocabulary: Vocabulary, class_token_weighting: bool = False, progress: bool = True

@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -29,7 +30,7 @@ def default_cache_dir() -> Path:
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
 
 
-def encode_prompts(model: nn.Module, tokens: Tensor) -> Tensor:
+def encode_prompts(model: Any, tokens: Tensor) -> Tensor:
     """Unit embeddings of tokenised prompts.
 
     CLIP's text tower is causal and reads the end-of-text token (the highest id), so what comes after the batch's
@@ -59,7 +60,7 @@ def encode_prompts(model: nn.Module, tokens: Tensor) -> Tensor:
 
 @torch.no_grad()
 def encode_names(
-    model: nn.Module, tokenizer: Tokenizer, names: Sequence[str], templates: Sequence[str], progress: bool = True
+    model: Any, tokenizer: Tokenizer, names: Sequence[str], templates: Sequence[str], progress: bool = True
 ) -> Tensor:
     """Text classifier: for each name the mean of its prompts' unit embeddings, made unit length.
 
@@ -79,7 +80,7 @@ def encode_names(
     # Prompts of one length go together, so that a long one does not make a whole batch long.
     order = tokens.argmax(1).argsort(stable=True)
     embeddings = torch.empty(0)
-    with tqdm(total=len(prompts), desc="text", unit="prompt", disable=not progress, leave=False) as bar:
+    with tqdm(total=len(prompts), desc="text", unit="prompt", disable=None if progress else True, leave=False) as bar:
         for part in order.split(_BATCH):
             encoded = encode_prompts(model, tokens[part].to(device))
             if not len(embeddings):
@@ -116,7 +117,8 @@ class TextCache:
             return None
         try:
             with safe_open(path, framework="pt") as file:
-                stored, classifier = file.metadata() or {}, file.get_tensor("classifier")
+                stored = file.metadata() or {}
+                classifier: Tensor = file.get_tensor("classifier")
         except (SafetensorError, OSError) as error:
             warnings.warn(f"text cache {path} cannot be read ({error}); it is made anew", stacklevel=2)
             return None

@@ -24,7 +24,7 @@ def palette() -> Picture:
 
 def colourise(labels: NDArray[np.integer]) -> Picture:
     """Colours of a label map: (H, W) integers to (H, W, 3) uint8; negative labels are black."""
-    colours = palette()[labels.clip(0)]
+    colours: Picture = palette()[labels.clip(0)]
     colours[labels < 0] = UNLABELLED_COLOUR
     return colours
 

@@ -11,7 +11,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 from datamodules.ade20k import ADE150, ADEfull
 from datamodules.base import SegmentationDataModule
 from datamodules.benchmark import Benchmark
-from datamodules.coco import COCO80, COCO171
+from datamodules.cityscapes import Cityscapes
+from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
 from datamodules.folder import Folder
 from datamodules.pascal_context import PC59, PC60, PC459
@@ -29,6 +30,8 @@ __all__ = [
     "VOC21",
     "ADEfull",
     "Benchmark",
+    "COCOObject",
+    "Cityscapes",
     "DataError",
     "Folder",
     "Geometry",

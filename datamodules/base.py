@@ -2,20 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from datamodules.card import Card
 from datamodules.errors import DataError
-from datamodules.pairs import Pair, check_pairs, check_values, find_pairs, read_image, read_labels
+from datamodules.pairs import Pair, check_pairs, check_values, find_pairs, read_image, read_index_map
 from datamodules.transforms import Geometry
 
 UNLABELLED = -1
@@ -66,13 +64,14 @@ class SegmentationDataset(Dataset[Item]):
             image = self.pipeline(image=image)["image"]
             size = image.shape[:2] if self.geometry.mode == "crop" else read_size(pair)
             return Item(_to_tensor(image), None, size, pair.stem, scored=False)
-        raw = read_labels(pair.labels)
+        raw = read_index_map(pair.labels)
         if raw.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size {image.shape[1]} x {image.shape[0]}")
-        check_values(raw, pair.labels, self.card)
+        check_values(raw.astype(np.int32), pair.labels, self.card)
         shown = self.pipeline(image=image, mask=raw)
-        ignored = (shown["mask"] == self.card.ignore_label) | (shown["mask"] < self.card.label_offset)
-        labels = np.where(ignored, self._ignored, shown["mask"] - self.card.label_offset).astype(np.int32)
+        mask = shown["mask"].astype(np.int32)
+        ignored = (mask == self.card.ignore_label) | (mask < self.card.label_offset)
+        labels = np.where(ignored, self._ignored, mask - self.card.label_offset).astype(np.int32)
         empty = self.geometry.mode == "crop" and bool(ignored.all())
         return Item(_to_tensor(shown["image"]), torch.from_numpy(labels), labels.shape, pair.stem, scored=not empty)
 
@@ -113,15 +112,15 @@ def group_by_size(items: Sequence[Item]) -> list[Group]:
     ]
 
 
-class EachOnce(DistributedSampler[Item]):
+class EachOnce(DistributedSampler[int]):
     """Every r-th sample from one's own rank on, in order: nothing is padded, so nothing is counted twice.
 
     Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone.
     """
 
-    def __init__(self, dataset: Dataset[Item], replicas: int, rank: int) -> None:
+    def __init__(self, dataset: SegmentationDataset, replicas: int, rank: int) -> None:
         super().__init__(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-        self.indices = range(rank, len(dataset), replicas)  # type: ignore[arg-type]
+        self.indices = range(rank, len(dataset), replicas)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)

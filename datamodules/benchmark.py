@@ -7,7 +7,8 @@ from pytorch_lightning.utilities import rank_zero_warn
 from datamodules.ade20k import ADE150, ADEfull
 from datamodules.base import PublishedSetting, SegmentationDataModule
 from datamodules.card import Card
-from datamodules.coco import COCO80, COCO171
+from datamodules.cityscapes import Cityscapes
+from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
 from datamodules.pascal_context import PC59, PC60, PC459
 from datamodules.transforms import Geometry
@@ -18,12 +19,17 @@ SETTINGS: dict[str, type[PublishedSetting]] = {
     module.card.name: module for module in (COCO171, VOC20, PC59, PC459, ADE150, ADEfull, COCO80, VOC21, PC60)
 }
 
+# Settings that the paper has no figures for.
+FURTHER_SETTINGS: dict[str, type[PublishedSetting]] = {module.card.name: module for module in (Cityscapes, COCOObject)}
+
+ALL_SETTINGS = SETTINGS | FURTHER_SETTINGS
+
 
 class Benchmark(SegmentationDataModule):
     """Settings in one run, each scored by itself; those whose folder is missing are named and left out.
 
     Args:
-        settings: names such as [VOC20, PC59]; all nine by default.
+        settings: names such as [VOC20, PC59], Cityscapes and COCOObject too; by default the paper's nine.
         root: folder that holds the data sets' folders.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
@@ -43,12 +49,12 @@ class Benchmark(SegmentationDataModule):
     ) -> None:
         super().__init__(root, batch_size, num_workers, geometry)
         wanted = list(SETTINGS) if settings is None else list(dict.fromkeys(settings))
-        unknown = [name for name in wanted if name not in SETTINGS]
+        unknown = [name for name in wanted if name not in ALL_SETTINGS]
         if unknown or not wanted:
             raise DataError(
-                f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(SETTINGS)}"
+                f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(ALL_SETTINGS)}"
             )
-        self.cards = [SETTINGS[name].card for name in wanted]
+        self.cards = [ALL_SETTINGS[name].card for name in wanted]
         self.missing = [card for card in self.cards if not (self.root / card.folder).is_dir()]
 
     @property

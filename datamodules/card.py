@@ -1,5 +1,6 @@
 """Facts of a setting: where its files lie, what its labels mean, what was published."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -52,6 +53,11 @@ class Card:
     images_expected: str = ""
     image_suffix: str = ""
     label_suffix: str = ""
+
+    @property
+    def expected_counts(self) -> tuple[int, ...]:
+        """The numbers in `images_expected`."""
+        return tuple(int(number) for number in re.findall(r"\b\d+\b", self.images_expected))
 
     @property
     def valid_labels(self) -> int:

@@ -1,4 +1,4 @@
-"""COCO-Stuff (Caesar et al., CVPR 2018) on COCO val2017 (Lin et al., ECCV 2014), 5,000 pictures, in detectron2 layout."""
+"""COCO-Stuff (Caesar et al., CVPR 2018) on COCO (Lin et al., ECCV 2014) val2017: 5,000 pictures."""
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
@@ -44,5 +44,22 @@ class COCO80(PublishedSetting):
             "paper 224": Published(pAcc=50.08, mAcc=62.5, fwIoU=38.19, mIoU=43.56),
             "paper 336": Published(pAcc=50.01, mAcc=62.55, fwIoU=38.24, mIoU=44.84),
         },
+        images_expected="5000",
+    )
+
+
+class COCOObject(PublishedSetting):
+    """80 things and background as other papers score them: all that is no thing is background, nothing is ignored.
+
+    Label maps (0..79 and 80 for background) are made by `python -m datamodules.prepare cocoobject`. The paper has no
+    figures for it; the background prompts are those of COCO80.
+    """
+
+    card = Card(
+        name="COCOObject",
+        folder="coco",
+        images=("val2017",),
+        labels="objects_detectron2/val2017",
+        vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
         images_expected="5000",
     )

@@ -33,7 +33,7 @@ class Folder(SegmentationDataModule):
 
     def __init__(
         self,
-        classes: list[str] | Path,
+        classes: list[str] | Path | None = None,
         root: Path = Path("datasets"),
         images: Path | None = None,
         labels: Path | None = None,
@@ -48,6 +48,8 @@ class Folder(SegmentationDataModule):
         super().__init__(root, batch_size, num_workers, geometry)
         self.images = Path(images).expanduser() if images else self.root / "image"
         self.labels = Path(labels).expanduser() if labels else self.root / "gt"
+        if classes is None:
+            raise DataError("Folder needs --data.classes: a text file of one class a line, or a list like '[cat, dog]'")
         names = read_classes(classes)
         prompts = tuple(background.split(",") if isinstance(background, str) else background or ())
         prompts = tuple(prompt.strip() for prompt in prompts)

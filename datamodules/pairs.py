@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from datamodules.card import Card
-from datamodules.errors import DataError
+from datamodules.errors import DataError, one_line
 
 IMAGE_EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".gif"})
 LABEL_EXTENSIONS = frozenset({".png", ".tif", ".tiff", ".bmp", ".gif"})
@@ -26,26 +26,32 @@ class Pair(NamedTuple):
     stem: str
 
 
-def list_files(folder: Path, extensions: Iterable[str], suffix: str = "") -> dict[str, Path]:
+def group_files(folder: Path, extensions: Iterable[str], suffix: str = "") -> dict[str, list[Path]]:
     """Files of a folder and its subfolders by stem: the path below the folder, less extension and `suffix`.
+
+    Files of one stem differ by their extension; hidden files and folders are passed over.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(_walk(folder)):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if path.suffix.lower() in extensions and stem.endswith(suffix):
+            found.setdefault(stem.removesuffix(suffix), []).append(path)
+    return found
+
+
+def list_files(folder: Path, extensions: Iterable[str], suffix: str = "") -> dict[str, Path]:
+    """As `group_files`, one file a stem.
 
     Raises:
         DataError: the folder is missing, or two files have one stem.
     """
     if not folder.is_dir():
         raise DataError(f"no folder {folder}; put the data there or name another place by --data.root")
-    found: dict[str, Path] = {}
-    for path in sorted(_walk(folder)):
-        if path.suffix.lower() not in extensions:
-            continue
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        if suffix and not stem.endswith(suffix):
-            continue
-        stem = stem.removesuffix(suffix)
-        if stem in found:
-            raise DataError(f"{found[stem]} and {path} have the same name but for the ending; keep one of them")
-        found[stem] = path
-    return found
+    found = group_files(folder, extensions, suffix)
+    for paths in found.values():
+        if len(paths) > 1:
+            raise DataError(f"{paths[0]} and {paths[1]} have the same name but for the ending; keep one of them")
+    return {stem: paths[0] for stem, paths in found.items()}
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -97,12 +103,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             return np.array(file.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path} cannot be read as a picture ({_one_line(error)}); replace it or take it away"
+            f"{path} cannot be read as a picture ({one_line(error)}); replace it or take it away"
         ) from error
 
 
 def read_labels(path: Path) -> NDArray[np.int32]:
-    """A raw label map of 8-bit, palette or 16-bit values, (H, W) int32.
+    """A raw label map as numbers to reckon with, (H, W) int32; see `read_index_map`."""
+    return read_index_map(path).astype(np.int32)
+
+
+def read_index_map(path: Path) -> NDArray[np.integer]:
+    """A raw label map of 8-bit, palette or 16-bit values, (H, W) uint8, uint16 or int32 as in the file.
 
     Raises:
         DataError: the file cannot be read or holds colours.
@@ -113,12 +124,13 @@ def read_labels(path: Path) -> NDArray[np.int32]:
                 raise DataError(
                     f"{path} holds {file.mode} colours where label indices were expected; convert it to an index map"
                 )
-            return np.array(file).astype(np.int32)
+            labels = np.array(file)
+            return labels.astype(np.uint8 if labels.itemsize == 1 else labels.dtype.newbyteorder("="))
     except DataError:
         raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
-            f"{path} cannot be read as a label map ({_one_line(error)}); replace it or take it away"
+            f"{path} cannot be read as a label map ({one_line(error)}); replace it or take it away"
         ) from error
 
 
@@ -136,12 +148,12 @@ def check_pair(pair: Pair, card: Card) -> None:
             width, height = file.size
     except OSError as error:
         raise DataError(
-            f"{pair.image} cannot be read as a picture ({_one_line(error)}); replace it or take it away"
+            f"{pair.image} cannot be read as a picture ({one_line(error)}); replace it or take it away"
         ) from error
     if labels.shape != (height, width):
         raise DataError(
-            f"{pair.labels} has {labels.shape[1]} x {labels.shape[0]} pixels, its picture {pair.image.name} {width} x {height}; "
-            "both must be of one size"
+            f"{pair.labels} has {labels.shape[1]} x {labels.shape[0]} pixels, its picture {pair.image.name} "
+            f"{width} x {height}; both must be of one size"
         )
     check_values(labels, pair.labels, card)
 
@@ -157,8 +169,8 @@ def check_values(labels: NDArray[np.int32], path: Path, card: Card) -> None:
         value = int(labels[~known].min())
         last = card.valid_labels + card.label_offset - 1
         raise DataError(
-            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last} and {card.ignore_label} for "
-            "unlabelled pixels; name all classes, or set the ignore label or label offset that the maps were made with"
+            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last}, and {card.ignore_label} "
+            "for unlabelled pixels; name all classes, or set the ignore label or label offset of these maps"
         )
 
 
@@ -171,7 +183,11 @@ def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> Non
     with (
         ThreadPoolExecutor() as pool,
         tqdm(
-            total=len(pairs), desc=f"{card.name}: checking files", unit="pair", disable=not progress, leave=False
+            total=len(pairs),
+            desc=f"{card.name}: checking files",
+            unit="pair",
+            disable=None if progress else True,
+            leave=False,
         ) as bar,
     ):
         try:
@@ -180,7 +196,3 @@ def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> Non
         except DataError:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -5,7 +5,7 @@ from datamodules.base import PublishedSetting
 from datamodules.card import Card, Published, shipped_names
 
 _CLASSES = single_names(shipped_names("context59"))
-_EXPECTED = "5104 or 5105"
+_EXPECTED = "5105 (by ImageSets/Main/val.txt of VOC2010) or 5104 (by the list of PASCAL in Detail)"
 
 
 class PC59(PublishedSetting):

@@ -59,7 +59,10 @@ def resize_image(image: Array, size: tuple[int, int], resample: Image.Resampling
 
 
 def resize_labels(labels: Array, size: tuple[int, int]) -> Array:
-    """PIL's nearest neighbour for label maps: (H, W) int32 to (height, width)."""
+    """PIL's nearest neighbour for label maps: (H, W) uint8, uint16 or int32 to (height, width).
+
+    The type matters: where a sample falls between two pixels, PIL picks another one for 16 bits than for 8 or 32.
+    """
     if labels.shape == size:
         return labels
     return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
