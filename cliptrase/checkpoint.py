@@ -1,9 +1,11 @@
 """Reading weights files without running anything that is in them."""
 
 import hashlib
+import io
 import json
-import warnings
+import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ _KINDS = "give .safetensors, a PyTorch state dict or OpenAI's .pt"
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], bool]:
     """Parameters of a weights file as float32, and whether OpenAI published them.
 
-    Safetensors, plain PyTorch checkpoints (read with `weights_only`) and TorchScript archives are understood.
-    TorchScript is read by its own C++ reader, which knows tensors and no Python objects.
+    Safetensors, plain PyTorch checkpoints (read with `weights_only`) and TorchScript archives are understood. Of the
+    last only the tensors are read: `torch.jit.load` would run the archive's own code, which can write files.
 
     Raises:
         InputError: the file is none of these.
@@ -62,12 +64,66 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, OpenAI's files are not
-        state = dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-    for key in ("input_resolution", "context_length", "vocab_size"):
-        state.pop(key, None)
-    return state
+    """Parameters and buffers of a TorchScript archive by name, less the numbers that OpenAI keeps among them."""
+    with zipfile.ZipFile(path) as archive:
+        root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
+        module = _ScriptReader(archive, root).load()
+    return {
+        name: tensor
+        for name, tensor in _tensors(module, "")
+        if name not in ("input_resolution", "context_length", "vocab_size", "attn_mask")
+    }
+
+
+class _ScriptModule:
+    """Stands for every class of a TorchScript archive: attributes without code."""
+
+
+class _ScriptReader(pickle.Unpickler):
+    """Reads `data.pkl` of a TorchScript archive: tensors and plain values in nested modules, nothing else."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{root}data.pkl")))
+        self.archive, self.root = archive, root
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few names that such archives need."""
+        if module.startswith("__torch__"):
+            return _ScriptModule
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        """The flat values of a storage."""
+        _, dtype, key, *_ = pid
+        return torch.frombuffer(bytearray(self.archive.read(f"{self.root}data/{key}")), dtype=dtype)
+
+
+_STORAGES = {
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "DoubleStorage": torch.float64,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+}
+
+
+def _rebuild(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
+    return storage.as_strided(size, stride, offset)
+
+
+def _tensors(module: _ScriptModule, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        elif isinstance(value, _ScriptModule):
+            yield from _tensors(value, f"{prefix}{name}.")
 
 
 def _has_openai_rounding(state: dict[str, Tensor]) -> bool:

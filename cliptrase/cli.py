@@ -22,6 +22,7 @@ from cliptrase.protocol import Protocol
 from datamodules import DataError, Geometry, SegmentationDataModule
 
 _UNTRAINED = ("fit", "validate")
+_DEMO = "configs/demo.yaml"
 _DEFAULT_CONFIG = "configs/paper_336.yaml"
 _DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
 _NO_DATA = f"no data: give --data with one of {', '.join(_DATA)}"
@@ -140,6 +141,8 @@ def _with_defaults(arguments: list[str]) -> list[str]:
     """
     if not arguments or arguments[0] not in EvaluationCLI.subcommands() or {"-h", "--help"} & set(arguments):
         return arguments
+    if not any(argument.startswith(("--config", "-c", "--data", "--model")) for argument in arguments):
+        return [arguments[0], "--config", _shipped(_DEMO), *arguments[1:]]
     configs, data, others = [], [], []
     rest = iter(arguments[1:])
     for argument in rest:

@@ -58,7 +58,7 @@ class TrainingFreeSegmentation(LightningModule):
     """Segments and scores with CLIP and nothing trained.
 
     Args:
-        clip: open_clip architecture, `local-dir:DIR` or `hf-hub:REPOSITORY`.
+        clip: open_clip architecture, `local-dir:DIR`, `hf-hub:REPOSITORY` or `embedded`.
         pretrained: open_clip tag or weights file; not used with `local-dir:` and `hf-hub:`.
         activation: `auto`, or the GELU that a weights file was trained with.
         method: the method scored under `settings`; `+regions` or `-regions` after a name switches the region vote.

@@ -8,6 +8,13 @@ from typing import Literal
 from cliptrase.errors import InputError
 from cliptrase.templates import TemplateSet
 
+# By name and size: the values of the published figures.
+_PUBLISHED = {
+    ("paper", 224): {"templates": "imagenet", "eps": 0.7, "min_samples": 3},
+    ("paper", 336): {"templates": "imagenet", "eps": 1.1, "min_samples": 7},
+    ("detectron2", 640): {"templates": "vild", "eps": 1.1, "min_samples": 7, "longest": 2560},
+}
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -40,8 +47,13 @@ class Protocol:
 
     @property
     def label(self) -> str:
-        """Short name for tables: `paper 336`, `detectron2`."""
-        return f"{self.name} {self.size}" if self.name == "paper" else self.name
+        """Short name for tables: `paper 336`, `detectron2`; values that are not the published ones are named."""
+        published = _PUBLISHED.get((self.name, self.size))
+        name = f"{self.name} {self.size}" if self.name == "paper" else self.name
+        if published is None:
+            return f"{name}, eps {self.eps:g}, min_samples {self.min_samples}, {self.templates}"
+        changed = [f"{key} {getattr(self, key)}" for key, value in published.items() if getattr(self, key) != value]
+        return ", ".join([name, *changed])
 
     @property
     def digest(self) -> str:

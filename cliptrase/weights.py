@@ -6,7 +6,7 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from cliptrase.text import Tokenizer
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 
+_EMBEDDED = Path(__file__).parent / "demo"
 _HUB = ("huggingface.co", 443)
 _HUB_WEIGHTS = (
     "open_clip_model.safetensors",
@@ -61,7 +62,8 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
     """Loads a CLIP model with the activation that its weights were trained with.
 
     Args:
-        clip: open_clip architecture (`ViT-B-16`), `local-dir:DIR` or `hf-hub:REPOSITORY`.
+        clip: open_clip architecture (`ViT-B-16`), `local-dir:DIR`, `hf-hub:REPOSITORY`, or `embedded` for the small
+            model that comes with this package.
         pretrained: open_clip tag (`openai`) or a weights file; unset for `local-dir:` and `hf-hub:`.
         activation: `auto` takes what the tag, the folder's config or the file says of itself.
 
@@ -69,6 +71,8 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
         InputError: an unknown name or tag, a missing or unreadable file, weights of another architecture, or
             weights that cannot be downloaded.
     """
+    if clip == "embedded":
+        return replace(load_clip(f"local-dir:{_EMBEDDED}", pretrained, activation), name="embedded")
     if clip.startswith(("local-dir:", "hf-hub:")):
         if pretrained is not None:
             raise InputError(f"--model.clip {clip} brings its own weights: leave out --model.pretrained {pretrained!r}")

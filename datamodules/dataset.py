@@ -1,0 +1,161 @@
+"""Pictures and label maps under a geometry, one at a time and in batches."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+from datamodules.card import Card
+from datamodules.errors import DataError
+from datamodules.pairs import Pair, check_values, read_image, read_index_map
+from datamodules.transforms import Geometry
+
+UNLABELLED = -1
+
+
+class Item(NamedTuple):
+    """One picture, ready for the model."""
+
+    image: Tensor  # (3, h, w) uint8
+    labels: Tensor | None  # (H, W) int32 in [0, labels), -1 where not scored
+    size: tuple[int, int]  # (H, W) of the label map
+    stem: str
+    scored: bool  # False where the label map holds nothing but ignored pixels
+
+
+class Group(NamedTuple):
+    """Pictures of a batch that have one size, stacked."""
+
+    images: Tensor  # (B, 3, h, w) uint8
+    labels: Tensor | None  # (B, H, W) int32
+    size: tuple[int, int]
+    stems: list[str]
+    scored: list[bool]
+
+
+class Source(NamedTuple):
+    """A picture as it is stored."""
+
+    image: NDArray[np.uint8]  # (H, W, 3)
+    labels: NDArray[np.integer[Any]] | None  # (H, W) raw values
+    stem: str
+
+
+class SegmentationDataset(Dataset[Item], ABC):
+    """Pictures and label maps of one setting under one geometry; subclasses say where they come from.
+
+    Args:
+        card: facts of the setting.
+        geometry: the protocol's.
+    """
+
+    def __init__(self, card: Card, geometry: Geometry) -> None:
+        self.card = card
+        self.geometry = geometry
+        self.pipeline = geometry.transform()
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, index: int) -> Source:
+        """Picture, raw label map (None where only predictions are made) and name."""
+
+    def __getitem__(self, index: int) -> Item:
+        source = self.read(index)
+        if source.labels is None:
+            image = self.pipeline(image=source.image)["image"]
+            height, width = (image if self.geometry.mode == "crop" else source.image).shape[:2]
+            return Item(_to_tensor(image), None, (height, width), source.stem, scored=False)
+        shown = self.pipeline(image=source.image, mask=source.labels)
+        raw = shown["mask"].astype(np.int32)
+        ignored = (raw == self.card.ignore_label) | (raw < self.card.label_offset)
+        labels = np.where(ignored, self._ignored, raw - self.card.label_offset).astype(np.int32)
+        empty = self.geometry.mode == "crop" and bool(ignored.all())
+        height, width = labels.shape
+        return Item(
+            _to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, scored=not empty
+        )
+
+    @property
+    def _ignored(self) -> int:
+        background = self.card.vocabulary.background_index if self.card.ignored_is_background else None
+        return UNLABELLED if background is None else background
+
+
+class FileDataset(SegmentationDataset):
+    """Pictures and label maps in files.
+
+    Args:
+        pairs: what to read.
+        card: facts of the setting.
+        geometry: the protocol's.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], card: Card, geometry: Geometry) -> None:
+        super().__init__(card, geometry)
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def read(self, index: int) -> Source:
+        """Decodes a pair.
+
+        Raises:
+            DataError: a file cannot be read, the sizes differ, or a label is not the setting's.
+        """
+        pair = self.pairs[index]
+        image = read_image(pair.image)
+        if pair.labels is None:
+            return Source(image, None, pair.stem)
+        labels = read_index_map(pair.labels)
+        if labels.shape != image.shape[:2]:
+            raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
+        check_values(labels.astype(np.int32), pair.labels, self.card)
+        return Source(image, labels, pair.stem)
+
+
+def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def group_by_size(items: Sequence[Item]) -> list[Group]:
+    """Collates pictures: those of one input size and one label size are stacked, in the order of their first."""
+    groups: dict[Any, list[Item]] = {}
+    for item in items:
+        groups.setdefault((item.image.shape, item.size), []).append(item)
+    return [
+        Group(
+            images=torch.stack([item.image for item in members]),
+            labels=None
+            if members[0].labels is None
+            else torch.stack([m.labels for m in members if m.labels is not None]),
+            size=members[0].size,
+            stems=[item.stem for item in members],
+            scored=[item.scored for item in members],
+        )
+        for members in groups.values()
+    ]
+
+
+class EachOnce(DistributedSampler[int]):
+    """Every r-th sample from one's own rank on, in order: nothing is padded, so nothing is counted twice.
+
+    Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, replicas: int, rank: int) -> None:
+        super().__init__(dataset, num_replicas=replicas, rank=rank, shuffle=False)
+        self.indices = range(rank, len(dataset), replicas)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
