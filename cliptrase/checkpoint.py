@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from cliptrase.errors import InputError, one_line
 
+# Entries of OpenAI's archives and of scripted models that are no parameters.
+_NO_PARAMETERS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
 _KINDS = "give .safetensors, a PyTorch state dict or OpenAI's .pt"
 
 
@@ -64,15 +66,11 @@ def _is_torchscript(path: Path) -> bool:
 
 
 def _read_torchscript(path: Path) -> dict[str, Tensor]:
-    """Parameters and buffers of a TorchScript archive by name, less the numbers that OpenAI keeps among them."""
+    """Parameters and buffers of a TorchScript archive by name."""
     with zipfile.ZipFile(path) as archive:
         root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
         module = _ScriptReader(archive, root).load()
-    return {
-        name: tensor
-        for name, tensor in _tensors(module, "")
-        if name not in ("input_resolution", "context_length", "vocab_size", "attn_mask")
-    }
+    return {name: tensor for name, tensor in _tensors(module, "") if name.rpartition(".")[2] not in _NO_PARAMETERS}
 
 
 class _ScriptModule:

@@ -92,7 +92,7 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "outputs")
         name = config.data.class_path.rsplit(".", 1)[-1]
-        folder = RunFolder(new_run_folder(root, name), self.parser.dump(self.config))
+        folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config))
         if config.trainer.logger in (None, True):
             kwargs["logger"] = TensorBoardLogger(root, name="", version=folder.path.name, default_hp_metric=False)
         callbacks = [folder, ResultsWriter(folder), MaskWriter(folder)]
@@ -125,6 +125,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if sentence := _mendable(error):
             return _complain(sentence)
+        if "Connection closed by peer" in str(error):
+            return _complain("another process of this run stopped, for the reason that it gave")
         raise
     return 0
 
@@ -202,7 +204,7 @@ def _quiet_libraries() -> None:
     """Keeps the log lines and hints of libraries out of the way of the run's own output."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's calls, not ours
-    for name in ("pytorch_lightning", "lightning.pytorch", "torch.distributed", "httpx"):
+    for name in ("pytorch_lightning", "lightning_fabric", "torch.distributed", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")

@@ -9,26 +9,45 @@ from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliptrase.attention import Projections
+from cliptrase.attention import AttentionRule, Projections, query_key
 from cliptrase.classification import Size, check_grid
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
+from cliptrase.position import PositionEmbedding, resample_position_embedding
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """What one walk through the tower gives.
+class Walk:
+    """What one walk through the tower's blocks gives, under one position embedding.
 
     Attributes:
-        features: for each method asked for, (B, N+1, E) tokens after ln_post and projection, class token first,
-            not of unit length.
+        features: by method's name (B, N+1, E) tokens after ln_post and projection, class token first, not of unit
+            length.
         penultimate: projections of the block before the last, from which the correlation is taken.
-        grid: (h, w) patches, h * w = N.
     """
 
     features: dict[str, Tensor]
     penultimate: Projections
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the tower gives for a batch under several methods.
+
+    Attributes:
+        walks: one for each distinct position embedding; on the native grid all methods share one.
+        grid: (h, w) patches, h * w = N.
+        features: see `Walk`, of all walks, in the order asked for.
+    """
+
+    walks: list[Walk]
     grid: Size
+    features: dict[str, Tensor]
+
+    @property
+    def penultimate(self) -> Projections:
+        """Projections of the block before the last in the first method's walk."""
+        return self.walks[0].penultimate
 
 
 class VisualEncoder(nn.Module):
@@ -45,69 +64,96 @@ class VisualEncoder(nn.Module):
         super().__init__()
         self.tower = _supported(tower)
 
+    def require(self, methods: Sequence[Method]) -> None:
+        """Checks that the tower is deep enough: a second stream starts from what a block of CLIP's own has made.
+
+        Raises:
+            InputError: a method whose rule governs as many blocks as there are, or more.
+        """
+        blocks = len(self.tower.transformer.resblocks)
+        for method in methods:
+            if method.depth >= blocks:
+                raise InputError(
+                    f"method {method.name} governs the last {method.depth} blocks and needs one more before them; the "
+                    f"visual tower has {blocks}; take another method or a deeper tower such as ViT-B-16"
+                )
+
     def forward(self, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
-        """Features of a batch under several methods; the blocks before the last are walked once for all.
+        """Features of a batch under several methods.
+
+        The blocks are walked once for all methods that share the position embedding's resampling, on the native
+        grid for all.
 
         Args:
             pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
-            methods: rules of the last block; they must share the position embedding's resampling.
+            methods: at least one.
 
         Raises:
+            InputError: the tower is too shallow for a method.
             ValueError: H or W is not a multiple of the patch.
         """
-        tower = self.tower
-        patch = (int(tower.patch_size[0]), int(tower.patch_size[1]))
+        self.require(methods)
+        patch = (int(self.tower.patch_size[0]), int(self.tower.patch_size[1]))
         grid = check_grid((pixels.shape[2], pixels.shape[3]), patch)
-        *blocks, before_last, last = tower.transformer.resblocks
-        x = self._embed(pixels, grid)  # (B, N+1, W)
-        for block in blocks:
-            x = _finish(block, x, F.scaled_dot_product_attention(*_heads(block, block.ln_1(x))))
-        penultimate = _project(before_last, x, grid)
-        x = _finish(before_last, x, _plain(penultimate))
-        projections = _project(last, x, grid)
-        features = {}
+        native = tuple(self.tower.grid_size) == grid
+        companies: dict[PositionEmbedding, list[Method]] = {}
         for method in methods:
-            y = _finish(last, x, method.attention(projections), method.residual, method.mlp)
-            features[method.name] = tower.ln_post(y) @ tower.proj  # (B, N+1, E)
-        return Encoding(features, penultimate, grid)
+            companies.setdefault("dino" if native else method.position_embedding, []).append(method)
+        patches = self._patches(pixels, grid)
+        walks = [self._walk(self._embed(patches, grid, how), company, grid) for how, company in companies.items()]
+        found = {name: features for walk in walks for name, features in walk.features.items()}
+        return Encoding(walks, grid, {method.name: found[method.name] for method in methods})
 
-    def _embed(self, pixels: Tensor, grid: Size) -> Tensor:
-        """Patch, class and position embedding: (B, 3, H, W) to (B, N+1, W).
+    def _patches(self, pixels: Tensor, grid: Size) -> Tensor:
+        """Patch embedding: (B, 3, H, W) to (B, N, W).
 
         The patch convolution does not overlap, so it is one matrix product, which unlike cuDNN's convolution
         is not rounded to TF32 by default.
         """
+        weight = self.tower.conv1.weight.flatten(1)  # (W, 3 * p * p)
+        return F.linear(_unfold(pixels, grid), weight, self.tower.conv1.bias)
+
+    def _embed(self, patches: Tensor, grid: Size, how: PositionEmbedding) -> Tensor:
+        """Class token and position embedding: (B, N, W) to (B, N+1, W)."""
         tower = self.tower
-        weight = tower.conv1.weight.flatten(1)  # (W, 3 * p * p)
-        patches = F.linear(_unfold(pixels, grid), weight, tower.conv1.bias)  # (B, N, W)
         token = tower.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
-        position = resample_position_embedding(tower.positional_embedding, tower.grid_size, grid)
+        position = resample_position_embedding(tower.positional_embedding, tower.grid_size, grid, how)
         embedded: Tensor = tower.ln_pre(torch.cat([token, patches], dim=1) + position.to(patches.dtype))
         return embedded
 
+    def _walk(self, x: Tensor, methods: Sequence[Method], grid: Size) -> Walk:
+        """Runs all blocks over (B, N+1, W) tokens; methods that read alike share the reading."""
+        tower = self.tower
+        blocks = list(tower.transformer.resblocks)
+        readings = dict.fromkeys(_reading(method) for method in methods)
+        streams: dict[_Reading, Tensor] = {}
+        projected: list[Projections] = []
+        for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
+            p = _project(block, x, grid)
+            for reading in readings:
+                rule, residual, mlp, depth = reading
+                if left <= depth:
+                    streams[reading] = _finish(block, streams.get(reading, x), rule(p), residual, mlp)
+            projected = [*projected[-1:], p]
+            if left > 1:
+                x = _finish(block, x, query_key(p))
+        if any(depth > 1 for *_, depth in readings):
+            attended = F.scaled_dot_product_attention(p.query[:, :, :1], p.key, p.value)
+            token = _finish(block, x[:, :1], attended)  # (B, 1, W): all that is needed of CLIP's own last block
+        features = {}
+        for reading, y in streams.items():
+            if reading[-1] > 1:
+                y = torch.cat([token, y[:, 1:]], dim=1)
+            features[reading] = tower.ln_post(y) @ tower.proj  # (B, N+1, E)
+        return Walk({method.name: features[_reading(method)] for method in methods}, projected[0])
 
-def resample_position_embedding(embedding: Tensor, native: Sequence[int], grid: Size) -> Tensor:
-    """Position embedding for another grid; the class token's row is kept.
 
-    Bicubic, without antialias, by the scale factor (h + 0.1) / g that DINO's code introduced and CLIPtrase's
-    follows: the factor itself, not the output size, sets the sampling positions.
+_Reading = tuple[AttentionRule, bool, bool, int]
 
-    Args:
-        embedding: (G + 1, W) for the native grid of G patches.
-        native: (g_h, g_w).
-        grid: (h, w) wanted.
 
-    Returns:
-        (h * w + 1, W); `embedding` itself where the grids agree.
-    """
-    if tuple(native) == grid:
-        return embedding
-    native_grid = embedding[1:].unflatten(0, tuple(native)).permute(2, 0, 1).unsqueeze(0)  # (1, W, g_h, g_w)
-    factors = ((grid[0] + 0.1) / native[0], (grid[1] + 0.1) / native[1])
-    resampled = F.interpolate(
-        native_grid.float(), scale_factor=factors, mode="bicubic", align_corners=False, recompute_scale_factor=False
-    )  # (1, W, h, w)
-    return torch.cat([embedding[:1], resampled[0].flatten(1).T.to(embedding.dtype)])
+def _reading(method: Method) -> _Reading:
+    """What decides a method's features under a given position embedding."""
+    return method.attention, method.residual, method.mlp, method.depth
 
 
 def _unfold(pixels: Tensor, grid: Size) -> Tensor:
@@ -128,10 +174,6 @@ def _heads(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _project(block: Any, x: Tensor, grid: Size) -> Projections:
     tokens = block.ln_1(x)
     return Projections(*_heads(block, tokens), tokens, grid)
-
-
-def _plain(p: Projections) -> Tensor:
-    return F.scaled_dot_product_attention(p.query, p.key, p.value)
 
 
 def _finish(block: Any, x: Tensor, attended: Tensor, residual: bool = True, mlp: bool = True) -> Tensor:

@@ -42,7 +42,7 @@ class PictureGroup(Protocol):
     @property
     def stems(self) -> list[str]: ...
     @property
-    def scored(self) -> list[bool]: ...
+    def counted(self) -> list[bool]: ...  # False for pictures that are neither scored nor written
 
 
 class LabelMaps(NamedTuple):
@@ -150,7 +150,7 @@ class TrainingFreeSegmentation(LightningModule):
         for group in batch:
             if group.labels is None:
                 raise ValueError("a test batch holds no label maps; give the data module's test loader")
-            kept = [index for index, scored in enumerate(group.scored) if scored]
+            kept = _counted(group)
             if not kept:
                 continue
             images, labels = group.images[kept], group.labels[kept]
@@ -163,15 +163,13 @@ class TrainingFreeSegmentation(LightningModule):
 
     def predict_step(self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
         """Predicts a batch with every method of the run."""
-        return [
-            LabelMaps(
-                group.stems,
-                group.images,
-                self.segmenter(group.images, self.classifiers[dataloader_idx], group.size),
-                group.labels,
-            )
-            for group in batch
-        ]
+        outputs = []
+        for group in batch:
+            if kept := _counted(group):
+                images = group.images[kept]
+                predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
+                outputs.append(LabelMaps([group.stems[index] for index in kept], images, predictions, None))
+        return outputs
 
     def on_test_epoch_end(self) -> None:
         """Sums the confusion matrices over processes; every process takes part."""
@@ -197,3 +195,7 @@ class TrainingFreeSegmentation(LightningModule):
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
             confusion, images = metric.compute()
         return confusion.cpu(), int(images)
+
+
+def _counted(group: PictureGroup) -> list[int]:
+    return [index for index, counted in enumerate(group.counted) if counted]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cliptrase.classification import Size, patch_logits, upsampled_argmax
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.encoder import Encoding, VisualEncoder
+from cliptrase.encoder import Encoding, VisualEncoder, Walk
 from cliptrase.errors import InputError
 from cliptrase.methods import Method, get_method
 from cliptrase.protocol import Protocol
@@ -62,9 +62,10 @@ class Segmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.protocol = protocol or Protocol()
-        self.methods: list[Method] = [get_method(spec) for spec in dict.fromkeys(methods)]
+        self.methods: list[Method] = list({method.name: method for method in map(get_method, methods)}.values())
         self.card = clip
         self.encoder = VisualEncoder(clip.model.visual)
+        self.encoder.require(self.methods)
         self.clip = clip.model
         if self.protocol.name == "paper" and any(self.protocol.size % side for side in self.patch):
             side = self.patch[0]
@@ -143,9 +144,9 @@ class Segmenter(nn.Module):
         with self.timer.stage("forward", images.device):
             pixels = self.prepare(images)
             encoding = self.encoder(pixels, self.methods)
-        regions = self._regions(encoding, size) if any(method.regions for method in self.methods) else None
+        regions = {name: found for walk in encoding.walks for name, found in self._regions(walk, size).items()}
         return {
-            method.name: self._label(encoding, method, classifier, size, regions if method.regions else None)
+            method.name: self._label(encoding, method, classifier, size, regions.get(method.name))
             for method in self.methods
         }
 
@@ -162,16 +163,28 @@ class Segmenter(nn.Module):
         padded = F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
         return F.interpolate(padded, scale_factor=0.5, mode="bilinear", align_corners=False)
 
-    def _regions(self, encoding: Encoding, size: Size) -> Tensor:
-        """(B, H, W) region of every pixel, -1 where a picture has none."""
-        p = encoding.penultimate
+    def _regions(self, walk: Walk, size: Size) -> dict[str, Tensor]:
+        """By method of the walk that votes, (B, H, W) region of every pixel, -1 where a picture has none.
+
+        Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them.
+        """
+        voters = [method for method in self.methods if method.regions and method.name in walk.features]
+        if not voters:
+            return {}
+        p = walk.penultimate
         device = p.query.device
         with self.timer.stage("correlation", device):
-            affinity = remove_global_patches(self_correlation(p.query, p.key, p.value))
-        with self.timer.stage("clustering", device):
-            clusters = dbscan(affinity, self.protocol.eps, self.protocol.min_samples)
-        with self.timer.stage("regions", device):
-            return region_map(affinity, clusters, encoding.grid, size)
+            correlation = self_correlation(p.query, p.key, p.value)
+        found = {}
+        for denoise in {method.denoise for method in voters}:
+            with self.timer.stage("correlation", device):
+                affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
+            with self.timer.stage("clustering", device):
+                clusters = dbscan(affinity, self.protocol.eps, self.protocol.min_samples)
+            with self.timer.stage("regions", device):
+                regions = region_map(affinity, clusters, p.grid, size)
+            found |= {method.name: regions for method in voters if method.denoise == denoise}
+        return found
 
     def _label(
         self, encoding: Encoding, method: Method, classifier: TextClassifier, size: Size, regions: Tensor | None

@@ -16,6 +16,7 @@ from datamodules.pairs import Pair, check_values, read_image, read_index_map
 from datamodules.transforms import Geometry
 
 UNLABELLED = -1
+FILLER = -1  # index of a picture that a process without pictures of its own gets, and that does not count
 
 
 class Item(NamedTuple):
@@ -25,7 +26,7 @@ class Item(NamedTuple):
     labels: Tensor | None  # (H, W) int32 in [0, labels), -1 where not scored
     size: tuple[int, int]  # (H, W) of the label map
     stem: str
-    scored: bool  # False where the label map holds nothing but ignored pixels
+    counted: bool  # False where the label map holds nothing but ignored pixels, and for fillers
 
 
 class Group(NamedTuple):
@@ -35,7 +36,7 @@ class Group(NamedTuple):
     labels: Tensor | None  # (B, H, W) int32
     size: tuple[int, int]
     stems: list[str]
-    scored: list[bool]
+    counted: list[bool]
 
 
 class Source(NamedTuple):
@@ -67,11 +68,13 @@ class SegmentationDataset(Dataset[Item], ABC):
         """Picture, raw label map (None where only predictions are made) and name."""
 
     def __getitem__(self, index: int) -> Item:
+        if index == FILLER:
+            return self[0]._replace(counted=False)
         source = self.read(index)
         if source.labels is None:
             image = self.pipeline(image=source.image)["image"]
             height, width = (image if self.geometry.mode == "crop" else source.image).shape[:2]
-            return Item(_to_tensor(image), None, (height, width), source.stem, scored=False)
+            return Item(_to_tensor(image), None, (height, width), source.stem, counted=True)
         shown = self.pipeline(image=source.image, mask=source.labels)
         raw = shown["mask"].astype(np.int32)
         ignored = (raw == self.card.ignore_label) | (raw < self.card.label_offset)
@@ -79,7 +82,7 @@ class SegmentationDataset(Dataset[Item], ABC):
         empty = self.geometry.mode == "crop" and bool(ignored.all())
         height, width = labels.shape
         return Item(
-            _to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, scored=not empty
+            _to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, counted=not empty
         )
 
     @property
@@ -138,7 +141,7 @@ def group_by_size(items: Sequence[Item]) -> list[Group]:
             else torch.stack([m.labels for m in members if m.labels is not None]),
             size=members[0].size,
             stems=[item.stem for item in members],
-            scored=[item.scored for item in members],
+            counted=[item.counted for item in members],
         )
         for members in groups.values()
     ]
@@ -147,12 +150,13 @@ def group_by_size(items: Sequence[Item]) -> list[Group]:
 class EachOnce(DistributedSampler[int]):
     """Every r-th sample from one's own rank on, in order: nothing is padded, so nothing is counted twice.
 
-    Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone.
+    Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone. It would also leave a process
+    without any sample out of the run, where the others then wait for it: such a process gets a filler.
     """
 
     def __init__(self, dataset: SegmentationDataset, replicas: int, rank: int) -> None:
         super().__init__(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-        self.indices = range(rank, len(dataset), replicas)
+        self.indices = range(rank, len(dataset), replicas) or (FILLER,)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)

@@ -1,0 +1,43 @@
+"""The table of methods and the suffixes that switch the region vote."""
+
+import pytest
+
+from cliptrase import attention
+from cliptrase.errors import InputError
+from cliptrase.methods import METHODS, get_method
+
+
+def test_table() -> None:
+    assert {name: method.regions for name, method in METHODS.items()} == {
+        "vanilla": False,
+        "maskclip": False,
+        "cliptrase": True,
+    }
+    assert METHODS["cliptrase"].attention is attention.correlative_self_attention
+    assert all(method.name == name and method.source for name, method in METHODS.items())
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "regions"),
+    [
+        ("cliptrase", "cliptrase", True),
+        ("cliptrase+regions", "cliptrase", True),
+        ("cliptrase-regions", "cliptrase-regions", False),
+        ("vanilla", "vanilla", False),
+        ("vanilla-regions", "vanilla", False),
+        ("vanilla+regions", "vanilla+regions", True),
+        ("maskclip+regions", "maskclip+regions", True),
+    ],
+)
+def test_suffixes(spec: str, name: str, regions: bool) -> None:
+    """One that changes nothing changes no name, so that equal methods are one column."""
+    method = get_method(spec)
+    assert (method.name, method.regions) == (name, regions)
+    assert method.attention is METHODS[name.split("+")[0].split("-")[0]].attention
+
+
+@pytest.mark.parametrize("spec", ["clip", "", "+regions", "cliptrase+region", "cliptrase+regions-regions", "CLIPtrase"])
+def test_unknown_methods_are_named_with_the_known_ones(spec: str) -> None:
+    with pytest.raises(InputError, match="take one of vanilla, maskclip, cliptrase") as error:
+        get_method(spec)
+    assert repr(spec) in str(error.value)

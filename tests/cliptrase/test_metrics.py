@@ -1,0 +1,148 @@
+"""Scores against plain Python, and the Metric that sums them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cliptrase.metrics import (
+    ClassScores,
+    Scores,
+    SegmentationScores,
+    confusion_matrix,
+    released_class_scores,
+    released_scores,
+    textbook_class_scores,
+    textbook_scores,
+)
+from tests import references
+
+DEFINITIONS = [(released_scores, True), (textbook_scores, False)]
+
+
+@st.composite
+def maps(draw: st.DrawFn) -> tuple[int, np.ndarray, np.ndarray]:
+    """A number of labels, predictions within it, and truth that misses classes or holds what is not scored."""
+    num_labels = draw(st.integers(1, 6))
+    pixels = draw(st.integers(1, 40))
+    present = draw(st.lists(st.integers(0, num_labels - 1), min_size=1, max_size=3))
+    truth = draw(st.lists(st.sampled_from([*present, -1, num_labels, 255]), min_size=pixels, max_size=pixels))
+    guess = draw(st.lists(st.integers(0, num_labels - 1), min_size=pixels, max_size=pixels))
+    return num_labels, np.array(guess), np.array(truth)
+
+
+def check_scores(found: Scores, expected: dict[str, float] | None) -> None:
+    if expected is None:
+        assert all(math.isnan(value) for value in found)
+        assert set(found.rounded().values()) == {None}
+    else:
+        assert found._asdict() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+        assert found.rounded() == {name: round(value, 2) for name, value in found._asdict().items()}
+
+
+@given(maps())
+@example((1, np.zeros(4, int), np.zeros(4, int)))
+@example((3, np.zeros(4, int), np.full(4, 255)))
+@example((3, np.full(5, 2), np.array([0, 0, 1, 255, -1])))
+def test_scores_are_the_plain_ones(case: tuple[int, np.ndarray, np.ndarray]) -> None:
+    num_labels, guess, truth = case
+    counts = confusion_matrix(torch.from_numpy(guess), torch.from_numpy(truth), num_labels)
+    plain = references.confusion(guess, truth, num_labels)
+    assert counts.tolist() == plain
+    assert counts.dtype == torch.int64
+    for score, released in DEFINITIONS:
+        check_scores(score(counts), references.scores(plain, released))
+
+
+def test_released_and_textbook_by_hand() -> None:
+    """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
+    counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    released, textbook = released_scores(counts), textbook_scores(counts)
+    assert released.pAcc == textbook.pAcc == 60
+    assert released.mAcc == pytest.approx(100 * (6 / 8.01) / 4)
+    assert textbook.mAcc == pytest.approx(100 * (6 / 8) / 2)
+    assert released.mIoU == pytest.approx(100 * (6 / 9.01) / 2)
+    assert textbook.mIoU == pytest.approx(100 * (6 / 9) / 2)
+    assert released.fwIoU == pytest.approx(100 * 0.8 * 6 / 9.01)
+    assert textbook.fwIoU == pytest.approx(100 * 0.8 * 6 / 9)
+    assert released.rounded() == {"pAcc": 60, "mAcc": 18.73, "fwIoU": 53.27, "mIoU": 33.3}
+
+
+def test_scores_of_each_class() -> None:
+    counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    released, textbook = released_class_scores(counts), textbook_class_scores(counts)
+    assert released.pixels.tolist() == textbook.pixels.tolist() == [8, 2, 0, 0]
+    assert released.accuracy.tolist() == pytest.approx([6 / 8.01, 0, 0, 0])
+    assert released.iou.tolist() == pytest.approx([6 / 9.01, 0, 0, 0])
+    assert textbook.accuracy.tolist() == pytest.approx([0.75, 0, math.nan, math.nan], nan_ok=True)
+    assert textbook.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
+    assert isinstance(released, ClassScores)
+    assert released.iou.dtype == torch.float64
+
+
+def test_counts_beyond_float32() -> None:
+    """One pixel in 2^24 + 1 and more is not lost."""
+    metric = SegmentationScores(2)
+    metric.confusion += torch.tensor([[2**24, 0], [0, 0]])
+    metric.update(torch.zeros(1, 1, 1, dtype=torch.int64), torch.zeros(1, 1, 1, dtype=torch.int64))
+    assert int(metric.compute()[0][0, 0]) == 2**24 + 1
+
+
+def test_shapes_that_differ_and_predictions_out_of_range() -> None:
+    zeros = torch.zeros(1, 2, 2, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"prediction \(1, 2, 2\) and target \(1, 2, 3\) differ in shape"):
+        confusion_matrix(zeros, torch.zeros(1, 2, 3, dtype=torch.int64), 3)
+    for wrong in (3, -1):
+        with pytest.raises(ValueError, match=r"predictions reach .*, labels 0\.\.2"):
+            confusion_matrix(zeros + wrong, zeros, 3)
+    assert confusion_matrix(zeros + 3, zeros + 255, 3).sum() == 0  # where nothing is scored nothing is wrong
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_integer_types_of_label_maps(dtype: torch.dtype) -> None:
+    truth = torch.tensor([[[0, 1, 2, 100]]]).to(dtype)
+    guess = torch.tensor([[[0, 2, 2, 1]]])
+    assert confusion_matrix(guess, truth, 3).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
+
+
+def test_metric_counts_resets_and_keeps_integers() -> None:
+    rng = np.random.default_rng(0)
+    metric = SegmentationScores(5)
+    total = np.zeros((5, 5), dtype=int)
+    for batch in (3, 1, 4):
+        guess, truth = rng.integers(0, 5, (batch, 6, 7)), rng.integers(-1, 6, (batch, 6, 7))
+        metric.update(torch.from_numpy(guess), torch.from_numpy(truth))
+        total += np.array(references.confusion(guess, truth, 5))
+    confusion, images = metric.compute()
+    np.testing.assert_array_equal(confusion.numpy(), total)
+    assert int(images) == 8
+    metric.reset()
+    assert int(metric.confusion.sum()) == int(metric.images) == 0
+    assert metric.confusion.dtype == metric.images.dtype == torch.int64
+
+
+def test_processes_are_summed() -> None:
+    """Two processes' states are added, as the Metric declares, whatever their shares are."""
+    rng = np.random.default_rng(1)
+    guess, truth = (torch.from_numpy(rng.integers(0, 4, (5, 8, 8))) for _ in range(2))
+    alone = SegmentationScores(4)
+    alone.update(guess, truth)
+    first, second = SegmentationScores(4), SegmentationScores(4)
+    first.update(guess[:4], truth[:4])
+    second.update(guess[4:], truth[4:])
+    reductions = first._reductions
+    assert set(reductions) == {"confusion", "images"}
+    merged = {
+        name: reduce(torch.stack([getattr(first, name), getattr(second, name)])) for name, reduce in reductions.items()
+    }
+    assert torch.equal(merged["confusion"], alone.compute()[0])
+    assert int(merged["images"]) == 5
+    first.merge_state(second)
+    assert torch.equal(first.confusion, alone.confusion)
+
+
+def test_metric_stays_out_of_checkpoints() -> None:
+    assert SegmentationScores(4).state_dict() == {}

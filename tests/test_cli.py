@@ -1,0 +1,244 @@
+"""The command line's contract: options in any order, one folder a run, what is in its files."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from cliptrase.cli import main
+from datamodules import PC459, VOC20, VOC21
+from tests.command import run
+from tests.kit import save_labels, write_detectron2_tree
+
+CONFIGS = sorted(Path("configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def voc(tmp_path: Path) -> Path:
+    """A small VOC2012 folder; the last picture's label map is empty in the middle, where `paper` looks."""
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((120, 150), (96, 96), (60, 180)))
+    labels = np.full((60, 180), 255, dtype=np.uint8)
+    labels[:, :20] = 3
+    save_labels(root / VOC20.card.folder / VOC20.card.labels / "scene_2.png", labels)
+    return root
+
+
+def small(root: Path, clip: Path) -> list[str]:
+    return ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--data.root", str(root), *model(clip)]
+
+
+def model(clip: Path) -> list[str]:
+    return ["--model.clip", f"local-dir:{clip}"]
+
+
+def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = [*small(voc, tiny_clip), "--data", "VOC20", "--model.compare", "[vanilla, vanilla+regions]"]
+    finished = run("test", tmp_path / "out", *options)
+    document = finished.results
+    assert set(document) == {"settings", "methods", "provenance"}
+    assert list(document["methods"]) == ["cliptrase", "vanilla", "vanilla+regions"]
+    result = document["settings"]["VOC20"]
+    assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
+    assert set(result) == {"images", "scores", "textbook", "per_class", "published"}
+    assert set(result["scores"]) == set(result["textbook"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
+    assert [entry["name"] for entry in result["per_class"]] == list(VOC20.card.vocabulary.label_names)
+    assert sum(entry["pixels"] for entry in result["per_class"]) > 0
+    assert result["published"] is None  # 64 pixels are nobody's published protocol
+    provenance = document["provenance"]
+    assert provenance["protocol"]["size"] == 64
+    assert provenance["protocol"]["eps"] == 0.7
+    assert provenance["model"]["activation"] == "quick_gelu"
+    assert provenance["vocabularies"]["VOC20"]["hash"] == VOC20.card.vocabulary.digest
+    for key in ("versions", "commit", "device", "precision", "images_per_second", "peak_memory_mib", "seconds"):
+        assert key in provenance
+    assert {"text", "data", "forward", "correlation", "clustering", "regions", "vote"} <= set(provenance["seconds"])
+    rows = list(csv.DictReader((finished.folder / "results.csv").read_text().splitlines()))
+    assert [(row["method"], row["definition"]) for row in rows[:2]] == [
+        ("cliptrase", "released"),
+        ("cliptrase", "textbook"),
+    ]
+    assert float(rows[0]["mIoU"]) == result["scores"]["mIoU"]
+    again = run("test", tmp_path / "again", "--config", str(finished.folder / "config.yaml"))
+    assert again.results["methods"] == document["methods"]
+    out = capsys.readouterr().out
+    assert "vanilla+regions" in out
+    assert str(finished.folder / "results.json") in out
+
+
+def test_published_figures_stand_beside_the_papers_own_protocol(parity: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    options = ["--config", "configs/paper_224.yaml", "--data", "VOC20", "--data.root", str(parity / "datasets")]
+    document = run("test", tmp_path, *options, *model(tiny_clip), "--model.compare", "[vanilla]").results
+    assert document["settings"]["VOC20"]["published"] == {"pAcc": 89.68, "mAcc": 91.4, "fwIoU": 82.49, "mIoU": 80.95}
+    assert document["methods"]["vanilla"]["settings"]["VOC20"]["published"] is None
+
+
+def test_an_empty_label_map_is_not_scored_but_predicted(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    options = [*small(voc, tiny_clip), "--data", "VOC20"]
+    scored = {
+        size: run("test", tmp_path / f"test{size}", *options, "--data.batch_size", size).results["settings"]
+        for size in "14"
+    }
+    assert scored["1"]["VOC20"]["images"] == 2
+    assert scored["1"] == scored["4"]
+    predicted = run("predict", tmp_path / "predict", *options)
+    assert predicted.mask("VOC20", "scene_2").shape == (64, 64)
+
+
+def test_a_label_map_that_is_empty_everywhere_gives_no_figures(tiny_clip: Path, tmp_path: Path) -> None:
+    root = write_detectron2_tree(tmp_path / "datasets", VOC21.card, sizes=((96, 96),))
+    labels = root / VOC21.card.folder / VOC21.card.labels / "scene_0.png"
+    save_labels(labels, np.full((96, 96), 255, dtype=np.uint8))
+    result = run("test", tmp_path / "out", *small(root, tiny_clip), "--data", "VOC21").results["settings"]["VOC21"]
+    assert result["images"] == 0
+    assert set(result["scores"].values()) == {None}
+
+
+def test_without_a_cluster_patches_keep_their_names(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    options = [*small(voc, tiny_clip), "--data", "VOC20", "--protocol.eps", "1e-6"]
+    nothing = run("predict", tmp_path / "a", *options)
+    patches = run("predict", tmp_path / "b", *options, "--model.method", "cliptrase-regions")
+    usual = run("predict", tmp_path / "c", *small(voc, tiny_clip), "--data", "VOC20")
+    for stem in ("scene_0", "scene_1", "scene_2"):
+        np.testing.assert_array_equal(nothing.mask("VOC20", stem), patches.mask("VOC20", stem))
+    assert any((nothing.mask("VOC20", f"scene_{i}") != usual.mask("VOC20", f"scene_{i}")).any() for i in range(3))
+
+
+def test_masks_are_what_test_scores(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    options = [
+        "--config",
+        "configs/detectron2.yaml",
+        "--protocol.size",
+        "96",
+        "--data.root",
+        str(voc),
+        *model(tiny_clip),
+    ]
+    predicted = run("predict", tmp_path / "predict", *options, "--data", "VOC20")
+    scored = run("test", tmp_path / "test", *options, "--data", "VOC20").results["settings"]["VOC20"]
+    right = total = 0
+    for number, size in enumerate([(120, 150), (96, 96), (60, 180)]):
+        truth = np.array(Image.open(voc / VOC20.card.folder / VOC20.card.labels / f"scene_{number}.png"))
+        mask = predicted.mask("VOC20", f"scene_{number}")
+        assert mask.shape == size
+        right += int(((mask == truth) & (truth < 20)).sum())
+        total += int((truth < 20).sum())
+    assert scored["scores"]["pAcc"] == round(100 * right / total, 2)
+    assert scored["images"] == 3
+
+
+def test_masks_of_many_labels_are_16_bit(tiny_clip: Path, tmp_path: Path) -> None:
+    root = write_detectron2_tree(tmp_path / "datasets", PC459.card, sizes=((96, 96),))
+    finished = run("predict", tmp_path / "out", *small(root, tiny_clip), "--data", "PC459")
+    assert finished.mask("PC459", "scene_0").dtype == np.uint16
+
+
+def test_two_runs_never_share_a_folder(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    arguments = ["predict", *small(voc, tiny_clip), "--data", "VOC20", "--data.num_workers", "0"]
+    for _ in range(2):
+        assert main([*arguments, "--trainer.default_root_dir", str(tmp_path / "out"), "--trainer.logger", "false"]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_tensorboard_holds_scores_and_the_first_pictures(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    finished = run("test", tmp_path / "out", *small(voc, tiny_clip), "--data", "VOC20")
+    events = EventAccumulator(str(finished.folder), size_guidance={"images": 0})
+    events.Reload()
+    assert events.Tags()["images"] == ["VOC20/scene_0", "VOC20/scene_1"]
+    image = events.Images("VOC20/scene_0")[0]
+    assert (image.height, image.width) == (64, 3 * 64 + 2 * 4)
+    (scalar,) = events.Scalars("cliptrase/VOC20/mIoU")
+    assert scalar.value == pytest.approx(finished.results["settings"]["VOC20"]["scores"]["mIoU"], abs=0.01)
+
+
+def test_configurations_layer_left_to_right(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("protocol: {size: 48, eps: 0.9}\nmodel: {method: maskclip}\n")
+    options = ["--config", "configs/paper_224.yaml", "--config", str(own), "--data.root", str(voc), *model(tiny_clip)]
+    document = run("test", tmp_path / "out", "--data.batch_size", "2", *options, "--data=VOC20").results
+    assert document["provenance"]["protocol"]["size"] == 48
+    assert document["provenance"]["protocol"]["min_samples"] == 3
+    assert document["provenance"]["method"] == "maskclip"
+
+
+def test_a_benchmark_names_what_is_missing(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="left out, for their folders are missing: COCO171 .*coco"):
+        finished = run("test", tmp_path / "out", *small(voc, tiny_clip), "--data", "Benchmark")
+    assert list(finished.results["settings"]) == ["VOC20", "VOC21"]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_is_understood(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "--config", str(config), "--data", "VOC20", "--print_config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["protocol"] == yaml.safe_load(config.read_text())["protocol"]
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "{test,predict}" in capsys.readouterr().out
+
+
+def test_configurations_are_found_from_any_folder(
+    voc: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", tmp_path / "out", *small(voc, tiny_clip), "--data", "VOC20").mask("VOC20", "scene_0").any()
+
+
+class TestFolder:
+    """Anybody's pictures and label maps."""
+
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        """Three pictures of VOC20's kit as `image/` and `gt/`, labels 0..2 and 255."""
+        source = write_detectron2_tree(tmp_path / "source", VOC20.card) / VOC20.card.folder
+        root = tmp_path / "own"
+        (source / "images_detectron2/val").rename((root / "image").parent.mkdir() or root / "image")
+        for path in (source / VOC20.card.labels).iterdir():
+            labels = np.array(Image.open(path))
+            save_labels(root / "gt" / path.name, np.where(labels == 255, 255, labels % 3).astype(np.uint8))
+        return root
+
+    def options(self, tree: Path, clip: Path, *more: str) -> list[str]:
+        return ["--data", "Folder", *small(tree, clip), *more]
+
+    def pixels(self, tree: Path, clip: Path, out: Path, *more: str) -> dict[str, int]:
+        result = run("test", out, *self.options(tree, clip, *more)).results["settings"]["Folder"]
+        return {entry["name"]: entry["pixels"] for entry in result["per_class"]}
+
+    def test_names_from_a_file_keep_their_commas(self, tree: Path, tiny_clip: Path, tmp_path: Path) -> None:
+        names = tmp_path / "names.txt"
+        names.write_text("building, edifice\ncat\n\ndog\n")
+        counts = self.pixels(tree, tiny_clip, tmp_path / "out", "--data.classes", str(names))
+        assert list(counts) == ["building, edifice", "cat", "dog"]
+        assert all(counts.values())
+
+    def test_an_offset_shifts_labels_and_leaves_out_what_is_below(
+        self, tree: Path, tiny_clip: Path, tmp_path: Path
+    ) -> None:
+        plain = self.pixels(tree, tiny_clip, tmp_path / "a", "--data.classes", "[zero, one, two]")
+        shifted = self.pixels(
+            tree, tiny_clip, tmp_path / "b", "--data.classes", "[one, two]", "--data.label_offset", "1"
+        )
+        assert shifted == {name: plain[name] for name in ("one", "two")}
+
+    def test_a_background_label_takes_its_place(self, tree: Path, tiny_clip: Path, tmp_path: Path) -> None:
+        options = ("--data.classes", "[cat, dog]", "--data.background_index", "0", "--data.background", "wall, floor")
+        counts = self.pixels(tree, tiny_clip, tmp_path / "out", *options)
+        assert list(counts) == ["background", "cat", "dog"]
+        assert all(counts.values())
+
+    def test_folders_may_lie_apart(self, tree: Path, tiny_clip: Path, tmp_path: Path) -> None:
+        (tree / "gt").rename(tmp_path / "truth")
+        options = self.options(tmp_path, tiny_clip, "--data.images", str(tree / "image"))
+        options += ["--data.labels", str(tmp_path / "truth"), "--data.classes", "[a, b, c]"]
+        assert run("test", tmp_path / "out", *options).results["settings"]["Folder"]["images"] == 3
+
+    def test_predict_needs_no_labels(self, tree: Path, tiny_clip: Path, tmp_path: Path) -> None:
+        (tree / "gt").rename(tmp_path / "elsewhere")
+        options = self.options(tree, tiny_clip, "--data.classes", "[a, b, c]")
+        assert run("predict", tmp_path / "out", *options).mask("Folder", "scene_1").shape == (64, 64)
