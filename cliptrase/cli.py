@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import ArgumentError
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
@@ -18,6 +18,7 @@ import datamodules
 from cliptrase.callbacks import MaskWriter, ResultsWriter, RunFolder, new_run_folder
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
+from cliptrase.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.protocol import Protocol
 from datamodules import DataError, Geometry, SegmentationDataModule
 
@@ -39,7 +40,9 @@ _ABOUT_TYPES = (
 
 def geometry(protocol: Protocol) -> Geometry:
     """How a protocol shows pictures."""
-    return Geometry("crop" if protocol.name == "paper" else "whole", protocol.size, protocol.longest)
+    mode: Literal["crop", "whole"] = "crop" if protocol.name == "paper" else "whole"
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear" if protocol.name == "detectron2" else "bicubic"
+    return Geometry(mode, protocol.size, protocol.longest, interpolation)
 
 
 class EvaluationCLI(LightningCLI):
@@ -73,6 +76,8 @@ class EvaluationCLI(LightningCLI):
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""
         self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
+        if self.photos.failures:
+            raise InputError(failure_sentence(self.photos.failures))
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The protocol is given once and reaches the model and the data's geometry."""
@@ -83,7 +88,7 @@ class EvaluationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
         model = self.config[self.subcommand].model
-        own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:"))
+        own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
 
@@ -95,7 +100,8 @@ class EvaluationCLI(LightningCLI):
         folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config))
         if config.trainer.logger in (None, True):
             kwargs["logger"] = TensorBoardLogger(root, name="", version=folder.path.name, default_hp_metric=False)
-        callbacks = [folder, ResultsWriter(folder), MaskWriter(folder)]
+        self.photos = PhotoWriter(folder)
+        callbacks = [folder, ResultsWriter(folder), MaskWriter(folder), self.photos]
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         trainer_config["default_root_dir"] = str(root)
         return self._instantiate_trainer(trainer_config, callbacks)

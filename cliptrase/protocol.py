@@ -21,10 +21,10 @@ class Protocol:
     """How pictures are shown to the model, how regions are made and what is scored.
 
     Attributes:
-        name: `paper` (single pictures, square crop, majority vote) or `detectron2` (the released multi-GPU variant:
-            whole pictures, mean logits in a region).
+        name: `paper` (square crop, majority vote), `detectron2` (the released multi-GPU variant: whole pictures, mean
+            logits in a region) or `photos` (whole pictures, majority vote, for pictures without label maps).
         size: pixels of the shorter side after resizing; `paper` crops the middle size x size.
-        longest: most pixels of the longer side (`detectron2`).
+        longest: most pixels of the longer side (`detectron2`, `photos`).
         templates: prompt templates.
         eps: DBSCAN's radius.
         min_samples: DBSCAN's neighbours of a core point, itself included.
@@ -33,7 +33,7 @@ class Protocol:
         InputError: a value out of range.
     """
 
-    name: Literal["paper", "detectron2"] = "paper"
+    name: Literal["paper", "detectron2", "photos"] = "paper"
     size: int = 336
     longest: int = 2560
     templates: TemplateSet = "imagenet"

@@ -13,7 +13,7 @@ from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.encoder import Encoding, VisualEncoder, Walk
 from cliptrase.errors import InputError
-from cliptrase.methods import Method, get_method
+from cliptrase.methods import Method, Vote, get_method
 from cliptrase.protocol import Protocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
 from cliptrase.templates import TEMPLATES
@@ -101,6 +101,10 @@ class Segmenter(nn.Module):
         return int(height), int(width)
 
     @property
+    def _vote(self) -> Vote:
+        return "mean" if self.protocol.name == "detectron2" else "majority"
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self.mean.device
@@ -141,29 +145,50 @@ class Segmenter(nn.Module):
             ValueError: a side is not a whole number of patches.
         """
         size = size or (images.shape[2], images.shape[3])
+        canvas = self.canvas((images.shape[2], images.shape[3]), size)
         with self.timer.stage("forward", images.device):
             pixels = self.prepare(images)
             encoding = self.encoder(pixels, self.methods)
-        regions = {name: found for walk in encoding.walks for name, found in self._regions(walk, size).items()}
+        regions = {name: found for walk in encoding.walks for name, found in self._regions(walk, canvas, size).items()}
         return {
-            method.name: self._label(encoding, method, classifier, size, regions.get(method.name))
+            method.name: self._label(encoding, method, classifier, canvas, size, regions.get(method.name))
             for method in self.methods
         }
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32.
 
-        Under `detectron2` the normalised picture is padded right and bottom with zeros to whole double patches and
-        halved, as in the released multi-GPU variant.
+        Under `photos` the edges are repeated right and bottom up to whole patches. Under `detectron2` the normalised
+        picture is padded right and bottom with zeros to whole double patches and halved, as in the released multi-GPU
+        variant.
         """
         pixels = (images.float() / 255 - self.mean) / self.std
         if self.protocol.name == "paper":
             return pixels
+        if self.protocol.name == "photos":
+            height, width = self.patch
+            return F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height), mode="replicate")
         height, width = (2 * side for side in self.patch)
         padded = F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
         return F.interpolate(padded, scale_factor=0.5, mode="bilinear", align_corners=False)
 
-    def _regions(self, walk: Walk, size: Size) -> dict[str, Tensor]:
+    def canvas(self, shown: Size, size: Size) -> Size:
+        """Size to upsample to, of which the label map is the top left part.
+
+        Under `photos` the tower saw the picture and padding beside it; the released protocols stretch what it saw to
+        the label map.
+
+        Args:
+            shown: (height, width) of the picture as `forward` gets it.
+            size: (height, width) of the label map.
+        """
+        if self.protocol.name != "photos":
+            return size
+        padded = (side + -side % patch for side, patch in zip(shown, self.patch, strict=True))
+        height, width = (round(own * full / side) for own, full, side in zip(size, padded, shown, strict=True))
+        return height, width
+
+    def _regions(self, walk: Walk, canvas: Size, size: Size) -> dict[str, Tensor]:
         """By method of the walk that votes, (B, H, W) region of every pixel, -1 where a picture has none.
 
         Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them.
@@ -175,24 +200,30 @@ class Segmenter(nn.Module):
         device = p.query.device
         with self.timer.stage("correlation", device):
             correlation = self_correlation(p.query, p.key, p.value)
-        found = {}
+        found: dict[str, Tensor] = {}
         for denoise in {method.denoise for method in voters}:
             with self.timer.stage("correlation", device):
                 affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
             with self.timer.stage("clustering", device):
                 clusters = dbscan(affinity, self.protocol.eps, self.protocol.min_samples)
             with self.timer.stage("regions", device):
-                regions = region_map(affinity, clusters, p.grid, size)
+                regions = region_map(affinity, clusters, p.grid, canvas)[:, : size[0], : size[1]]
             found |= {method.name: regions for method in voters if method.denoise == denoise}
         return found
 
     def _label(
-        self, encoding: Encoding, method: Method, classifier: TextClassifier, size: Size, regions: Tensor | None
+        self,
+        encoding: Encoding,
+        method: Method,
+        classifier: TextClassifier,
+        canvas: Size,
+        size: Size,
+        regions: Tensor | None,
     ) -> Tensor:
         """(B, H, W) labels of one method: names by patch, then by region."""
         features = encoding.features[method.name].float()
         device = features.device
-        if self.protocol.name == "paper":
+        if self.protocol.name != "detectron2":
             features = F.normalize(features, dim=-1)
         with self.timer.stage("classification", device):
             logits = patch_logits(features[:, 1:], classifier.embeddings, self.scale, encoding.grid)  # (B, C, h, w)
@@ -201,12 +232,14 @@ class Segmenter(nn.Module):
                 weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
             if weight is not None and self.protocol.name == "detectron2":
                 logits, weight = logits * weight[:, :, None, None], None
-            names = upsampled_argmax(logits, size, weight)
+            names = upsampled_argmax(logits, canvas, weight)[:, : size[0], : size[1]]
         if regions is None:
             return classifier.fold[names]
         with self.timer.stage("vote", device):
-            if self.protocol.name == "detectron2":
-                return classifier.fold[mean_logits_vote(logits, regions, names)]
+            if (method.vote or self._vote) == "mean":
+                # Weighting before the upsampling or after it is the same: a name has one weight.
+                weighted = logits if weight is None else logits * weight[:, :, None, None]
+                return classifier.fold[mean_logits_vote(weighted, regions, names)]
             return majority_vote(classifier.fold[names], regions, classifier.num_labels)
 
 

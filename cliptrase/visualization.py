@@ -1,10 +1,12 @@
 """Label maps as pictures: one palette everywhere, fixed by label index."""
 
 import colorsys
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 Picture = NDArray[np.uint8]
 
@@ -42,6 +44,49 @@ def overlay(image: Picture, labels: NDArray[np.integer], opacity: float = 0.6) -
     """
     mixed = image * (1 - opacity) + colourise(labels) * opacity
     return np.where((labels >= 0)[..., None], mixed.round(), image).astype(np.uint8)
+
+
+def hex_colour(label: int) -> str:
+    """Colour of a label as `#rrggbb`."""
+    return "#" + "".join(f"{channel:02x}" for channel in palette()[label])
+
+
+def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floating]) -> Picture:
+    """A picture with a legend below it: swatch, name and share of each label that is there, largest first.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        names: of all labels.
+        share: (labels,) of the pixels, in [0, 1].
+
+    Returns:
+        (H + legend, W, 3) uint8, black on white, wrapped to the picture's width; at least 160 pixels wide.
+    """
+    height, width = picture.shape[:2]
+    size = max(12, width // 48)
+    font = ImageFont.load_default(size)
+    wide = max(width, 160)
+    entries = [
+        (label, f"{names[label]} {100 * share[label]:.1f} %") for label in np.argsort(-share) if share[label] > 0
+    ]
+    left, top, line = size // 2, size // 2, 2 * size
+    places = []
+    for label, text in entries:
+        while font.getlength(text) > wide - 3 * size and len(text) > 1:
+            text = text[:-2].rstrip("…") + "…"
+        needed = int(2 * size + font.getlength(text))
+        if left > size // 2 and left + needed > wide:
+            left, top = size // 2, top + line
+        places.append((left, top, label, text))
+        left += needed + size
+    sheet = Image.new("RGB", (wide, height + top + line), "white")
+    sheet.paste(Image.fromarray(picture), (0, 0))
+    draw = ImageDraw.Draw(sheet)
+    for x, y, label, text in places:
+        box = (x, height + y, x + int(1.4 * size), height + y + size)
+        draw.rectangle(box, fill=hex_colour(label), outline="black")
+        draw.text((x + 2 * size, height + y + size // 2), text, fill="black", font=font, anchor="lm")
+    return np.array(sheet)
 
 
 def side_by_side(pictures: list[Picture], gap: int = 4) -> Picture:

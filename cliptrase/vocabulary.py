@@ -83,6 +83,19 @@ class Vocabulary:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
+def parse_words(words: str, background: str = "") -> Vocabulary:
+    """A vocabulary as people type it: `;` between classes, `,` between synonyms and between background prompts.
+
+    Raises:
+        InputError: no class, or a class without a name.
+    """
+    classes = [tuple(name.strip() for name in part.split(",") if name.strip()) for part in words.split(";")]
+    prompts = tuple(name.strip() for name in background.split(",") if name.strip())
+    if not all(classes):
+        raise InputError(f"the words {words!r} hold a class without a name; write them like 'cat, kitten; dog'")
+    return Vocabulary(tuple(classes), prompts)
+
+
 def single_names(names: list[str] | tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """One prompt a class; commas are part of the name, as in ADE20K's "building, edifice".
 

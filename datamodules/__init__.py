@@ -16,6 +16,7 @@ from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
 from datamodules.folder import Folder
 from datamodules.pascal_context import PC59, PC60, PC459
+from datamodules.photos import Photos
 from datamodules.shapes import Shapes
 from datamodules.transforms import Geometry
 from datamodules.voc import VOC20, VOC21
@@ -36,6 +37,7 @@ __all__ = [
     "DataError",
     "Folder",
     "Geometry",
+    "Photos",
     "SegmentationDataModule",
     "Shapes",
 ]

@@ -27,6 +27,7 @@ class Item(NamedTuple):
     size: tuple[int, int]  # (H, W) of the label map
     stem: str
     counted: bool  # False where the label map holds nothing but ignored pixels, and for fillers
+    error: str = ""  # what is wrong with a picture that is passed over
 
 
 class Group(NamedTuple):
@@ -37,6 +38,7 @@ class Group(NamedTuple):
     size: tuple[int, int]
     stems: list[str]
     counted: list[bool]
+    errors: list[str]
 
 
 class Source(NamedTuple):
@@ -142,6 +144,7 @@ def group_by_size(items: Sequence[Item]) -> list[Group]:
             size=members[0].size,
             stems=[item.stem for item in members],
             counted=[item.counted for item in members],
+            errors=[item.error for item in members if item.error],
         )
         for members in groups.values()
     ]

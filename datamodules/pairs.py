@@ -169,8 +169,9 @@ def check_values(labels: NDArray[np.int32], path: Path, card: Card) -> None:
         value = int(labels[~known].min())
         last = card.valid_labels + card.label_offset - 1
         raise DataError(
-            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last}, and {card.ignore_label} "
-            "for unlabelled pixels; name all classes, or set the ignore label or label offset of these maps"
+            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last}, and "
+            f"{card.ignore_label} for unlabelled pixels; name all classes, or set the ignore label or label offset "
+            "of these maps"
         )
 
 

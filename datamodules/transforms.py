@@ -17,20 +17,22 @@ class Geometry:
 
     Attributes:
         mode: `crop`: shorter side to `size` (bicubic), middle size x size cut out, label map alike;
-            `whole`: shorter side to `size` but the longer to at most `longest` (bilinear), label map as it is.
+            `whole`: shorter side to `size` but the longer to at most `longest`, label map as it is.
         size: pixels.
         longest: pixels, for `whole`.
+        interpolation: of pictures under `whole`.
     """
 
     mode: Literal["crop", "whole"] = "crop"
     size: int = 336
     longest: int = 2560
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
     def transform(self) -> A.Compose:
         """The albumentations pipeline: `pipeline(image=(H, W, 3) uint8, mask=(H, W) int)`; `mask` may be left out."""
         if self.mode == "crop":
             return A.Compose([ResizeShorterSide(self.size), CropCentre(self.size)])
-        return A.Compose([ResizeWhole(self.size, self.longest)])
+        return A.Compose([ResizeWhole(self.size, self.longest, self.interpolation)])
 
 
 def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -111,16 +113,17 @@ class CropCentre(A.DualTransform):
 
 
 class ResizeWhole(A.DualTransform):
-    """Shorter side to `size` and the longer to at most `longest` by PIL's bilinear; label maps stay as they are."""
+    """Shorter side to `size` and the longer to at most `longest` as PIL does it; label maps stay as they are."""
 
-    def __init__(self, size: int, longest: int) -> None:
+    def __init__(self, size: int, longest: int, interpolation: str) -> None:
         super().__init__(p=1)
         self.size, self.longest = size, longest
+        self.resample = Image.Resampling[interpolation.upper()]
 
     def apply(self, img: Array, **params: Any) -> Array:
         """(H, W, 3) uint8 picture."""
         size = whole_size(img.shape[0], img.shape[1], self.size, self.longest)
-        return resize_image(img, size, Image.Resampling.BILINEAR)
+        return resize_image(img, size, self.resample)
 
     def apply_to_mask(self, mask: Array, *args: Any, **params: Any) -> Array:
         """Scored at the picture's own size."""

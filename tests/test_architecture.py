@@ -17,10 +17,10 @@ LAYERS = (
     {"weights"},
     {"segmenter"},
     {"lightning_module"},
-    {"callbacks"},
+    {"callbacks", "photo_writer"},
     {"cli"},
 )
-LIGHTNING = {"lightning_module", "callbacks", "cli"}
+LIGHTNING = {"lightning_module", "callbacks", "photo_writer", "cli"}
 
 
 def imports(path: Path) -> set[str]:

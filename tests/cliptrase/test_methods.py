@@ -8,13 +8,19 @@ from cliptrase.methods import METHODS, get_method
 
 
 def test_table() -> None:
-    assert {name: method.regions for name, method in METHODS.items()} == {
-        "vanilla": False,
-        "maskclip": False,
-        "cliptrase": True,
-    }
-    assert METHODS["cliptrase"].attention is attention.correlative_self_attention
+    """Only CLIPtrase has regions of its own; the first three are CLIP's own block but for its attention."""
+    assert [name for name, method in METHODS.items() if method.regions] == ["cliptrase"]
     assert all(method.name == name and method.source for name, method in METHODS.items())
+    rules = {
+        "vanilla": attention.query_key,
+        "maskclip": attention.value_path,
+        "cliptrase": attention.correlative_self_attention,
+    }
+    for name, rule in rules.items():
+        method = METHODS[name]
+        assert method.attention is rule
+        assert method.residual
+        assert method.mlp
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Protocols: values out of range, labels, digests."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,19 @@ def test_values_out_of_range(key: str, value: int) -> None:
         Protocol(**{key: value})  # type: ignore[arg-type]
 
 
-def test_labels() -> None:
+def test_labels_are_short_for_what_was_published() -> None:
     assert Protocol().label == "paper 336"
-    assert Protocol(size=224).label == "paper 224"
-    assert Protocol("detectron2", size=640).label == "detectron2"
+    assert Protocol(size=224, eps=0.7, min_samples=3).label == "paper 224"
+    assert Protocol("detectron2", size=640, templates="vild").label == "detectron2"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [({"eps": 0.9}, "eps 0.9"), ({"min_samples": 3}, "min_samples 3"), ({"size": 448}, "448")]
+)
+def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
+    label = replace(Protocol(), **change).label
+    assert words in label
+    assert label != Protocol().label
 
 
 def test_every_value_is_in_the_digest() -> None:

@@ -5,6 +5,7 @@ import pickle
 import shutil
 import socket
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -353,6 +354,15 @@ def test_code_in_a_script_is_not_run(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.jit.load(str(path))
     assert proof.exists()  # which it does where it is run
+
+
+def test_a_malicious_pickle_in_a_script_is_refused_and_not_run(tmp_path: Path) -> None:
+    path, proof = tmp_path / "weights.pt", tmp_path / "was_run"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights/constants.pkl", b"")
+        archive.writestr("weights/data.pkl", pickle.dumps(Payload(proof), protocol=2))
+    refused("is not a weights file that can be read safely", "tiny", str(path))
+    assert not proof.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 nor a zip"])

@@ -1,81 +1,19 @@
-"""The doctor: every planted fault is found, and none in a good tree."""
+"""The doctor: faults of folders and files are found, and none in a good tree."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card
 from datamodules.doctor.command import main
+from tests.datamodules.doctor_trees import card_of, findings, labels_of, paths, report, save, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SIZE = (20, 30)
-
-
-def paths(root: Path, card: Card, number: int) -> tuple[Path, Path]:
-    folder, stem = root / card.folder, f"scene_{number}"
-    ending = ".tif" if card.ignore_label > 255 else ".png"
-    labels = folder / card.labels / f"{stem}{card.label_suffix}{ending}"
-    return folder / card.images[0] / f"{stem}{card.image_suffix}.jpg", labels
-
-
-def save(path: Path, labels: NDArray[np.integer]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(labels.astype(np.uint16 if path.suffix == ".tif" else np.uint8)).save(path)
-
-
-def labels_of(root: Path, card: Card, number: int) -> NDArray[np.int64]:
-    with Image.open(paths(root, card, number)[1]) as file:
-        return np.array(file).astype(np.int64)
-
-
-def write(root: Path, card: Card, count: int = 6) -> None:
-    """A good tree: six labels and some unlabelled pixels a map; every label somewhere if there are maps enough."""
-    rng = np.random.default_rng(0)
-    for number in range(count):
-        image, labels = paths(root, card, number)
-        image.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(image)
-        content = np.repeat((np.arange(6) + 6 * number) % card.valid_labels, SIZE[1] // 6)
-        tiled = np.tile(content, (SIZE[0], 1))
-        if card.name != "COCOObject":
-            tiled[:2] = card.ignore_label
-        save(labels, tiled)
-
-
-def change(root: Path, card: Card, function: Any, count: int = 6) -> None:
-    for number in range(count):
-        save(paths(root, card, number)[1], function(labels_of(root, card, number)))
-
-
-def card_of(name: str) -> Card:
-    return ALL_SETTINGS[name].card
-
-
-def report(root: Path, *names: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    asked = ["--setting", *names] if names else []
-    status = main(["--root", str(root), "--json", "--workers", "1", *asked])
-    return status, json.loads(capsys.readouterr().out)
-
-
-def findings(root: Path, name: str, capsys: pytest.CaptureFixture[str], status: int = 1) -> dict[str, str]:
-    """Errors and warnings of a setting, kind to message; the exit status is checked."""
-    got, found = report(root, name, capsys=capsys)
-    assert got == status
-    assert (found["errors"] > 0) == (status == 1)
-    assert found["settings"][name]["state"] == ("faulty" if status else "good")
-    return {
-        finding["kind"]: finding["message"]
-        for finding in found["settings"][name]["findings"]
-        if finding["level"] in ("error", "warning") and finding["kind"] != "count"
-    }
 
 
 @pytest.mark.parametrize("name", ALL_SETTINGS)
@@ -213,19 +151,6 @@ def test_wrong_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "(20 x 30, the picture 30 x 20): scene_3.png" in found["size"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("VOC20", 77), ("COCO171", 200), ("PC459", 5000), ("COCOObject", 90)])
-def test_values_beyond_the_classes(name: str, value: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of(name)
-    write(tmp_path, card)
-    labels = labels_of(tmp_path, card, 4)
-    labels[5, 5] = value
-    save(paths(tmp_path, card, 4)[1], labels)
-    found = findings(tmp_path, name, capsys)
-    assert set(found) == {"values"}
-    assert f"1 label maps hold {value}" in found["values"]
-    assert "scene_4" in found["values"]
-
-
 def test_colour_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = card_of("VOC20")
     write(tmp_path, card)
@@ -247,116 +172,6 @@ def test_palette_maps_are_index_maps(tmp_path: Path, capsys: pytest.CaptureFixtu
     image.putpalette(list(range(256)) * 3)
     image.save(paths(tmp_path, card, 0)[1])
     assert findings(tmp_path, "VOC20", capsys, status=0) == {}
-
-
-@pytest.mark.parametrize("name", ["VOC20", "PC59", "ADE150", "PC459", "ADEfull"])
-def test_not_yet_shifted(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The publishers' 1..C with 0 for unlabelled; VOC's have 255 too."""
-    card = card_of(name)
-    write(tmp_path, card, count=card.valid_labels // 6 + 1)
-
-    def raw(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        shifted = np.where(labels == card.ignore_label, 0, labels + 1)
-        if card.name == "VOC20":
-            shifted[:, 0] = 255
-        return shifted
-
-    change(tmp_path, card, raw, count=card.valid_labels // 6 + 1)
-    found = findings(tmp_path, name, capsys)
-    assert set(found) == {"values", "shift"}
-    assert "not yet shifted" in found["shift"]
-
-
-def test_voc_background_not_yet_shifted_without_the_last_class(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    card = card_of("VOC21")
-    write(tmp_path, card, count=3)
-
-    def raw(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        shifted = np.where(labels == card.ignore_label, 255, labels + 1)
-        shifted[4:14] = 0
-        return shifted
-
-    change(tmp_path, card, raw, count=3)
-    found = findings(tmp_path, "VOC21", capsys)
-    assert set(found) == {"shift"}
-    assert "as background does before the shift; here it is 'aeroplane'" in found["shift"]
-
-
-def test_all_values_one_too_high(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("PC59")
-    write(tmp_path, card, count=10)
-    change(tmp_path, card, lambda labels: np.where(labels == 255, 255, labels + 1), count=10)
-    found = findings(tmp_path, "PC59", capsys)
-    assert set(found) == {"values", "shift"}
-    assert "labels look one too high" in found["shift"]
-
-
-@pytest.mark.parametrize("name", ["ADE150", "PC459"])
-def test_shifted_once_too_often(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of(name)
-    count = card.valid_labels // 6 + 1
-    write(tmp_path, card, count)
-    change(tmp_path, card, lambda labels: (labels - 1) % (card.ignore_label + 1), count)
-    found = findings(tmp_path, name, capsys)
-    assert set(found) == {"values", "shift"}
-    assert "shifted once too often" in found["shift"]
-
-
-@pytest.mark.parametrize(("way", "step"), [("high", 1), ("low", -1)])
-def test_labels_that_may_be_shifted(way: str, step: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first or last class alone never occurs: suspicious, but possible."""
-    card = card_of("Cityscapes")
-    write(tmp_path, card, count=12)
-    edge = 18 if step > 0 else 0
-    change(tmp_path, card, lambda labels: np.where((labels == 255) | (labels == edge), 255, labels + step), count=12)
-    found = findings(tmp_path, "Cityscapes", capsys, status=0)
-    assert set(found) == {"shift"}
-    assert f"may be one too {way}" in found["shift"]
-
-
-@pytest.mark.parametrize("name", ["VOC21", "PC60", "PC459", "ADE150"])
-def test_labels_that_may_be_not_yet_shifted(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A few raw maps without the last class: only that nothing is unlabelled tells."""
-    card = card_of(name)
-    write(tmp_path, card, count=3)
-    change(tmp_path, card, lambda labels: np.where(labels == card.ignore_label, 0, labels + 1), count=3)
-    found = findings(tmp_path, name, capsys, status=0)
-    assert set(found) == {"shift"}
-    assert f"none of 3 label maps holds {card.ignore_label}, but 3 hold 0" in found["shift"]
-    assert "may be not yet shifted" in found["shift"]
-
-
-@pytest.mark.parametrize("name", ["PC459", "ADEfull"])
-def test_ignore_value_of_eight_bits(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of(name)
-    write(tmp_path, card)
-    change(tmp_path, card, lambda labels: np.where(labels == 65535, 255, labels))
-    found = findings(tmp_path, name, capsys)
-    assert set(found) == {"ignore"}
-    assert "6 of 6 label maps hold 255 and none 65535" in found["ignore"]
-
-
-def test_ignore_value_of_sixteen_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("PC59")
-    write(tmp_path, card)
-    for number in range(6):
-        labels = labels_of(tmp_path, card, number)
-        Image.fromarray(np.where(labels == 255, 65535, labels).astype(np.uint16)).save(paths(tmp_path, card, number)[1])
-    found = findings(tmp_path, "PC59", capsys)
-    assert set(found) == {"values", "ignore"}
-    assert "unlabelled pixels are 65535 in 6 label maps, but 255 in PC59" in found["ignore"]
-
-
-def test_classes_that_never_occur_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path, card_of("VOC20"), count=3)
-    status, found = report(tmp_path, "VOC20", capsys=capsys)
-    assert status == 0
-    assert found["settings"]["VOC20"]["classes_never_seen"] == ["train", "tv"]
-    finding = next(item for item in found["settings"]["VOC20"]["findings"] if item["kind"] == "classes")
-    assert finding["level"] == "info"
-    assert finding["message"] == "2 of 20 classes never occur: 'train', 'tv'"
 
 
 def test_names_that_differ_by_the_ending_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ from PIL import Image
 
 from cliptrase.cli import main as run_cli
 from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import shipped_names
 from datamodules.doctor.command import main as doctor
+from datamodules.folder import Folder
 from datamodules.prepare.command import main
 from datamodules.prepare.resize import linear, nearest, reduced_size
 from tests.datamodules.raw_layouts import (
@@ -172,6 +174,16 @@ def test_voc_keep_void(tmp_path: Path) -> None:
         assert (labels[raw == 255] == 255).all()
         objects = (raw > 0) & (raw < 255)
         np.testing.assert_array_equal(labels[objects], raw[objects] - 1)
+    module = Folder(
+        list(shipped_names("voc20")),
+        images=root / "VOC2012/images_detectron2/val",
+        labels=root / "VOC2012/annotations_detectron2_void/val",
+        background_index=20,
+        num_workers=0,
+    )
+    module.setup("test")
+    items = [module.datasets[0][index] for index in range(len(SIZES))]
+    assert all(item.labels is not None and 20 in item.labels for item in items)
 
 
 def test_cityscapes_pairs_of_other_splits_stay_out(tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_interrupted_and_continued(
 
     def interrupted(source: Path, target: Path) -> None:
         nonlocal left
+        assert source.name.startswith(".")
+        assert not target.exists()  # until it is whole
         if left == 0:
             raise KeyboardInterrupt
         left -= 1
@@ -112,6 +114,16 @@ def test_killed_and_continued(tmp_path: Path) -> None:
     assert prepare("ade150", layout, root) == 0
     check_labels(layout, root)
     assert len(os.listdir(made)) == 303
+
+
+def test_what_a_killed_run_left_is_no_data(tmp_path: Path) -> None:
+    layout, root = voc(tmp_path / "raw"), tmp_path / "datasets"
+    for name in [*layout.labels, *layout.images]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).with_name(f".{Path(name).name}.part").write_bytes(b"half")
+    assert prepare("voc", layout, root) == 0
+    check_labels(layout, root)
+    assert not list(root.rglob("*.part"))
 
 
 def test_wrong_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

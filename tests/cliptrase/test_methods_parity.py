@@ -1,0 +1,101 @@
+"""Dense features of every method against its own released code, to 1e-5 before unit length.
+
+`tests/golden/methods.npz` holds a few rows of each file; where the whole parity kit lies beside the checkout, every
+stored feature is compared.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cliptrase.encoder import VisualEncoder
+from cliptrase.methods import METHODS
+from cliptrase.weights import LoadedClip, load_clip
+from tests.kit import MEAN, STD, scene_batch
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "methods.npz"
+FILES = {name: name for name in METHODS if name not in ("maskclip", "cliptrase")} | {
+    "maskclip": "maskclip",  # as its released config runs: exact GELU, layer-norm eps 1e-6
+    "maskclip_clipexact": "maskclip",  # as the table runs it
+}
+
+
+@pytest.fixture(scope="module")
+def encoder(loaded_clip: LoadedClip) -> VisualEncoder:
+    return VisualEncoder(loaded_clip.model.visual)
+
+
+@pytest.fixture(scope="module")
+def released_maskclip(tiny_clip: Path) -> VisualEncoder:
+    visual = copy.deepcopy(load_clip(f"local-dir:{tiny_clip}", activation="gelu").model.visual)
+    for module in visual.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.eps = 1e-6
+    return VisualEncoder(visual)
+
+
+def pixels(seed: int, height: int, width: int) -> Tensor:
+    return (scene_batch([seed], height, width) / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(
+        3, 1, 1
+    )
+
+
+def found(encoder: VisualEncoder, method: str, cases: set[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """By case (N+1, E) features, class token first."""
+    for case in sorted(cases):
+        seed, size = case.split("_")
+        height, width = map(int, size.split("x"))
+        with torch.no_grad():
+            yield case, encoder(pixels(int(seed), height, width), [METHODS[method]]).features[method][0].numpy()
+
+
+def compare(encoder: VisualEncoder, method: str, expected: dict[str, NDArray[np.float32]]) -> None:
+    """Every `<case>/features` (all patches, or rows evenly drawn from them) and `<case>/cls`."""
+    for case, tokens in found(encoder, method, {key.split("/")[0] for key in expected}):
+        for key in (f"{case}/features", f"{case}/cls"):
+            if key not in expected:
+                continue
+            ours = tokens[0]
+            if key.endswith("features"):
+                ours = tokens[1:][np.linspace(0, len(tokens) - 2, len(expected[key]), dtype=int)]
+            np.testing.assert_allclose(ours, expected[key], rtol=0, atol=1e-5, err_msg=key)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_golden_rows(file: str, encoder: VisualEncoder, released_maskclip: VisualEncoder) -> None:
+    golden = np.load(GOLDEN)
+    expected = {key.removeprefix(f"{file}/"): golden[key] for key in golden.files if key.startswith(f"{file}/")}
+    assert len(expected) >= 3 - (file == "clip_surgery")  # whose released code is for squares only
+    compare(released_maskclip if file == "maskclip" else encoder, FILES[file], expected)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_stored_feature(
+    file: str, encoder: VisualEncoder, released_maskclip: VisualEncoder, parity: Path
+) -> None:
+    stored = np.load(parity / "methods" / f"{file}.npz")
+    expected = {key: stored[key] for key in stored.files if key.endswith(("/features", "/cls"))}
+    assert len(expected) >= 4
+    compare(released_maskclip if file == "maskclip" else encoder, FILES[file], expected)
+
+
+@pytest.mark.parametrize("size", [(224, 224), (224, 336)])
+def test_all_methods_together_are_each_alone(size: tuple[int, int], encoder: VisualEncoder) -> None:
+    """Sharing walks changes nothing: one on the native grid, elsewhere one for each way of resampling."""
+    picture = pixels(12, *size)
+    with torch.no_grad():
+        together = encoder(picture, list(METHODS.values()))
+        assert list(together.features) == list(METHODS)
+        resamplings = {method.position_embedding for method in METHODS.values()}
+        assert len(together.walks) == (1 if size == (224, 224) else len(resamplings))
+        for method in METHODS.values():
+            alone = encoder(picture, [method])
+            assert torch.equal(together.features[method.name], alone.features[method.name])
+            (walk,) = (walk for walk in together.walks if method.name in walk.features)
+            assert torch.equal(walk.penultimate.query, alone.penultimate.query)

@@ -1,0 +1,75 @@
+"""Data sets for the doctor, good until a test plants a fault, and its report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import Card
+from datamodules.doctor.command import main
+
+SIZE = (20, 30)
+
+
+def paths(root: Path, card: Card, number: int) -> tuple[Path, Path]:
+    folder, stem = root / card.folder, f"scene_{number}"
+    ending = ".tif" if card.ignore_label > 255 else ".png"
+    labels = folder / card.labels / f"{stem}{card.label_suffix}{ending}"
+    return folder / card.images[0] / f"{stem}{card.image_suffix}.jpg", labels
+
+
+def save(path: Path, labels: NDArray[np.integer]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(labels.astype(np.uint16 if path.suffix == ".tif" else np.uint8)).save(path)
+
+
+def labels_of(root: Path, card: Card, number: int) -> NDArray[np.int64]:
+    with Image.open(paths(root, card, number)[1]) as file:
+        return np.array(file).astype(np.int64)
+
+
+def write(root: Path, card: Card, count: int = 6) -> None:
+    """A good tree: six labels and some unlabelled pixels a map; every label somewhere if there are maps enough."""
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        image, labels = paths(root, card, number)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(image)
+        content = np.repeat((np.arange(6) + 6 * number) % card.valid_labels, SIZE[1] // 6)
+        tiled = np.tile(content, (SIZE[0], 1))
+        if card.name != "COCOObject":
+            tiled[:2] = card.ignore_label
+        save(labels, tiled)
+
+
+def change(root: Path, card: Card, function: Any, count: int = 6) -> None:
+    for number in range(count):
+        save(paths(root, card, number)[1], function(labels_of(root, card, number)))
+
+
+def card_of(name: str) -> Card:
+    return ALL_SETTINGS[name].card
+
+
+def report(root: Path, *names: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
+    asked = ["--setting", *names] if names else []
+    status = main(["--root", str(root), "--json", "--workers", "1", *asked])
+    return status, json.loads(capsys.readouterr().out)
+
+
+def findings(root: Path, name: str, capsys: pytest.CaptureFixture[str], status: int = 1) -> dict[str, str]:
+    """Errors and warnings of a setting, kind to message; the exit status is checked."""
+    got, found = report(root, name, capsys=capsys)
+    assert got == status
+    assert (found["errors"] > 0) == (status == 1)
+    assert found["settings"][name]["state"] == ("faulty" if status else "good")
+    return {
+        finding["kind"]: finding["message"]
+        for finding in found["settings"][name]["findings"]
+        if finding["level"] in ("error", "warning") and finding["kind"] != "count"
+    }
