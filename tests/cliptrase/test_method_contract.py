@@ -18,6 +18,7 @@ from cliptrase.weights import LoadedClip
 from tests.cliptrase.test_encoder import tower
 from tests.kit import scene_batch
 
+NAMES = ["cat", "dog", "sky", "tree", "sea", "road", "house", "boat", "lamp", "bird", "horse", "field"]
 GRIDS = [(2, 5), (14, 14), (7, 11), (1, 1)]
 EVERY = list(METHODS.values())
 
@@ -92,7 +93,7 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     specs += ["cliptrase-denoise", "vanilla+regions-denoise", "gem+regions+mean", "cliptrase+mean"]
     protocol = Protocol(size=160, eps=0.7, min_samples=3)
     segmenter = Segmenter(loaded_clip, protocol, specs)
-    vocabulary = Vocabulary(single_names(["cat", "dog", "sky", "tree", "sea"]), ("wall",))
+    vocabulary = Vocabulary(single_names(NAMES), ("wall",))
     classifier = segmenter.classifier(vocabulary, progress=False)
     images = scene_batch([1, 2, 3], 112, 176)
     together = segmenter(images, classifier, (90, 130))

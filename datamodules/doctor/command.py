@@ -1,0 +1,186 @@
+"""The doctor's command line: which settings are looked at, and the report as table or JSON."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import Card
+from datamodules.doctor.findings import Finding, cure, files, places
+from datamodules.doctor.scan import Scan, scan
+from datamodules.doctor.values import never_seen, values
+from datamodules.errors import DataError
+from datamodules.parallel import add_workers
+
+State = Literal["good", "faulty", "not there"]
+
+
+class Report(NamedTuple):
+    """What was found of a setting."""
+
+    card: Card
+    scan: Scan | None  # None where the setting is not there and was not asked for
+    findings: list[Finding]
+
+    @property
+    def state(self) -> State:
+        """`not there` only where the setting was not asked for."""
+        if self.scan is None:
+            return "not there"
+        return "faulty" if self.count("error") else "good"
+
+    @property
+    def pictures(self) -> int:
+        """Number of picture files."""
+        return sum(fact.image is not None for fact in self.scan.facts) if self.scan else 0
+
+    @property
+    def maps(self) -> int:
+        """Number of label-map files."""
+        return sum(fact.labels is not None for fact in self.scan.facts) if self.scan else 0
+
+    def count(self, level: str) -> int:
+        """Number of findings of a level."""
+        return sum(finding.level == level for finding in self.findings)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the doctor.
+
+    Args:
+        args: arguments after the program's name; the process's own by default.
+
+    Returns:
+        exit status: 0 without an error, 1 with one or where nothing is found, 2 for wrong usage.
+    """
+    try:
+        options = _parser().parse_args(args)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    try:
+        reports = examine(options.root.expanduser(), options.setting, options.workers)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(as_json(options.root, reports), indent=2))
+    else:
+        _print(reports)
+    return int(any(report.count("error") for report in reports))
+
+
+def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) -> list[Report]:
+    """Looks at settings.
+
+    Args:
+        root: folder of the data sets.
+        names: settings that must be there; by default all are looked at, and those that are not there are only named.
+        workers: processes that read.
+
+    Returns:
+        one report a setting, in the order of `ALL_SETTINGS`.
+
+    Raises:
+        DataError: root is no folder, or nothing is there and no setting was named.
+    """
+    if not root.is_dir():
+        raise DataError(f"--root {root} is no folder; name the one that holds the data sets")
+    cards = [module.card for name, module in ALL_SETTINGS.items() if not names or name in names]
+    scans: dict[tuple[str, ...], Scan] = {}
+    reports = []
+    for card in cards:
+        if not names and not _is_there(root, card):
+            reports.append(Report(card, None, [_absent(root, card)]))
+            continue
+        key = (card.folder, *card.images, card.labels)
+        if key not in scans:
+            scans[key] = scan(root, card, workers)
+        seen = scans[key]
+        reports.append(Report(card, seen, [*places(card, seen, root), *files(card, seen), *values(card, seen)]))
+    if not scans:
+        folders = sorted({card.folder for card in cards})
+        raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
+    return reports
+
+
+def _is_there(root: Path, card: Card) -> bool:
+    """Whether a setting's own label maps are, or no setting's of its data set: then the data set is looked at."""
+    folder = root / card.folder
+    siblings = {module.card.labels for module in ALL_SETTINGS.values() if module.card.folder == card.folder}
+    return folder.is_dir() and (
+        (folder / card.labels).is_dir() or not any((folder / name).is_dir() for name in siblings)
+    )
+
+
+def _absent(root: Path, card: Card) -> Finding:
+    folder = root / card.folder
+    where = folder / card.labels if folder.is_dir() else folder
+    return Finding("info", "missing", f"not there: looked for {where}; {cure(card)} makes it")
+
+
+def as_json(root: Path, reports: Sequence[Report]) -> dict[str, Any]:
+    """The report for programs: `root`, `errors`, `warnings` and `settings` by name."""
+    return {
+        "root": str(root),
+        "errors": sum(report.count("error") for report in reports),
+        "warnings": sum(report.count("warning") for report in reports),
+        "settings": {report.card.name: _setting_json(root, report) for report in reports},
+    }
+
+
+def _setting_json(root: Path, report: Report) -> dict[str, Any]:
+    card, seen = report.card, report.scan
+    return {
+        "state": report.state,
+        "looked": [str(root / card.folder / name) for name in (*card.images, card.labels)],
+        "pictures": report.pictures,
+        "label_maps": report.maps,
+        "expected": list(card.expected_counts),
+        "findings": [
+            {**finding._asdict(), "files": [str(path) for path in finding.files]} for finding in report.findings
+        ],
+        "classes_never_seen": never_seen(card, seen) if seen is not None and seen.readable else [],
+    }
+
+
+def _print(reports: Sequence[Report]) -> None:
+    table = Table("setting", "state")
+    for name in ("pictures", "label maps", "expected"):
+        table.add_column(name, justify="right")
+    for report in reports:
+        expected = " or ".join(map(str, sorted(report.card.expected_counts)))
+        counts = ("", "") if report.scan is None else (str(report.pictures), str(report.maps))
+        style = {"good": "green", "faulty": "red", "not there": "dim"}[report.state]
+        table.add_row(report.card.name, Text(report.state, style), *counts, expected)
+    Console().print(table)
+    for report in reports:
+        for finding in report.findings:
+            print(f"{report.card.name}: {finding.level}: {finding.message}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m datamodules.doctor", description="Says what is wrong with the folders of data sets."
+    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data sets, --data.root")
+    parser.add_argument(
+        "--setting",
+        nargs="+",
+        action="extend",
+        choices=list(ALL_SETTINGS),
+        metavar="NAME",
+        help=f"some of {', '.join(ALL_SETTINGS)}, which then must be there; by default all that are",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_workers(parser)
+    return parser

@@ -1,0 +1,112 @@
+"""What the facts of a setting's files tell: errors, warnings and notes."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from datamodules.card import Card
+from datamodules.doctor.scan import Scan
+
+Level = Literal["error", "warning", "info"]
+
+# Settings by the preparation that makes their label maps.
+_PREPARATIONS = {
+    "voc": ("VOC20", "VOC21"),
+    "pcontext": ("PC59", "PC60", "PC459"),
+    "ade150": ("ADE150",),
+    "adefull": ("ADEfull",),
+    "coco": ("COCO171", "COCO80"),
+    "cocoobject": ("COCOObject",),
+    "cityscapes": ("Cityscapes",),
+}
+_SHOWN = 5
+
+
+class Finding(NamedTuple):
+    """One thing to know.
+
+    Attributes:
+        level: an error keeps the setting from being evaluated as it is meant.
+        kind: one word for programs.
+        message: one sentence for people.
+        files: the files concerned, all of them.
+    """
+
+    level: Level
+    kind: str
+    message: str
+    files: tuple[Path, ...] = ()
+
+
+def cure(card: Card) -> str:
+    """The command that makes a setting's label maps."""
+    name = next(name for name, settings in _PREPARATIONS.items() if card.name in settings)
+    return f"`python -m datamodules.prepare {name}`"
+
+
+def places(card: Card, scan: Scan, root: Path) -> list[Finding]:
+    """Folders that are not there, with the places where they were looked for."""
+    findings = []
+    if scan.images is None:
+        where = ", ".join(str(folder) for folder in scan.looked)
+        findings.append(Finding("error", "missing", f"no folder of pictures: looked for {where}"))
+    if scan.labels is None:
+        where = str(root / card.folder / card.labels)
+        message = f"no folder of label maps: looked for {where}; {cure(card)} makes it"
+        findings.append(Finding("error", "missing", message))
+    return findings
+
+
+def files(card: Card, scan: Scan) -> list[Finding]:
+    """Counts, partners, readability and sizes."""
+    findings: list[Finding] = []
+    pictures = sum(fact.image is not None for fact in scan.facts)
+    maps = sum(fact.labels is not None for fact in scan.facts)
+    if not pictures and scan.images is not None:
+        findings.append(Finding("error", "empty", f"no pictures in {scan.images}"))
+    if not maps and scan.labels is not None:
+        message = f"no label maps *{card.label_suffix} in {scan.labels}"
+        if scan.passed_over:
+            message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}; {cure(card)} converts"
+        findings.append(Finding("error", "empty", message, scan.passed_over))
+    findings += _each("ambiguous", "files have the same name but for the ending; keep one of each", scan.ambiguous)
+    if pictures and maps:
+        alone = [fact.image for fact in scan.facts if fact.image is not None and fact.labels is None]
+        findings += _each("unpaired", "pictures have no label map of their name", alone)
+        alone = [fact.labels for fact in scan.facts if fact.labels is not None and fact.image is None]
+        findings += _each("unpaired", "label maps have no picture of their name", alone)
+    for errors, kind in (
+        ([(fact.image, fact.image_error) for fact in scan.facts if fact.image_error], "pictures"),
+        ([(fact.labels, fact.labels_error) for fact in scan.facts if fact.labels_error], "label maps"),
+    ):
+        if errors:
+            paths = [path for path, _ in errors if path is not None]
+            findings += _each("unreadable", f"{kind} cannot be read ({errors[0][1]})", paths)
+    coloured = [fact.labels for fact in scan.facts if fact.colours and fact.labels is not None]
+    findings += _each("colour", f"label maps hold colours, not label indices; {cure(card)} makes index maps", coloured)
+    wrong = [
+        fact for fact in scan.facts if fact.image_size and fact.labels_size and fact.image_size != fact.labels_size
+    ]
+    if wrong:
+        (height, width), (rows, columns) = wrong[0].labels_size or (0, 0), wrong[0].image_size or (0, 0)
+        text = f"label maps are not of their pictures' size ({width} x {height}, the picture {columns} x {rows})"
+        findings += _each("size", text, [fact.labels for fact in wrong if fact.labels is not None])
+    counts = {number for number in (pictures, maps) if number}
+    if card.expected_counts and counts - set(card.expected_counts):
+        message = f"{pictures} pictures and {maps} label maps, but the published set has {card.images_expected}"
+        findings.append(Finding("warning", "count", message))
+    return findings
+
+
+def _each(kind: str, text: str, paths: Sequence[Path]) -> list[Finding]:
+    """One error for all files of a kind."""
+    if not paths:
+        return []
+    return [Finding("error", kind, f"{len(paths)} {text}: {some(path.name for path in paths)}", tuple(paths))]
+
+
+def some(words: Iterable[object]) -> str:
+    """The first few of them, and how many more."""
+    texts = [str(word) for word in words]
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more

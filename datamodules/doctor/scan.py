@@ -1,0 +1,151 @@
+"""What the files of a setting hold, gathered once for all settings that read them."""
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from datamodules.card import Card
+from datamodules.errors import one_line
+from datamodules.pairs import IMAGE_EXTENSIONS, LABEL_EXTENSIONS, group_files, read_image, read_labels
+from datamodules.parallel import each
+
+Size = tuple[int, int]  # (height, width)
+
+_MOST = 65535  # above it a table of counts costs more than sorting
+
+
+class FileFacts(NamedTuple):
+    """What was read of a pair, or of a file without a partner."""
+
+    image: Path | None
+    labels: Path | None
+    image_size: Size | None = None
+    image_error: str = ""
+    labels_size: Size | None = None
+    labels_error: str = ""
+    colours: str = ""  # mode of a label map that holds colours
+    pixels: tuple[tuple[int, int], ...] = ()  # (raw value, number of pixels), for each value of the label map
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Facts of all files of a picture folder and a label-map folder.
+
+    Attributes:
+        looked: folders in which pictures were looked for, in their order.
+        images: the one that was read, None where none is there.
+        labels: the label-map folder, None where it is not there.
+        ambiguous: files that differ by their ending only.
+        passed_over: files of the label-map folder that are pictures but, by their names, no label maps of the setting.
+        facts: of each pair or single file, in the order of their stems.
+    """
+
+    looked: tuple[Path, ...]
+    images: Path | None
+    labels: Path | None
+    ambiguous: tuple[Path, ...] = ()
+    passed_over: tuple[Path, ...] = ()
+    facts: tuple[FileFacts, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def readable(self) -> list[FileFacts]:
+        """Label maps that hold indices."""
+        return [fact for fact in self.facts if fact.pixels]
+
+    @cached_property
+    def pixels(self) -> Counter[int]:
+        """Raw value to number of pixels."""
+        total: Counter[int] = Counter()
+        for fact in self.readable:
+            total.update(dict(fact.pixels))
+        return total
+
+    @cached_property
+    def maps(self) -> Counter[int]:
+        """Raw value to number of label maps that hold it."""
+        return Counter(value for fact in self.readable for value, _ in fact.pixels)
+
+    def holding(self, values: Iterable[int]) -> list[Path]:
+        """Label maps that hold one of the values."""
+        wanted = set(values)
+        return [
+            fact.labels
+            for fact in self.readable
+            if fact.labels is not None and any(value in wanted for value, _ in fact.pixels)
+        ]
+
+
+def scan(root: Path, card: Card, workers: int) -> Scan:
+    """Reads every picture and label map of a setting; nothing that lies there raises.
+
+    Args:
+        root: folder of the data sets.
+        card: facts of the setting.
+        workers: processes.
+    """
+    looked = tuple(root / card.folder / name for name in card.images)
+    images = next((folder for folder in looked if folder.is_dir()), None)
+    labels = root / card.folder / card.labels
+    pictures = group_files(images, IMAGE_EXTENSIONS, card.image_suffix) if images else {}
+    maps = group_files(labels, LABEL_EXTENSIONS, card.label_suffix)
+    taken = {path for paths in maps.values() for path in paths}
+    every = (path for paths in group_files(labels, IMAGE_EXTENSIONS).values() for path in paths)
+    files = [
+        (pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in sorted(pictures.keys() | maps.keys())
+    ]
+    return Scan(
+        looked=looked,
+        images=images,
+        labels=labels if labels.is_dir() else None,
+        ambiguous=tuple(path for paths in (*pictures.values(), *maps.values()) if len(paths) > 1 for path in paths),
+        passed_over=tuple(path for path in every if path not in taken),
+        facts=tuple(each(read_facts, files, workers, card.folder)),
+    )
+
+
+def read_facts(files: tuple[Path | None, Path | None]) -> FileFacts:
+    """Reads a picture and a label map to their ends; that one cannot be read is a fact too."""
+    image, labels = files
+    facts = FileFacts(image, labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of files with odd metadata
+        if image is not None:
+            facts = _read_image(facts, image)
+        return facts if labels is None else _read_labels(facts, labels)
+
+
+def _read_image(facts: FileFacts, path: Path) -> FileFacts:
+    try:
+        height, width = read_image(path).shape[:2]
+    except Exception as error:  # Whatever a damaged file provokes is a line of the report.
+        return facts._replace(image_error=one_line(error.__cause__ or error))
+    return facts._replace(image_size=(height, width))
+
+
+def _read_labels(facts: FileFacts, path: Path) -> FileFacts:
+    try:
+        with Image.open(path) as file:
+            if len(file.getbands()) > 1:
+                return facts._replace(colours=file.mode)
+        labels = read_labels(path)
+    except Exception as error:  # As above.
+        return facts._replace(labels_error=one_line(error.__cause__ or error))
+    height, width = labels.shape
+    return facts._replace(labels_size=(height, width), pixels=_count(labels))
+
+
+def _count(labels: NDArray[np.int32]) -> tuple[tuple[int, int], ...]:
+    if labels.min() >= 0 and labels.max() <= _MOST:
+        counts = np.bincount(labels.ravel())
+        values = counts.nonzero()[0]
+        return tuple(zip(values.tolist(), counts[values].tolist(), strict=True))
+    values, counts = np.unique(labels, return_counts=True)
+    return tuple(zip(values.tolist(), counts.tolist(), strict=True))

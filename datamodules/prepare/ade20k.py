@@ -1,0 +1,77 @@
+"""ADE20K: the scene-parsing benchmark with 150 classes, and the full annotation with 847."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datamodules.ade20k import ADE150, ADEfull
+from datamodules.errors import DataError
+from datamodules.pairs import read_image, read_labels
+from datamodules.prepare.plan import Plan, Recipe, Task
+from datamodules.prepare.recode import Raw, in_order, recoding, shipped_ids
+from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
+
+_SCENE_PARSING = recoding({raw: raw - 1 for raw in range(1, 151)}, rest=(0,))
+_FULL = recoding(in_order(shipped_ids("ade847")), rest=range(26 * 256), rest_label=65535)
+_FULL_SHORTER_SIDE = 512
+
+
+def plan_150(request: Request) -> Plan:
+    """Fills `ADEChallengeData2016/images/validation` and `annotations_detectron2/validation`.
+
+    Raises:
+        DataError: what is needed is not in the source.
+    """
+    card = ADE150.card
+    places = ("", card.folder)
+    pictures = first_there(request.source, below(places, "images/validation"), "pictures", "*.jpg")
+    maps = first_there(request.source, below(places, "annotations/validation"), "label maps", "*.png")
+    folder = request.root / card.folder
+    return Plan(
+        Recipe(read_labels, (_SCENE_PARSING,), overwrite=request.overwrite),
+        tuple(
+            Task(image, labels, (folder / card.images[0] / image.name,), (folder / card.labels / f"{stem}.png",))
+            for stem, image, labels in paired(pictures, JPEG, maps)
+        ),
+        (card,),
+    )
+
+
+def plan_full(request: Request) -> Plan:
+    """Fills `ADE20K_2021_17_01/images_detectron2/validation` and `annotations_detectron2/validation`, not by scene.
+
+    Pictures whose shorter side exceeds 512 are reduced to it and saved as JPEG of quality 95; the others are copied.
+
+    Raises:
+        DataError: what is needed is not in the source.
+    """
+    card = ADEfull.card
+    scenes = first_there(request.source, below(("", card.folder), "images/ADE/validation"), "scenes", "**/*_seg.png")
+    folder = request.root / card.folder
+    return Plan(
+        Recipe(read_full, (_FULL,), shorter_side=_FULL_SHORTER_SIDE, overwrite=request.overwrite),
+        tuple(
+            Task(
+                image,
+                labels,
+                (folder / card.images[0] / image.name,),
+                (folder / card.labels / f"{image.stem}.tif",),
+            )
+            for _, image, labels in paired(scenes, JPEG, scenes, "_seg")
+        ),
+        (card,),
+    )
+
+
+def read_full(path: Path) -> Raw:
+    """Object ids of a `*_seg.png`, (H, W) int32: R/10*256+G (index_ade20k.pkl's `objectnames`, counted from 1).
+
+    Raises:
+        DataError: the file cannot be read or holds no colours.
+    """
+    colours = read_image(path)
+    with Image.open(path) as file:
+        if file.mode not in ("RGB", "RGBA"):
+            raise DataError(f"{path} holds {file.mode} values, not the colours of ADE20K's full annotation")
+    return colours[..., 0].astype(np.int32) // 10 * 256 + colours[..., 1]

@@ -1,0 +1,128 @@
+"""The command line of the preparations: plans, runs, counts."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import Card
+from datamodules.errors import DataError, one_line
+from datamodules.pairs import find_pairs
+from datamodules.parallel import add_workers, each
+from datamodules.prepare import ade20k, cityscapes, coco, pascal_context, voc
+from datamodules.prepare.plan import run_task
+from datamodules.prepare.sources import Preparation, Request
+
+PREPARATIONS: dict[str, tuple[Preparation, str]] = {
+    "voc": (voc.plan, "PASCAL VOC 2012, of JPEGImages and SegmentationClassAug or SegmentationClass"),
+    "pcontext": (pascal_context.plan, "PASCAL-Context with 59 and with 459 classes, of trainval/*.mat and VOC2010"),
+    "ade150": (ade20k.plan_150, "ADE20K with 150 classes, of ADEChallengeData2016"),
+    "adefull": (ade20k.plan_full, "ADE20K with 847 classes, of ADE20K_2021_17_01"),
+    "coco": (coco.plan_stuff, "COCO-Stuff with 171 classes, of val2017 and stuffthingmaps"),
+    "cocoobject": (coco.plan_objects, "COCO's 80 things and background, of val2017 and stuffthingmaps"),
+    "cityscapes": (cityscapes.plan, "Cityscapes with 19 classes, of leftImg8bit and gtFine"),
+}
+_WITH_LIST = ("voc", "pcontext")
+_SHOWN_FAILURES = 10
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs a preparation.
+
+    Args:
+        args: arguments after the program's name; the process's own by default.
+
+    Returns:
+        exit status: 0 where every file was made, 1 where a source cannot be used, 2 for wrong usage.
+    """
+    try:
+        options = _parser().parse_args(args)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    try:
+        return _prepare(options)
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(
+            f"error: stopped by the file system ({one_line(error)}); make room or name another place by --root, "
+            "then start again to continue",
+            file=sys.stderr,
+        )
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command continues where this one ended", file=sys.stderr)
+    return 1
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    source, root = options.source.expanduser(), options.root.expanduser()
+    if not source.is_dir():
+        raise DataError(f"--source {source} is no folder; name the one that the archives were unpacked to")
+    make_plan, _ = PREPARATIONS[options.name]
+    plan = make_plan(
+        Request(
+            source,
+            root,
+            list_file=getattr(options, "list", None),
+            keep_void=getattr(options, "keep_void", False),
+            overwrite=options.overwrite,
+        )
+    )
+    for note in plan.notes:
+        print(note)
+    outcomes = list(each(partial(run_task, plan.recipe), plan.tasks, options.workers, options.name))
+    states = [outcome.state for outcome in outcomes]
+    print(
+        f"{options.name}: {len(outcomes)} pictures: {states.count('written')} written, {states.count('there')} there "
+        f"already, {states.count('left out')} left out for want of a labelled pixel, {states.count('failed')} failed"
+    )
+    failed = [outcome.message for outcome in outcomes if outcome.state == "failed"]
+    if failed:
+        for message in failed[:_SHOWN_FAILURES]:
+            print(f"error: {message}", file=sys.stderr)
+        if len(failed) > _SHOWN_FAILURES:
+            print(f"error: and {len(failed) - _SHOWN_FAILURES} more", file=sys.stderr)
+        return 1
+    done = {target for outcome in outcomes if outcome.state != "left out" for target in outcome.task.targets}
+    for card in plan.cards:
+        print(_count(card, root, done))
+    settings = " ".join(card.name for card in plan.cards if card.name in ALL_SETTINGS)
+    print(f"check with: python -m datamodules.doctor --root {root} --setting {settings}")
+    return 0
+
+
+def _count(card: Card, root: Path, done: set[Path]) -> str:
+    """Counts a setting's files on disk: they must be those of the plan and no others."""
+    folder = root / card.folder
+    pairs = find_pairs(folder / card.images[0], folder / card.labels, card)
+    strange = [path for pair in pairs for path in (pair.image, pair.labels) if path is not None and path not in done]
+    if strange:
+        raise DataError(
+            f"{strange[0]} and {len(strange) - 1} other files lie in the folders of {card.name} but are not of this "
+            "preparation; move them away"
+        )
+    expected = card.expected_counts
+    note = "" if len(pairs) in expected else f", but the published set has {card.images_expected}"
+    return f"{card.name}: {len(pairs)} pictures and label maps in {folder}{note}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m datamodules.prepare",
+        description="Makes the folders that the settings read of what the publishers' archives unpack to.",
+    )
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, (_, text) in PREPARATIONS.items():
+        one = names.add_parser(name, help=text, description=text)
+        one.add_argument("--source", type=Path, required=True, metavar="DIR", help="where the archives were unpacked")
+        one.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data sets, --data.root")
+        add_workers(one)
+        one.add_argument("--overwrite", action="store_true", help="make files anew that are there already")
+        if name in _WITH_LIST:
+            one.add_argument("--list", type=Path, metavar="FILE", help="names of the pictures, one a line")
+    names.choices["voc"].add_argument(
+        "--keep-void", action="store_true", help="also write label maps that tell background (20) from void (255)"
+    )
+    return parser
