@@ -1,20 +1,14 @@
 """What a run leaves behind: one folder with results, masks and TensorBoard pictures."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from torch.nn import functional as F
 
-from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
+from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.provenance import environment
 from cliptrase.results import (
     COLUMNS,
@@ -26,36 +20,7 @@ from cliptrase.results import (
     write_json,
     write_text,
 )
-from cliptrase.visualization import overlay, side_by_side
-
-
-def new_run_folder(root: Path, name: str) -> Path:
-    """A folder under `root` that does not exist yet, named by time and `name`; it is not made."""
-    base = root / f"{datetime.now().strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
-    folder, count = base, 1
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
-
-
-class RunFolder(Callback):
-    """Holds the run's folder; all processes agree on the first one's.
-
-    Args:
-        path: where the run's files go.
-        config: the run's configuration as YAML, kept as `config.yaml`.
-    """
-
-    def __init__(self, path: Path, config: str) -> None:
-        self.path = path
-        self.config = config
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes the folder."""
-        self.path = Path(trainer.strategy.broadcast(str(self.path)))
-        if trainer.is_global_zero:
-            write_text(self.path / "config.yaml", self.config)
+from cliptrase.run_folder import RunFolder, identities, write_counts
 
 
 class ResultsWriter(Callback):
@@ -67,15 +32,26 @@ class ResultsWriter(Callback):
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self._written: set[str] = set()
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keeps every finished setting, so that a run that is killed leaves them."""
+        self._write(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The first process writes."""
+        """Writes what is left, and shows the figures."""
         if not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
             return
+        self._write(trainer, pl_module)
         results = pl_module.results
-        document = results_document(results, self.provenance(trainer, pl_module))
-        write_json(self.folder.path / "results.json", document)
-        write_text(self.folder.path / "results.csv", csv_text(results, pl_module.protocol.label))
         print_table(score_table(results, pl_module.protocol.label))
         print(f"results: {self.folder.path / 'results.json'}")
         for logger in trainer.loggers:
@@ -88,10 +64,25 @@ class ResultsWriter(Callback):
                 }
             )
 
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        """The first process writes the files anew when a setting has been finished."""
+        if not trainer.is_global_zero or not isinstance(module, TrainingFreeSegmentation):
+            return
+        new = [name for name in module.counts if name not in self._written]
+        if not new:
+            return
+        for name in new:
+            write_counts(self.folder.path, name, module.counts[name])
+        self._written.update(new)
+        document = results_document(module.results, self.provenance(trainer, module))
+        write_json(self.folder.path / "results.json", document)
+        write_text(self.folder.path / "results.csv", csv_text(module.results, module.protocol.label))
+
     @staticmethod
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
-        images = sum(result.images for result in module.results[module.method])
+        scored = {setting.name for setting in module.settings}
+        images = sum(result.images for result in module.results[module.method] if result.name in scored)
         work = {stage: seconds for stage, seconds in module.seconds.items() if stage != "text"}
         total = sum(work.values())
         card = module.segmenter.card
@@ -109,6 +100,8 @@ class ResultsWriter(Callback):
                 setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
                 for setting in module.settings
             },
+            "identities": identities(trainer, module),
+            "unfinished": module.unfinished,
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / total, 3) if total else None,
@@ -157,81 +150,3 @@ def mask_png(labels: np.ndarray[Any, Any], num_labels: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(labels.astype(np.uint16 if num_labels > 255 else np.uint8)).save(buffer, format="PNG")
     return buffer.getvalue()
-
-
-class TensorBoardMasks(Callback):
-    """Shows the first pictures of each setting in TensorBoard: picture, truth, then each method's prediction.
-
-    Args:
-        pictures: how many a setting.
-    """
-
-    def __init__(self, pictures: int = 4) -> None:
-        self.pictures = pictures
-        self._shown: dict[str, int] = {}
-
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts anew for every run."""
-        self._shown = {}
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts anew for every run."""
-        self._shown = {}
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Shows what is still wanted of this batch."""
-        self._show(trainer, pl_module, outputs, dataloader_idx)
-
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Shows what is still wanted of this batch."""
-        self._show(trainer, pl_module, outputs, dataloader_idx)
-
-    def _show(
-        self,
-        trainer: Trainer,
-        module: LightningModule,
-        outputs: Sequence[LabelMaps] | None,
-        index: int,
-    ) -> None:
-        writer = next((log.experiment for log in trainer.loggers if isinstance(log, TensorBoardLogger)), None)
-        if (
-            writer is None
-            or not trainer.is_global_zero
-            or not isinstance(module, TrainingFreeSegmentation)
-            or not outputs
-        ):
-            return
-        name = module.settings[index].name
-        for maps in outputs:
-            for number in range(len(maps.stems)):
-                if self._shown.get(name, 0) >= self.pictures:
-                    return
-                self._shown[name] = self._shown.get(name, 0) + 1
-                writer.add_image(f"{name}/{maps.stems[number]}", picture_row(maps, number), dataformats="HWC")
-
-
-def picture_row(maps: LabelMaps, number: int) -> np.ndarray[Any, Any]:
-    """Picture, truth where there is one, and every method's prediction, side by side at the label map's size."""
-    predictions = [labels[number].cpu().numpy() for labels in maps.predictions.values()]
-    size = predictions[0].shape
-    image = maps.images[number].float().unsqueeze(0)
-    shown = F.interpolate(image, size, mode="bilinear", antialias=True)[0] if image.shape[2:] != size else image[0]
-    picture = shown.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-    truth = [] if maps.labels is None else [overlay(picture, maps.labels[number].cpu().numpy())]
-    return side_by_side([picture, *truth, *(overlay(picture, labels) for labels in predictions)])

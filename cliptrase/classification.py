@@ -1,57 +1,11 @@
-"""From patch features and text embeddings to a name for every pixel, in memory that does not grow with the names."""
+"""From patch features and text embeddings to logits on the patch grid."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 Size = tuple[int, int]
-
-# Upsampled logits held at a time, in bytes: a CPU wants them in its cache, a GPU wants few kernels.
-_STRIP_BYTES = {"cpu": 4 << 20, "cuda": 1 << 30}
-
-
-def upsampled_strips(logits: Tensor, size: Size) -> Iterator[tuple[int, Tensor]]:
-    """Strips of names of bilinearly (align_corners false) upsampled maps, each with the index of its first name.
-
-    Args:
-        logits: (B, C, h, w).
-        size: (H, W) of the result.
-
-    Yields:
-        first name's index, (B, c, H, W) with c chosen so that a strip stays within a fixed number of bytes.
-    """
-    batch, names = logits.shape[:2]
-    limit = _STRIP_BYTES["cuda" if logits.is_cuda else "cpu"]
-    step = max(1, limit // (batch * size[0] * size[1] * logits.element_size()))
-    for start in range(0, names, step):
-        part = logits[:, start : start + step]
-        yield start, F.interpolate(part, size, mode="bilinear", align_corners=False)
-
-
-def upsampled_argmax(logits: Tensor, size: Size, weight: Tensor | None = None) -> Tensor:
-    """Index of the highest logit at every pixel after bilinear upsampling; the lowest index on a tie.
-
-    Args:
-        logits: (B, C, h, w).
-        size: (H, W) of the result.
-        weight: (B, C) factors applied after the upsampling (class-token weighting), or None.
-
-    Returns:
-        (B, H, W) int64 in [0, C).
-    """
-    best = logits.new_full((logits.shape[0], *size), float("-inf"))
-    index = torch.zeros(best.shape, dtype=torch.int64, device=logits.device)
-    for start, strip in upsampled_strips(logits, size):
-        if weight is not None:
-            strip = strip * weight[:, start : start + strip.shape[1], None, None]
-        arg = strip.argmax(1)  # the first of equal values: torch.argmax promises it, torch.max does not
-        value = strip.gather(1, arg.unsqueeze(1)).squeeze(1)
-        better = value > best
-        best = torch.where(better, value, best)
-        index = torch.where(better, arg + start, index)
-    return index
 
 
 def patch_logits(patches: Tensor, text: Tensor, scale: float, grid: Size) -> Tensor:

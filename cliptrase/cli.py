@@ -12,14 +12,15 @@ from typing import Any, Literal
 from jsonargparse import ArgumentError
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 
 import datamodules
-from cliptrase.callbacks import MaskWriter, ResultsWriter, RunFolder, new_run_folder
+from cliptrase.callbacks import MaskWriter, ResultsWriter
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.protocol import Protocol
+from cliptrase.run_folder import RunFolder, RunLogger, new_run_folder
+from cliptrase.tensorboard import TensorBoardSummary
 from datamodules import DataError, Geometry, SegmentationDataModule
 
 _UNTRAINED = ("fit", "validate")
@@ -81,6 +82,9 @@ class EvaluationCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The protocol is given once and reaches the model and the data's geometry."""
+        parser.add_argument(
+            "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
+        )
         parser.add_argument("--protocol", type=Protocol, default=Protocol(), help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
@@ -97,11 +101,11 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "outputs")
         name = config.data.class_path.rsplit(".", 1)[-1]
-        folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config))
+        folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config), config.resume)
         if config.trainer.logger in (None, True):
-            kwargs["logger"] = TensorBoardLogger(root, name="", version=folder.path.name, default_hp_metric=False)
+            kwargs["logger"] = RunLogger(folder.path)
         self.photos = PhotoWriter(folder)
-        callbacks = [folder, ResultsWriter(folder), MaskWriter(folder), self.photos]
+        callbacks = [folder, ResultsWriter(folder), TensorBoardSummary(), MaskWriter(folder), self.photos]
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         trainer_config["default_root_dir"] = str(root)
         return self._instantiate_trainer(trainer_config, callbacks)
@@ -126,6 +130,8 @@ def main(args: Sequence[str] | None = None) -> int:
         EvaluationCLI(_with_defaults(arguments))
     except ArgumentError as error:
         return _complain(_usage(str(error)), status=2)
+    except KeyboardInterrupt:
+        return _complain("interrupted before anything was computed")
     except SystemExit as stop:  # --help and --print_config
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Pairs whose squared distance lies this close to eps^2 (relative to the rows' own squared length) are measured
+# Pairs whose squared distance lies this close to eps^2 (relative to the longest row's squared length) are measured
 # again without cancellation. The matrix product's error is some 1e-15 of that length.
 _DOUBT = 1e-10
 
@@ -18,9 +18,10 @@ def _within(points: Tensor, eps: float) -> Tensor:
     rows = points.double()
     threshold = float(np.float32(eps) * np.float32(eps))
     squares = rows.square().sum(-1)  # (B, N)
-    distances = squares.unsqueeze(2) + squares.unsqueeze(1) - 2 * rows @ rows.mT  # (B, N, N)
-    near = distances <= threshold
-    doubt = (distances - threshold).abs() <= _DOUBT * (1 + squares.unsqueeze(2) + squares.unsqueeze(1))
+    excess = torch.baddbmm(squares.unsqueeze(2), rows, rows.mT, alpha=-2)  # (B, N, N)
+    excess += squares.unsqueeze(1) - threshold
+    near = excess <= 0
+    doubt = excess.abs_() <= _DOUBT * (1 + squares.amax(1).view(-1, 1, 1))
     image, i, j = doubt.nonzero(as_tuple=True)
     for part in torch.arange(len(image), device=rows.device).split(65536):
         b, a, c = image[part], i[part], j[part]
@@ -29,20 +30,24 @@ def _within(points: Tensor, eps: float) -> Tensor:
 
 
 def _components(adjacency: Tensor) -> Tensor:
-    """Lowest index reachable from each point: (B, N) for a symmetric, reflexive (B, N, N) bool adjacency.
+    """Lowest index reachable from each point: (B, N) int32 for a symmetric, reflexive (B, N, N) bool adjacency.
 
     Every point takes the lowest root among its neighbours, then roots are followed (pointer jumping), so that the
     number of rounds grows with the logarithm of a component's diameter.
     """
     batch, count, _ = adjacency.shape
-    root = torch.arange(count, device=adjacency.device).expand(batch, count)
+    root = torch.arange(count, dtype=torch.int32, device=adjacency.device).expand(batch, count)
     while True:
-        lowest = torch.where(adjacency, root.unsqueeze(1), count).amin(-1).clamp_max(count - 1)
-        lowest = torch.minimum(lowest, root)
-        lowest = torch.gather(lowest, 1, lowest)
+        lowest = torch.minimum(_lowest(adjacency, root), root)
+        lowest = torch.gather(lowest, 1, lowest.long())
         if torch.equal(lowest, root):
             return root
         root = lowest
+
+
+def _lowest(adjacency: Tensor, value: Tensor) -> Tensor:
+    """Lowest value among each point's neighbours, N where it has none: (B, N, N) bool, (B, N) int32 to (B, N)."""
+    return torch.where(adjacency, value.unsqueeze(1), value.shape[1]).amin(-1)
 
 
 @torch.no_grad()
@@ -62,11 +67,11 @@ def dbscan(points: Tensor, eps: float, min_samples: int) -> Tensor:
     """
     count = points.shape[1]
     near = _within(points.float(), eps)
-    core = near.sum(-1) >= min_samples  # (B, N)
-    linked = near & core.unsqueeze(1) & core.unsqueeze(2)
-    root = _components(linked)  # (B, N)
+    core = near.sum(-1, dtype=torch.int32) >= min_samples  # (B, N)
+    reach = near & core.unsqueeze(1)  # from a core point in the column
+    root = _components(reach & core.unsqueeze(2))  # (B, N)
     is_root = core & (root == torch.arange(count, device=points.device))
-    number = is_root.cumsum(-1) - 1  # (B, N): the cluster's number where a root stands
-    cluster = torch.where(core, torch.gather(number, 1, root), count)
-    reached = torch.where(near & core.unsqueeze(1), cluster.unsqueeze(1), count).amin(-1)  # (B, N)
-    return torch.where(reached < count, reached, -1)
+    number = is_root.cumsum(-1, dtype=torch.int32) - 1  # (B, N): the cluster's number where a root stands
+    cluster = torch.where(core, torch.gather(number, 1, root.long()), count)
+    lowest = _lowest(reach, cluster)  # (B, N)
+    return torch.where(lowest < count, lowest, -1).long()

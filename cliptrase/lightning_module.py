@@ -52,6 +52,7 @@ class LabelMaps(NamedTuple):
     images: Tensor  # (B, 3, h, w) uint8
     predictions: dict[str, Tensor]  # by method (B, H, W) int64
     labels: Tensor | None  # (B, H, W)
+    regions: dict[str, Tensor]  # by method that votes (B, H, W) int64, -1 for none
 
 
 class TrainingFreeSegmentation(LightningModule):
@@ -86,8 +87,8 @@ class TrainingFreeSegmentation(LightningModule):
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []
         self.scores = nn.ModuleList()
-        self.results: dict[str, list[SettingResult]] = {}
-        self.seconds: dict[str, float] = {}
+        self.counts: dict[str, Mapping[str, tuple[Tensor, int]]] = {}
+        self._all_settings: list[Setting] = []
         self._waiting_since = 0.0
         self.strict_loading = False
         self.eval().requires_grad_(False)
@@ -100,7 +101,8 @@ class TrainingFreeSegmentation(LightningModule):
     def setup(self, stage: str) -> None:
         """Takes the vocabularies from the data module and makes a confusion matrix for each setting and method."""
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-        self.settings = list(datamodule.settings)
+        self._all_settings = list(datamodule.settings)
+        self.settings = [setting for setting in self._all_settings if setting.name not in datamodule.skipped]
         self.scores = nn.ModuleList(
             nn.ModuleDict({method: SegmentationScores(setting.vocabulary.num_labels) for method in self.methods})
             for setting in self.settings
@@ -135,7 +137,8 @@ class TrainingFreeSegmentation(LightningModule):
         self._waiting_since = time.perf_counter()
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Counts the time spent waiting for data."""
+        """Sums up settings that are through, and counts the time spent waiting for data."""
+        self._finish_settings(dataloader_idx)
         self.segmenter.timer.add("data", time.perf_counter() - self._waiting_since)
 
     def on_test_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -158,7 +161,8 @@ class TrainingFreeSegmentation(LightningModule):
             with self.segmenter.timer.stage("scores", images.device):
                 for method, metric in self.scores[dataloader_idx].items():  # type: ignore[operator]
                     metric.update(predictions[method], labels)
-            outputs.append(LabelMaps([group.stems[index] for index in kept], images, predictions, labels))
+            stems = [group.stems[index] for index in kept]
+            outputs.append(LabelMaps(stems, images, predictions, labels, self.segmenter.regions))
         return outputs
 
     def predict_step(self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
@@ -168,24 +172,49 @@ class TrainingFreeSegmentation(LightningModule):
             if kept := _counted(group):
                 images = group.images[kept]
                 predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
-                outputs.append(LabelMaps([group.stems[index] for index in kept], images, predictions, None))
+                stems = [group.stems[index] for index in kept]
+                outputs.append(LabelMaps(stems, images, predictions, None, self.segmenter.regions))
         return outputs
 
     def on_test_epoch_end(self) -> None:
-        """Sums the confusion matrices over processes; every process takes part."""
-        self.seconds = self.segmenter.timer.seconds()
-        self.results = {
+        """Sums up the last setting; every process takes part."""
+        self._finish_settings(len(self.settings))
+
+    def _finish_settings(self, end: int) -> None:
+        """Sums the confusion matrices of settings before `end` over processes, where that is not done yet."""
+        for setting, metrics in zip(self.settings[:end], self.scores, strict=False):
+            if setting.name not in self.counts:
+                self.counts[setting.name] = {
+                    method: self._totals(metrics[method])  # type: ignore[index]
+                    for method in self.methods
+                }
+
+    @property
+    def results(self) -> dict[str, list[SettingResult]]:
+        """Scores of the finished settings by method, those of an earlier, interrupted run included."""
+        return {
             method: [
                 SettingResult.from_confusion(
                     setting.name,
                     setting.vocabulary.label_names,
-                    *self._totals(metrics[method]),  # type: ignore[index]
+                    *self.counts[setting.name][method],
                     published=setting.published.get(self.protocol.label) if method == "cliptrase" else None,
                 )
-                for setting, metrics in zip(self.settings, self.scores, strict=True)
+                for setting in self._all_settings
+                if self.counts.get(setting.name)
             ]
             for method in self.methods
         }
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of every stage so far."""
+        return self.segmenter.timer.seconds()
+
+    @property
+    def unfinished(self) -> list[str]:
+        """Settings that are not scored yet."""
+        return [setting.name for setting in self.settings if setting.name not in self.counts]
 
     @staticmethod
     def _totals(metric: SegmentationScores) -> tuple[Tensor, int]:

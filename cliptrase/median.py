@@ -57,7 +57,7 @@ def _windows(flat: Tensor, size: int, width: int) -> Tensor:
     count = span - (size - 1)
     side: list[Tensor] = []  # as many columns as lie on either side of the middle
     for offset in range(size // 2):
-        side = _merge(side, _shifted(column, offset, span - offset))
+        side = _merge(_shifted(side, 0, span - offset), _shifted(column, offset, span - offset))
     half = _merge(_shifted(side, 0, count), _shifted(column, size // 2, count))
     return _nth_of_both(half, _shifted(side, size // 2 + 1, count), size * size // 2)
 
@@ -75,7 +75,7 @@ def _sort(planes: list[Tensor]) -> list[Tensor]:
 
 
 def _merge(a: list[Tensor], b: list[Tensor]) -> list[Tensor]:
-    """Two rising lists of planes as one; planes are cut to the shortest."""
+    """Two rising lists of planes as one."""
     if not a or not b:
         return a + b
     if len(a) == len(b) == 1:
@@ -94,5 +94,5 @@ def _nth_of_both(a: list[Tensor], b: list[Tensor], n: int) -> Tensor:
     one split.
     """
     splits = range(max(0, n + 1 - len(b)), min(n + 1, len(a)) + 1)
-    lasts = (a[i - 1 : i] + b[n - i : n + 1 - i] if i <= n else a[n : n + 1] for i in splits)
-    return reduce(torch.minimum, (reduce(torch.maximum, last[:2]) for last in lasts))
+    lasts = (a[i - 1 : i] + b[n - i : n + 1 - i] for i in splits)  # one plane or two
+    return reduce(torch.minimum, (reduce(torch.maximum, last) for last in lasts))

@@ -46,11 +46,14 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int) -> Ten
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
     target = target.to(prediction.device, torch.int64)
-    valid = (target >= 0) & (target < num_labels)
-    chosen = prediction[valid].to(torch.int64)
-    if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_labels:
-        raise ValueError(f"predictions reach {int(chosen.min())}..{int(chosen.max())}, labels 0..{num_labels - 1}")
-    counts = torch.bincount(target[valid] * num_labels + chosen, minlength=num_labels**2)
+    ignored = (target < 0) | (target >= num_labels)
+    if prediction.numel() and not 0 <= int(prediction.min()) <= int(prediction.max()) < num_labels:
+        chosen = prediction[~ignored]
+        if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_labels:
+            raise ValueError(f"predictions reach {int(chosen.min())}..{int(chosen.max())}, labels 0..{num_labels - 1}")
+    # What is left out is counted apart, which is several times faster than picking out the rest.
+    pair = (target * num_labels + prediction).masked_fill_(ignored, num_labels**2)
+    counts = torch.bincount(pair.flatten(), minlength=num_labels**2 + 1)[:-1]
     return counts.view(num_labels, num_labels)
 
 

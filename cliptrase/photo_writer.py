@@ -7,13 +7,13 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import torch.distributed
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from cliptrase.callbacks import RunFolder
+from cliptrase.distributed import from_all
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.results import write_bytes, write_text
+from cliptrase.run_folder import RunFolder
 from cliptrase.visualization import hex_colour, overlay, with_legend
 from cliptrase.vocabulary import Vocabulary
 
@@ -48,10 +48,14 @@ class PhotoWriter(Callback):
         self.failures += [error for group in batch for error in group.errors]
         setting = pl_module.settings[dataloader_idx]
         for maps in outputs:
-            for stem, labels in zip(maps.stems, maps.predictions[pl_module.methods[0]].cpu().numpy(), strict=True):
+            predictions = maps.predictions[pl_module.methods[0]].cpu().numpy()
+            for stem, shown, labels in zip(maps.stems, maps.images, predictions, strict=True):
                 share = np.bincount(labels.ravel(), minlength=setting.vocabulary.num_labels) / labels.size
                 self.shares.append((stem, share.tolist()))
-                sheet = with_legend(overlay(picture(stem), labels), setting.vocabulary.label_names, share)
+                # Under `paper` the label map is that of the part that the model saw.
+                alike = shown.shape[1:] == labels.shape
+                under = shown.permute(1, 2, 0).cpu().numpy() if alike else picture(stem)
+                sheet = with_legend(overlay(under, labels), setting.vocabulary.label_names, share)
                 path = self.folder.path / "masks" / setting.name / f"{stem}_overlay.png"
                 write_bytes(path, png(sheet))
 
@@ -59,7 +63,7 @@ class PhotoWriter(Callback):
         """The first process writes what belongs to all pictures."""
         if not isinstance(pl_module, TrainingFreeSegmentation) or not hasattr(_data(trainer), "picture"):
             return
-        self.shares, self.failures = (sorted(_from_all(rows)) for rows in (self.shares, self.failures))
+        self.shares, self.failures = (sorted(from_all(rows)) for rows in (self.shares, self.failures))
         if trainer.is_global_zero:
             vocabulary = pl_module.settings[0].vocabulary
             write_text(self.folder.path / "legend.json", legend_json(vocabulary))
@@ -87,7 +91,7 @@ def shares_csv(shares: list[tuple[str, list[float]]], vocabulary: Vocabulary) ->
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["picture", *vocabulary.label_names])
-    writer.writerows([stem, *(f"{value:.4f}" for value in values)] for stem, values in shares)
+    writer.writerows([stem, *(f"{value:.6f}" for value in values)] for stem, values in shares)
     return buffer.getvalue()
 
 
@@ -107,12 +111,3 @@ def png(picture: np.ndarray[Any, Any]) -> bytes:
 
 def _data(trainer: Trainer) -> Any:
     return getattr(trainer, "datamodule", None)
-
-
-def _from_all(rows: list[Any]) -> list[Any]:
-    """Rows of all processes."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return rows
-    gathered: list[list[Any]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(gathered, rows)
-    return [row for part in gathered for row in part]

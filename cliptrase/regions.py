@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.classification import Size, upsampled_strips
+from cliptrase.classification import Size
+from cliptrase.median import median_filter
+from cliptrase.upsampling import bilinear_matrix, upsampled_argmax
 
 
 def cluster_means(affinity: Tensor, clusters: Tensor) -> Tensor:
@@ -24,30 +26,6 @@ def cluster_means(affinity: Tensor, clusters: Tensor) -> Tensor:
     count = int(clusters.max()) + 1 if clusters.numel() else 0
     member = (clusters.unsqueeze(1) == torch.arange(count, device=clusters.device).view(1, -1, 1)).to(affinity.dtype)
     return member @ affinity / member.sum(-1, keepdim=True).clamp_min(1)  # (B, K, N)
-
-
-def _symmetric(length: int, radius: int, device: torch.device) -> Tensor:
-    """Indices that extend `length` entries by `radius` on both sides, mirrored with the edge repeated."""
-    position = torch.arange(-radius, length + radius, device=device).remainder(2 * length)
-    return torch.minimum(position, 2 * length - 1 - position)
-
-
-def median_filter(maps: Tensor, size: int = 7) -> Tensor:
-    """Median over a size x size window; borders mirror with the edge repeated (SciPy's default, `reflect`).
-
-    Args:
-        maps: (M, H, W) floating point.
-        size: odd side of the window in pixels.
-
-    Returns:
-        (M, H, W).
-    """
-    radius = size // 2
-    rows = _symmetric(maps.shape[1], radius, maps.device)
-    columns = _symmetric(maps.shape[2], radius, maps.device)
-    padded = maps[:, rows][:, :, columns]  # (M, H + 2r, W + 2r)
-    windows = padded.unfold(1, size, 1).unfold(2, size, 1)  # (M, H, W, size, size)
-    return windows.flatten(3).median(-1).values
 
 
 def region_map(affinity: Tensor, clusters: Tensor, grid: Size, size: Size) -> Tensor:
@@ -67,23 +45,17 @@ def region_map(affinity: Tensor, clusters: Tensor, grid: Size, size: Size) -> Te
     """
     means = cluster_means(affinity, clusters)  # (B, K, N)
     count = means.shape[1]
-    clusters_of = clusters.amax(1) + 1  # (B,)
-    best = means.new_full((len(means), *size), float("-inf"))
-    region = torch.full(best.shape, -1, dtype=torch.int64, device=means.device)
     if not count:
-        return region
+        return clusters.new_full((len(clusters), *size), -1)
+    clusters_of = clusters.amax(1) + 1  # (B,)
     present = torch.arange(count, device=means.device) < clusters_of.unsqueeze(1)  # (B, K)
     maps = means[present].unflatten(1, grid).unsqueeze(0)  # (1, M, h, w): only clusters that exist
     enlarged = F.interpolate(maps, scale_factor=4, mode="bilinear", align_corners=False)
     smooth = median_filter(enlarged[0])
-    image, number = present.nonzero(as_tuple=True)
-    for start, strip in upsampled_strips(smooth.unsqueeze(0), size):
-        for offset, values in enumerate(strip[0]):
-            i = image[start + offset]
-            better = values > best[i]
-            best[i] = torch.where(better, values, best[i])
-            region[i] = torch.where(better, number[start + offset], region[i])
-    return region
+    # Correlations are at least -1: a cluster that a picture does not have is nowhere the highest.
+    padded = smooth.new_full((*present.shape, *smooth.shape[1:]), -2)  # (B, K, 4h, 4w)
+    padded[present] = smooth
+    return torch.where(clusters_of.view(-1, 1, 1) > 0, upsampled_argmax(padded, size), -1)
 
 
 def majority_vote(labels: Tensor, regions: Tensor, num_labels: int) -> Tensor:
@@ -101,20 +73,20 @@ def majority_vote(labels: Tensor, regions: Tensor, num_labels: int) -> Tensor:
     if count == 0:
         return labels
     image = torch.arange(batch, device=labels.device).view(-1, 1, 1)
-    inside = regions >= 0
-    key = (image * count + regions.clamp_min(0)) * num_labels + labels
-    votes = torch.bincount(key[inside], minlength=batch * count * num_labels)
-    winner = votes.view(batch, count, num_labels).argmax(-1)  # (B, K), the first of equal counts
-    return torch.where(inside, winner[image, regions.clamp_min(0)], labels)
+    slot = regions + (image * (count + 1) + 1)  # (B, H, W); the first of a picture's slots is for no region
+    votes = torch.bincount((slot * num_labels + labels).flatten(), minlength=batch * (count + 1) * num_labels)
+    winner = votes.view(-1, num_labels).argmax(-1)  # (B * (K + 1),), the first of equal counts
+    return torch.where(regions >= 0, winner[slot], labels)
 
 
-def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor) -> Tensor:
+def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas: Size | None = None) -> Tensor:
     """Every pixel takes the name with the highest mean upsampled logit of its region (protocol `detectron2`).
 
     Args:
         logits: (B, C, h, w) on the patch grid.
         regions: (B, H, W) int64; -1 where there is no region.
         unregioned: (B, H, W) names of pixels without a region.
+        canvas: size that the logits are upsampled to, whose top left part (H, W) is; None takes (H, W) itself.
 
     Returns:
         (B, H, W) int64 in [0, C).
@@ -122,11 +94,15 @@ def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor) -> Ten
     batch, count = len(regions), int(regions.max()) + 1
     if count == 0:
         return unregioned
-    size = (regions.shape[1], regions.shape[2])
-    flat = regions.flatten(1)  # (B, HW)
-    member = (flat.unsqueeze(1) == torch.arange(count, device=flat.device).view(1, -1, 1)).float()  # (B, K, HW)
-    sums = [member @ strip.flatten(2).mT for _, strip in upsampled_strips(logits, size)]  # each (B, K, c)
-    means = torch.cat(sums, -1) / member.sum(-1, keepdim=True).clamp_min(1)  # (B, K, C)
+    # The mean of an upsampled map over a region is a weighted mean of its patches, and upsampling is linear: the
+    # weights are the region's own mask brought down to the grid by the transposed upsampling, the same for all names.
+    height, width = regions.shape[1:]
+    canvas = canvas or (height, width)
+    rows = bilinear_matrix(logits.shape[2], canvas[0], logits.device)[:height]  # (H, h)
+    columns = bilinear_matrix(logits.shape[3], canvas[1], logits.device)[:width]  # (W, w)
+    member = (regions.unsqueeze(1) == torch.arange(count, device=regions.device).view(1, -1, 1, 1)).float()
+    share = (rows.T @ member @ columns).flatten(2)  # (B, K, hw)
+    means = share @ logits.flatten(2).mT / share.sum(-1, keepdim=True).clamp_min(1)  # (B, K, C)
     winner = means.argmax(-1)  # (B, K)
     image = torch.arange(batch, device=regions.device).view(-1, 1, 1)
     return torch.where(regions >= 0, winner[image, regions.clamp_min(0)], unregioned)

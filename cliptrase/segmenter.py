@@ -4,22 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliptrase.classification import Size, patch_logits, upsampled_argmax
+from cliptrase.classification import Size, patch_logits
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.encoder import Encoding, VisualEncoder, Walk
 from cliptrase.errors import InputError
 from cliptrase.methods import Method, Vote, get_method
+from cliptrase.picture import Segmentation, fit, upright
+from cliptrase.pixels import pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
 from cliptrase.templates import TEMPLATES
 from cliptrase.text import TextCache, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
-from cliptrase.vocabulary import Vocabulary
+from cliptrase.upsampling import upsampled_argmax
+from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
 
 
@@ -77,6 +82,7 @@ class Segmenter(nn.Module):
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
         self.timer = StageTimer()
+        self.regions: dict[str, Tensor] = {}  # of the last batch, by method that votes: (B, H, W), -1 for none
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -91,8 +97,34 @@ class Segmenter(nn.Module):
         methods: Sequence[str] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
-        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`."""
+        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.
+
+        Without a protocol it is made for `segment`: whole pictures, shorter side to 336.
+        """
+        protocol = protocol or Protocol("photos", longest=1344)
         return cls(load_clip(clip, pretrained, activation), protocol, methods)
+
+    def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
+        """Segments one picture of any size by words.
+
+        Args:
+            picture: any PIL image.
+            words: "cat, kitten; dog": `;` between classes, `,` between synonyms.
+            background: "wall, floor": prompts for everything else.
+
+        Returns:
+            the first method's label map at the picture's own size, with names and an overlay.
+
+        Raises:
+            InputError: the segmenter's protocol is another than `photos`, or there are no words.
+        """
+        if self.protocol.name != "photos":
+            raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
+        vocabulary = parse_words(words, background)
+        whole = upright(picture)
+        shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
+        labels = self(shown, self.classifier(vocabulary), (whole.height, whole.width))[self.methods[0].name][0]
+        return Segmentation(np.array(whole), labels.cpu().numpy(), vocabulary.label_names)
 
     @property
     def patch(self) -> Size:
@@ -145,48 +177,27 @@ class Segmenter(nn.Module):
             ValueError: a side is not a whole number of patches.
         """
         size = size or (images.shape[2], images.shape[3])
-        canvas = self.canvas((images.shape[2], images.shape[3]), size)
+        shown = (images.shape[2], images.shape[3])
+        # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
+        canvas = padded_canvas(shown, size, self.patch) if self.protocol.name == "photos" else size
         with self.timer.stage("forward", images.device):
             pixels = self.prepare(images)
             encoding = self.encoder(pixels, self.methods)
-        regions = {name: found for walk in encoding.walks for name, found in self._regions(walk, canvas, size).items()}
+        self.regions = {
+            name: found for walk in encoding.walks for name, found in self._regions(walk, canvas, size).items()
+        }
         return {
-            method.name: self._label(encoding, method, classifier, canvas, size, regions.get(method.name))
+            method.name: self._label(encoding, method, classifier, canvas, size, self.regions.get(method.name))
             for method in self.methods
         }
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32.
-
-        Under `photos` the edges are repeated right and bottom up to whole patches. Under `detectron2` the normalised
-        picture is padded right and bottom with zeros to whole double patches and halved, as in the released multi-GPU
-        variant.
-        """
+        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32 with whole patches; see `pixels`."""
         pixels = (images.float() / 255 - self.mean) / self.std
         if self.protocol.name == "paper":
             return pixels
-        if self.protocol.name == "photos":
-            height, width = self.patch
-            return F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height), mode="replicate")
-        height, width = (2 * side for side in self.patch)
-        padded = F.pad(pixels, (0, -images.shape[3] % width, 0, -images.shape[2] % height))
-        return F.interpolate(padded, scale_factor=0.5, mode="bilinear", align_corners=False)
-
-    def canvas(self, shown: Size, size: Size) -> Size:
-        """Size to upsample to, of which the label map is the top left part.
-
-        Under `photos` the tower saw the picture and padding beside it; the released protocols stretch what it saw to
-        the label map.
-
-        Args:
-            shown: (height, width) of the picture as `forward` gets it.
-            size: (height, width) of the label map.
-        """
-        if self.protocol.name != "photos":
-            return size
-        padded = (side + -side % patch for side, patch in zip(shown, self.patch, strict=True))
-        height, width = (round(own * full / side) for own, full, side in zip(size, padded, shown, strict=True))
-        return height, width
+        made_whole = to_whole_patches if self.protocol.name == "photos" else pad_and_halve
+        return made_whole(pixels, self.patch)
 
     def _regions(self, walk: Walk, canvas: Size, size: Size) -> dict[str, Tensor]:
         """By method of the walk that votes, (B, H, W) region of every pixel, -1 where a picture has none.
@@ -239,7 +250,7 @@ class Segmenter(nn.Module):
             if (method.vote or self._vote) == "mean":
                 # Weighting before the upsampling or after it is the same: a name has one weight.
                 weighted = logits if weight is None else logits * weight[:, :, None, None]
-                return classifier.fold[mean_logits_vote(weighted, regions, names)]
+                return classifier.fold[mean_logits_vote(weighted, regions, names, canvas)]
             return majority_vote(classifier.fold[names], regions, classifier.num_labels)
 
 

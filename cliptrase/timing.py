@@ -2,16 +2,21 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
 
 class StageTimer:
-    """Adds up seconds by stage name. On CUDA, stages are marked by events that are read only at the end."""
+    """Adds up seconds by stage name. On CUDA, stages are marked by events that are read only at the end.
 
-    def __init__(self) -> None:
+    Args:
+        clock: gives the time in seconds, for work on the CPU.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._events: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
@@ -25,9 +30,9 @@ class StageTimer:
             end.record()
             self._events.append((name, begin, end))
         else:
-            begin_time = time.perf_counter()
+            begin_time = self._clock()
             yield
-            self.add(name, time.perf_counter() - begin_time)
+            self.add(name, self._clock() - begin_time)
 
     def add(self, name: str, seconds: float) -> None:
         """Adds seconds that were measured elsewhere."""

@@ -26,12 +26,12 @@ class _Candidates(NamedTuple):
     Attributes:
         name: candidates of all cells, cell by cell in rising order.
         start: (cells,) position of each cell's first.
-        count: (cells,) number of each cell's.
+        number: (cells,) how many each cell has.
     """
 
     name: Tensor
     start: Tensor
-    count: Tensor
+    number: Tensor
 
 
 class _Axis(NamedTuple):
@@ -93,7 +93,7 @@ def upsampled_argmax(maps: Tensor, size: Size, weight: Tensor | None = None) -> 
     candidates = _candidates(padded if weight is None else padded * weight[:, None, None])
     shape = (len(candidates.start), vertical.share.shape[1], horizontal.share.shape[1])  # (cells, r, s)
     winner = candidates.name[candidates.start].int().view(-1, 1, 1).expand(shape).contiguous()
-    contested = candidates.count.argsort(descending=True, stable=True)[: int((candidates.count > 1).sum())]
+    contested = candidates.number.argsort(descending=True, stable=True)[: int((candidates.number > 1).sum())]
     for part in contested.split(_CELLS["cpu" if maps.device.type == "cpu" else "cuda"]):
         winner[part] = _cell_argmax(padded, weight, vertical, horizontal, candidates, part)
 
@@ -117,8 +117,8 @@ def _candidates(padded: Tensor) -> _Candidates:
     for corner in corners:
         below &= corner < corner.gather(-1, rival) - margin
     cell, name = (~below).flatten(0, 2).nonzero(as_tuple=True)
-    count = torch.bincount(cell, minlength=least[..., 0].numel())
-    return _Candidates(name, count.cumsum(0) - count, count)
+    number = torch.bincount(cell, minlength=least[..., 0].numel())
+    return _Candidates(name, number.cumsum(0) - number, number)
 
 
 def _cell_argmax(
@@ -146,10 +146,12 @@ def _cell_argmax(
     # Cells come last: with pixels first every step is plain arithmetic on long rows, over cells that still compete.
     best = lower.new_full((len(lower), len(right), len(cells)), float("-inf"))
     winner = torch.zeros(best.shape, dtype=torch.int32, device=best.device)
-    start, count = candidates.start[cells], candidates.count[cells]
-    competing = torch.bincount(count).flip(0).cumsum(0).flip(0)[1:].tolist()  # cells with at least 1, 2, ...
-    for number, n in enumerate(competing):
-        candidate = candidates.name[start[:n] + number]  # (n,)
+    start = candidates.start[cells]
+    competing = (
+        torch.bincount(candidates.number[cells]).flip(0).cumsum(0).flip(0)[1:].tolist()
+    )  # cells with at least 1, 2, ...
+    for turn, n in enumerate(competing):
+        candidate = candidates.name[start[:n] + turn]  # (n,)
         at = corner[:n] + candidate
         x, y = right[:, :n], lower[:, None, :n]
         upper_edge = flat[at] * (1 - x) + flat[at + names] * x  # (s, n)

@@ -1,6 +1,7 @@
 """Label maps as pictures: one palette everywhere, fixed by label index."""
 
 import colorsys
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -9,19 +10,33 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Picture = NDArray[np.uint8]
+_Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
+# Told apart with normal vision, protanopia, deuteranopia and tritanopia; made by `scripts/palette.py`.
+_FIRST = """
+0066cc ff5511 ffbbcc 663333 66ff88 443366 bbaaff bbff00 cc7766 8800ff 992200 aa7799 7766aa 77bb44 4411bb ee11ff
+660088 eeccff 227733 bb3366 88ee55 ccddaa 55bb99 bb99cc dd1133 2288ff bb00cc bbbb77 ffaa22 aa0088 8888dd 772211
+"""
 _GOLDEN = 0.61803398875
 _TONES = ((0.75, 0.90), (0.55, 1.00), (0.90, 0.65))  # saturation and brightness, in turn
 UNLABELLED_COLOUR = (0, 0, 0)
+_STRIP_PIXELS = 1 << 18  # blended at a time: floating-point numbers of a whole photograph would take gigabytes
 
 
 @lru_cache(maxsize=1)
 def palette() -> Picture:
-    """Colours of 65,536 label indices, (65536, 3) uint8: neighbours in index are far apart in hue."""
-    colours = [
-        colorsys.hsv_to_rgb((index * _GOLDEN + 0.58) % 1, *_TONES[index % len(_TONES)]) for index in range(65536)
-    ]
-    return (255 * np.array(colours)).round().astype(np.uint8)
+    """Colours of 65,536 label indices, (65536, 3) uint8.
+
+    The first 32 are told apart whatever one's colour vision, best the very first; after them neighbours in index are
+    far apart in hue.
+    """
+    first = [tuple(bytes.fromhex(colour)) for colour in _FIRST.split()]
+    hues = ((index * _GOLDEN + 0.58) % 1 for index in range(65536))
+    rest = [colorsys.hsv_to_rgb(hue, *_TONES[index % len(_TONES)]) for index, hue in enumerate(hues)]
+    colours: Picture = (255 * np.array(rest)).round().astype(np.uint8)
+    colours[: len(first)] = first
+    colours.flags.writeable = False  # one array for all callers
+    return colours
 
 
 def colourise(labels: NDArray[np.integer]) -> Picture:
@@ -42,8 +57,13 @@ def overlay(image: Picture, labels: NDArray[np.integer], opacity: float = 0.6) -
     Returns:
         (H, W, 3) uint8.
     """
-    mixed = image * (1 - opacity) + colourise(labels) * opacity
-    return np.where((labels >= 0)[..., None], mixed.round(), image).astype(np.uint8)
+    mixed = np.empty_like(image)
+    rows = max(1, _STRIP_PIXELS // max(1, image.shape[1]))
+    for top in range(0, len(image), rows):
+        part = slice(top, top + rows)
+        blended = image[part] * (1 - opacity) + colourise(labels[part]) * opacity
+        mixed[part] = np.where((labels[part] >= 0)[..., None], blended.round(), image[part])
+    return mixed
 
 
 def hex_colour(label: int) -> str:
@@ -60,24 +80,23 @@ def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floati
         share: (labels,) of the pixels, in [0, 1].
 
     Returns:
-        (H + legend, W, 3) uint8, black on white, wrapped to the picture's width; at least 160 pixels wide.
+        (H + legend, W, 3) uint8, black on white, wrapped to the picture's width; at least 160 pixels wide. Names that
+        are too long are cut; a name in a script that the font lacks is given as `label 3`.
     """
     height, width = picture.shape[:2]
     size = max(12, width // 48)
     font = ImageFont.load_default(size)
     wide = max(width, 160)
-    entries = [
-        (label, f"{names[label]} {100 * share[label]:.1f} %") for label in np.argsort(-share) if share[label] > 0
-    ]
     left, top, line = size // 2, size // 2, 2 * size
     places = []
-    for label, text in entries:
-        while font.getlength(text) > wide - 3 * size and len(text) > 1:
-            text = text[:-2].rstrip("…") + "…"
+    for label in np.argsort(-share, kind="stable"):
+        if not share[label] > 0:
+            break
+        text = _entry(names[label], int(label), f" {100 * share[label]:.1f} %", font, wide - 3 * size)
         needed = int(2 * size + font.getlength(text))
         if left > size // 2 and left + needed > wide:
             left, top = size // 2, top + line
-        places.append((left, top, label, text))
+        places.append((left, top, int(label), text))
         left += needed + size
     sheet = Image.new("RGB", (wide, height + top + line), "white")
     sheet.paste(Image.fromarray(picture), (0, 0))
@@ -87,6 +106,28 @@ def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floati
         draw.rectangle(box, fill=hex_colour(label), outline="black")
         draw.text((x + 2 * size, height + y + size // 2), text, fill="black", font=font, anchor="lm")
     return np.array(sheet)
+
+
+def _entry(name: str, label: int, share: str, font: _Font, room: float) -> str:
+    """Name and share within `room` pixels: a long name is cut, one that the font cannot write becomes its label."""
+    name = " ".join(name.split())
+    if not _writable(name, font):
+        name = f"label {label}"
+    if font.getlength(name + share) <= room:
+        return name + share
+    fitting = bisect_right(range(len(name)), room, key=lambda length: font.getlength(f"{name[:length]}…{share}"))
+    return f"{name[: max(1, fitting - 1)].rstrip()}…{share}"
+
+
+def _writable(name: str, font: _Font) -> bool:
+    """Whether the font has every letter: for one that it lacks it draws the same box as for no letter at all."""
+    missing = _drawn("\uffff", font)
+    return all(character.isascii() or _drawn(character, font) != missing for character in set(name))
+
+
+def _drawn(text: str, font: _Font) -> tuple[tuple[int, int], bytes]:
+    mask = font.getmask(text)
+    return mask.size, bytes(mask)
 
 
 def side_by_side(pictures: list[Picture], gap: int = 4) -> Picture:

@@ -42,6 +42,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         self.num_workers = num_workers
         self.geometry = geometry or Geometry()
         self.datasets: list[SegmentationDataset] = []
+        self.skipped: frozenset[str] = frozenset()  # settings that an earlier run scored
 
     @property
     @abstractmethod
@@ -69,8 +70,12 @@ class SegmentationDataModule(LightningDataModule, ABC):
         return FileDataset(self.pairs(card, with_labels), card, self.geometry)
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
-        """One loader a setting."""
-        return [self._loader(dataset) for dataset in self.datasets]
+        """One loader a setting that is still to be scored."""
+        return [self._loader(dataset) for dataset in self.datasets if dataset.card.name not in self.skipped]
+
+    def fingerprints(self) -> list[str]:
+        """A hash of each setting's data: equal where nothing was added, taken away or replaced."""
+        return [dataset.fingerprint() for dataset in self.datasets]
 
     def predict_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting, pictures only."""

@@ -1,7 +1,9 @@
 """Pictures and label maps under a geometry, one at a time and in batches."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +71,10 @@ class SegmentationDataset(Dataset[Item], ABC):
     def read(self, index: int) -> Source:
         """Picture, raw label map (None where only predictions are made) and name."""
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of what would be read."""
+
     def __getitem__(self, index: int) -> Item:
         if index == FILLER:
             return self[0]._replace(counted=False)
@@ -109,6 +115,10 @@ class FileDataset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def fingerprint(self) -> str:
+        """Names and sizes of all files."""
+        return hash_files([path for pair in self.pairs for path in (pair.image, pair.labels) if path is not None])
+
     def read(self, index: int) -> Source:
         """Decodes a pair.
 
@@ -124,6 +134,12 @@ class FileDataset(SegmentationDataset):
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
         check_values(labels.astype(np.int32), pair.labels, self.card)
         return Source(image, labels, pair.stem)
+
+
+def hash_files(paths: Sequence[Path]) -> str:
+    """SHA-256 over names and sizes, 16 hexadecimal digits."""
+    listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
+    return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
 
 def _to_tensor(image: NDArray[np.uint8]) -> Tensor:

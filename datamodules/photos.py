@@ -1,19 +1,18 @@
 """Own pictures and own words, for `predict`."""
 
-from glob import glob
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from cliptrase.vocabulary import Vocabulary, parse_words
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
-from datamodules.dataset import FILLER, Item, SegmentationDataset, Source
+from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError, one_line
-from datamodules.pairs import IMAGE_EXTENSIONS
+from datamodules.photo_files import find_pictures, name_files, read_photo
 from datamodules.transforms import Geometry
 
 
@@ -94,6 +93,10 @@ class PhotoDataset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.files)
 
+    def fingerprint(self) -> str:
+        """Names and sizes of all files."""
+        return hash_files([path for _, path in self.files if path.exists()])
+
     def read(self, index: int) -> Source:
         """Decodes a picture, upright.
 
@@ -112,69 +115,35 @@ class PhotoDataset(SegmentationDataset):
             return Item(nothing, None, (1, 1), self.files[index][0], counted=False, error=message)
 
 
-def find_pictures(places: list[str], root: Path) -> list[Path]:
-    """Picture files of folders, globs and single names, each once, in order.
+def read_words(words: str, background: str, root: Path) -> Vocabulary:
+    """Words as typed, or from a text file of one class a line (commas between synonyms).
 
     Raises:
-        DataError: a place that names no picture.
+        DataError: a file that cannot be read, or a word that stands for two things.
     """
-    found: dict[Path, None] = {}
-    for place in places:
-        path = root / Path(place).expanduser()
-        if path.is_dir():
-            here = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_EXTENSIONS)
-        elif path.is_file():
-            here = [path]
-        else:
-            here = sorted(Path(name) for name in glob(str(path), recursive=True) if Path(name).is_file())
-        if not here:
-            raise DataError(f"--data.images {place!r} names no picture; give a folder, a file, or a quoted glob")
-        found |= dict.fromkeys(here)
-    return list(found)
-
-
-def name_files(files: list[Path]) -> dict[str, Path]:
-    """A name for each picture's files: its stem, or its full name where two share a stem, or its path."""
-    names = [
-        [file.stem, file.name, "_".join(file.parts[-2:]), str(file).strip("/").replace("/", "_")] for file in files
-    ]
-    levels = [[row[level] for row in names] for level in range(4)]
-    return {
-        next((name for name, column in zip(row, levels, strict=True) if column.count(name) == 1), row[-1]): file
-        for row, file in zip(names, files, strict=True)
-    }
-
-
-def read_words(words: str, background: str, root: Path) -> Vocabulary:
-    """Words as typed, or from a text file of one class a line (commas between synonyms)."""
     path = root / Path(words).expanduser()
     if len(words) < 256 and path.is_file():
         try:
             lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except UnicodeDecodeError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise DataError(
                 f"--data.words {words!r} is not a text file that can be read ({one_line(error)})"
             ) from error
         words = ";".join(line for line in lines if line)
-    return parse_words(words, background)
-
-
-def read_photo(path: Path) -> NDArray[np.uint8]:
-    """Any picture as (H, W, 3) uint8 RGB: upright, first frame, 16 bits scaled to 8, see-through parts white.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        with Image.open(path) as file:
-            image: Image.Image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I") or image.mode == "F":
-                values = np.asarray(image, dtype=np.float64)
-                most = 65535 if image.mode != "F" or values.max() > 255 else (255 if values.max() > 1 else 1)
-                image = Image.fromarray((values / most * 255).clip(0, 255).round().astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, TypeError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture ({one_line(error)})") from error
+        if not words:
+            raise DataError(f"--data.words {str(path)!r} is an empty file; write one class a line")
+    elif words.endswith(".txt"):
+        raise DataError(
+            f"--data.words {words!r}: there is no such file; give its path, or words like 'cat, kitten; dog'"
+        )
+    vocabulary = parse_words(words, background)
+    # Tables and legends call the label of all background prompts so.
+    background_name = {"background"} - set(vocabulary.background) if vocabulary.background else set()
+    count = Counter(name.casefold() for name in (*vocabulary.names, *background_name))
+    twice = sorted(name for name, times in count.items() if times > 1)
+    if twice:
+        raise DataError(
+            f"--data.words and --data.background name {', '.join(map(repr, twice))} more than once; "
+            "a word can stand for one thing only"
+        )
+    return vocabulary

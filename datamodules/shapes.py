@@ -70,6 +70,10 @@ class ShapesDataset(SegmentationDataset):
     def __len__(self) -> int:
         return self.scenes
 
+    def fingerprint(self) -> str:
+        """The scenes follow from their number."""
+        return f"{self.scenes} scenes"
+
     def read(self, index: int) -> Source:
         """Draws scene `index`."""
         drawn = scene(index, "test")

@@ -45,12 +45,12 @@ def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
 def whole_size(height: int, width: int, size: int, longest: int) -> tuple[int, int]:
     """(height, width) with the shorter side at `size`, or the longer at `longest` if that is smaller.
 
-    Rounded half up, as detectron2's ResizeShortestEdge does.
+    Rounded half up, as detectron2's ResizeShortestEdge does; a side of a very narrow picture keeps one pixel.
     """
     scale = size / min(height, width)
     if scale * max(height, width) > longest:
         scale = longest / max(height, width)
-    return int(height * scale + 0.5), int(width * scale + 0.5)
+    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 def resize_image(image: Array, size: tuple[int, int], resample: Image.Resampling) -> Array:

@@ -9,18 +9,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module of the package stands in one layer and imports only from earlier ones, or from its own.
 LAYERS = (
-    {"errors", "timing", "provenance", "visualization"},
+    {"errors", "timing", "provenance", "visualization", "distributed"},
     {"vocabulary", "templates", "metrics", "correlation", "clustering", "median", "upsampling", "classification"},
-    {"attention", "regions", "position", "protocol", "results"},
-    {"methods"},
+    {"attention", "regions", "position", "pixels", "protocol", "results", "picture", "sheets"},
+    {"methods", "charts"},
     {"encoder", "text", "checkpoint"},
     {"weights"},
     {"segmenter"},
     {"lightning_module"},
-    {"callbacks", "photo_writer"},
+    {"run_folder"},
+    {"callbacks", "photo_writer", "tensorboard"},
     {"cli"},
 )
-LIGHTNING = {"lightning_module", "callbacks", "photo_writer", "cli"}
+LIGHTNING = {"run_folder", "lightning_module", "callbacks", "photo_writer", "tensorboard", "cli"}
 
 
 def imports(path: Path) -> set[str]:

@@ -178,3 +178,47 @@ def test_shallow_tower_is_told_when_the_segmenter_is_made(loaded_clip: LoadedCli
     object.__setattr__(clip, "model", model)
     with pytest.raises(InputError, match="method gem governs the last 6 blocks"):
         Segmenter(clip, methods=["vanilla", "gem"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("cliptrase-denoise", "cliptrase-denoise"),
+        ("cliptrase+mean-denoise", "cliptrase-denoise+mean"),
+        ("cliptrase+regions-denoise", "cliptrase-denoise"),
+        ("vanilla-denoise+regions", "vanilla+regions-denoise"),
+        ("clip_surgery+regions+majority", "clip_surgery+regions+majority"),
+    ],
+)
+def test_parts_of_the_region_vote_are_switched_by_suffix(spec: str, name: str) -> None:
+    """One name for each combination, whatever the order it is written in."""
+    method = get_method(spec)
+    assert method.name == name
+    assert get_method(name) == method
+    assert method.regions
+    assert method.denoise == ("-denoise" not in spec)
+    assert method.vote == next((vote for vote in ("mean", "majority") if f"+{vote}" in spec), None)
+
+
+@pytest.mark.parametrize("spec", ["vanilla-denoise", "cliptrase-regions+mean", "gem+majority"])
+def test_parts_of_a_region_vote_that_is_off(spec: str) -> None:
+    with pytest.raises(InputError, match=r"are parts of the region vote; add \+regions") as error:
+        get_method(spec)
+    assert repr(spec) in str(error.value)
+
+
+@pytest.mark.parametrize("spec", ["cliptrase+mean+majority", "cliptrase+mean+mean", "cliptrase+denoise", "naclip mean"])
+def test_switches_that_do_not_exist(spec: str) -> None:
+    with pytest.raises(InputError, match=r"unknown method .* with regions also -denoise"):
+        get_method(spec)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_gradients_reach_the_pixels(encoder: VisualEncoder, name: str) -> None:
+    """Nothing that a gradient needs is overwritten, and asking for one changes no feature."""
+    pixels = pictures(1, (2, 3)).requires_grad_()
+    found = encoder(pixels, [METHODS[name]]).features[name]
+    (gradient,) = torch.autograd.grad(found[:, 1:].square().sum(), pixels)
+    assert gradient.isfinite().all()
+    assert gradient.abs().amax() > 0
+    assert torch.equal(found.detach(), features(encoder, pixels.detach(), name))

@@ -1,0 +1,1 @@
+"""Speed and memory of the method; see README.md in this folder."""

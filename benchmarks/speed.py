@@ -1,0 +1,167 @@
+"""Milliseconds a picture by stage, beside open_clip's bare forward pass and a plain implementation.
+
+python -m benchmarks.speed
+python -m benchmarks.speed --models ViT-L-14 --sizes 336 --batch-sizes 1 8 64 --precisions bf16 --device cuda
+"""
+
+import argparse
+import csv
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks import measure, subjects
+from benchmarks.plain import PlainSegmenter
+from cliptrase import SegmentationScores, provenance
+from cliptrase.timing import StageTimer
+from datamodules.transforms import Geometry
+
+RESULTS = Path(__file__).parent / "results"
+STAGES = ("forward", "correlation", "clustering", "regions", "classification", "vote")
+SHOWN = (
+    *("model", "size", "batch", "precision", "names"),
+    *(*STAGES, "scores", "step", "bare", "plain"),
+    *("step/bare", "plain/step", "pictures/s", "peak_mib"),
+)
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """As Lightning's `bf16-mixed` and `16-mixed` do it."""
+    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return torch.autocast(device.type, dtypes[precision]) if precision in dtypes else nullcontext()
+
+
+def decode_ms(size: int, kind: measure.Clock) -> float:
+    """Decoding a 500 x 375 JPEG, resizing and cropping it, in one process."""
+    files = [subjects.jpeg(seed) for seed in range(8)]
+    transform = Geometry("crop", size).transform()
+
+    def work() -> None:
+        for file in files:
+            transform(image=np.asarray(Image.open(BytesIO(file)).convert("RGB")))
+
+    taken = measure.interleaved({"decode": work}, 3, kind, torch.device("cpu"))
+    return 1000 * taken["decode"] / len(files)
+
+
+def measure_one(
+    model: str, size: int, batch: int, precision: str, names: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """One row of the table: milliseconds a picture."""
+    device = torch.device(options.device)
+    segmenter = subjects.segmenter(model, size, device)
+    bare = subjects.random_tower(model, size).to(device)
+    plain = PlainSegmenter(
+        segmenter.clip, segmenter.mean, segmenter.std, segmenter.protocol.eps, segmenter.protocol.min_samples
+    )
+    images = subjects.pictures(batch, size).to(device)
+    pixels = segmenter.prepare(images)
+    classifier = subjects.classifier(names, segmenter.clip.visual.output_dim, device)
+    segmenter.timer = StageTimer(measure.clock(options.clock))
+
+    def step() -> Tensor:
+        with autocast(precision, device):
+            labels: Tensor = segmenter(images, classifier)["cliptrase"]
+            return labels
+
+    def encode() -> Tensor:
+        with torch.no_grad(), autocast(precision, device):
+            features: Tensor = bare.encode_image(pixels)
+            return features
+
+    few = images[: min(batch, options.plain)]
+
+    def one_by_one() -> list[Any]:
+        with autocast(precision, device):
+            return [plain(image, classifier.embeddings) for image in few]
+
+    peak = measure.peak_memory_mib(step, device)
+    predicted = step()
+    metric = SegmentationScores(names).to(device)
+    works: dict[str, Callable[[], object]] = {"step": step, "bare": encode}
+    works["scores"] = lambda: metric.update(predicted, predicted.flip(0))
+    if len(few):
+        works["plain"] = one_by_one
+    segmenter.timer.reset()
+    taken = measure.interleaved(works, options.rounds, options.clock, device)
+    stages = {name: value / (options.rounds + 1) for name, value in segmenter.timer.seconds().items()}
+    row: dict[str, Any] = {"model": model, "size": size, "batch": batch, "precision": precision, "names": names}
+    row |= {name: 1000 * stages[name] / batch for name in STAGES}
+    row |= {name: 1000 * taken[name] / batch for name in ("scores", "step", "bare")}
+    row["step/bare"] = row["step"] / row["bare"]
+    if "plain" in taken:
+        row["plain"] = 1000 * taken["plain"] / len(few)
+        row["plain/step"] = row["plain"] / row["step"]
+        row["plain/bare"] = row["plain"] / row["bare"]
+        row["plain_differs"] = sum(
+            int((theirs != ours.cpu().numpy()).sum()) for theirs, ours in zip(one_by_one(), predicted, strict=False)
+        )
+    row["pictures/s"] = 1000 / row["step"]
+    row["peak_mib"] = peak
+    if precision != "fp32":
+        row["agreement"] = float((segmenter(images, classifier)["cliptrase"] == predicted).float().mean())
+    return row
+
+
+def show(value: Any) -> str:
+    """A cell of the table."""
+    return (
+        f"{value:.0f}"
+        if isinstance(value, float) and value >= 100
+        else f"{value:.3g}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measures every combination, prints a table and stores it as CSV."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", default=["ViT-B-16"], help="open_clip architectures; weights are random")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[224, 336], help="pixels of a side")
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=[16])
+    parser.add_argument("--precisions", nargs="+", choices=["fp32", "bf16", "fp16"], default=["fp32"])
+    parser.add_argument("--names", nargs="+", type=int, default=[171])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
+    parser.add_argument("--plain", type=int, default=2, help="pictures for the plain implementation; 0 leaves it out")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: for a CPU that is shared")
+    parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
+    options = parser.parse_args(arguments)
+    if options.clock == "cpu" and options.device != "cpu":
+        parser.error("--clock cpu does not see the work of another device; leave it out or give --device cpu")
+    torch.set_num_threads(options.threads)
+    where = provenance.environment(torch.device(options.device))
+    versions = " ".join(f"{name}={version}" for name, version in where["versions"].items())
+    facts = {key: where[key] for key in ("date", "command", "commit", "device", "platform")}
+    facts |= {"threads": options.threads, "clock": options.clock, "versions": versions}
+    rows = []
+    print(" ".join(f"{name:>10.10}" for name in SHOWN))
+    for model, size in itertools.product(options.models, options.sizes):
+        decode = decode_ms(size, options.clock)
+        for precision, names, batch in itertools.product(options.precisions, options.names, options.batch_sizes):
+            row = measure_one(model, size, batch, precision, names, options) | {"decode": decode}
+            rows.append(row | facts)
+            print(" ".join(f"{show(row.get(name, '')):>10}" for name in SHOWN), flush=True)
+    path = options.out or RESULTS / f"speed_{where['date'][:16].replace(':', '')}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"milliseconds a picture; {where['device']}, {options.clock} clock; written to {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""The HTML of a report: one page that needs no network, for one run or several side by side."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cliptrase.markup import Html, element, joined
+from cliptrase.results import COLUMNS
+
+_MARKS = "●▲◆■▼★✚✖"  # told apart by form, not by colour
+_SHEETS = 12  # on the whole page, but at least two a setting
+_OPEN = 60  # most classes of a chart that is shown without asking
+_NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_DEFINITIONS = (
+    "Released definitions are those of the published figures: 0.01 pixels are added to each denominator, and mAcc is "
+    "over all classes, an absent one counting 0. Textbook figures add nothing and leave absent classes out."
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the page shows of one run.
+
+    Attributes:
+        name: of its folder.
+        document: content of `results.json`.
+        sheets: of its pictures: `setting`, `kind`, `stem`, `mIoU` and the `picture` as PNG.
+    """
+
+    name: str
+    document: Mapping[str, Any]
+    sheets: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """How the figures were made."""
+        found: Mapping[str, Any] = self.document.get("provenance") or {}
+        return found
+
+    @property
+    def protocol(self) -> str:
+        """The protocol's name."""
+        return str((self.provenance.get("protocol") or {}).get("label", "of an unknown protocol"))
+
+    @property
+    def rows(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Setting, method and result, settings together, the main method first."""
+        for setting in self.document["settings"]:
+            for method, part in self.document["methods"].items():
+                if setting in part["settings"]:
+                    yield setting, method, part["settings"][setting]
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The page of one run, or of several side by side.
+
+    Args:
+        runs: at least one.
+    """
+    title = f"cliptrase: {runs[0].name}" if len(runs) == 1 else f"cliptrase: {len(runs)} runs side by side"
+    settings = list(dict.fromkeys(setting for run in runs for setting in run.document["settings"]))
+    protocols = list(dict.fromkeys(run.protocol for run in runs))
+    note = f"Protocol {protocols[0]}." if len(protocols) == 1 else "Figures of different protocols do not compare."
+    body = [
+        element("h1", title),
+        element("p", note, class_="soft"),
+        element("h2", "Scores"),
+        scores(runs),
+        element("p", _DEFINITIONS, class_="soft"),
+        *(part for setting in settings for part in _setting(runs, setting)),
+        element("h2", "How the figures were made"),
+        element("div", *map(_provenance, runs), class_="charts"),
+    ]
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element(
+            "meta",
+            http_equiv="Content-Security-Policy",
+            content=_NOTHING_FETCHED,
+        ),
+        element("title", title),
+        element("style", Html((Path(__file__).parent / "report.css").read_text())),
+    ]
+    return "<!doctype html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
+
+
+def scores(runs: Sequence[Run]) -> Html:
+    """The table of all methods and settings; every run has columns of its own, its protocol named above them."""
+    results = [{(setting, method): result for setting, method, result in run.rows} for run in runs]
+    keys = sorted(
+        {key: None for rows in results for key in rows},
+        key=lambda key: list(dict.fromkeys(setting for rows in results for setting, _ in rows)).index(key[0]),
+    )
+    published = any(result["published"] for rows in results for result in rows.values())
+    groups = ["released", *(["published"] if published else []), "textbook"]
+    tops, heads = [element("th")], [element("th", "method", scope="col")]
+    definitions = [element("th")]
+    for run in runs:
+        name = f"protocol {run.protocol}" if len(runs) == 1 else f"protocol {run.protocol}: {run.name}"
+        tops.append(element("th", name, class_="group start", colspan=len(groups) * len(COLUMNS) + 1, scope="colgroup"))
+        definitions.append(element("th", class_="start"))
+        heads.append(element("th", "pictures", class_="start", scope="col"))
+        for group in groups:
+            definitions.append(element("th", group, class_="group start", colspan=len(COLUMNS), scope="colgroup"))
+            heads += [element("th", column, class_=_start(column), scope="col") for column in COLUMNS]
+    body = []
+    for setting, method in keys:
+        name = element("th", method, element("small", setting), scope="row")
+        cells = [cell for rows in results for cell in _cells(rows.get((setting, method)), groups)]
+        main = any(next(iter(run.document["methods"])) == method for run in runs)
+        body.append(element("tr", name, *cells, class_="main" if main and len(keys) > 1 else None))
+    table = element(
+        "table",
+        element("caption", "percent" + (", below a figure its difference from the published one" if published else "")),
+        element("thead", element("tr", *tops), element("tr", *definitions), element("tr", *heads)),
+        element("tbody", *body),
+    )
+    return element("div", table, class_="scroll", tabindex=0)
+
+
+def _cells(result: Mapping[str, Any] | None, groups: Sequence[str]) -> Iterator[Html]:
+    """Cells of one result, empty ones where a run does not have it."""
+    yield element("td", "" if result is None else str(result["images"]), class_="start")
+    for group in groups:
+        figures = None if result is None else result["scores" if group == "released" else group]
+        for column in COLUMNS:
+            value = None if figures is None else figures[column]
+            wanted = (result or {}).get("published") if group == "released" else None
+            content = [_figure(value) if result else ""]
+            if wanted and value is not None:
+                difference = value - wanted[column]
+                kind = "up" if difference >= 0 else "down"
+                content.append(element("small", f"{difference:+.2f}", class_=kind))
+            yield element("td", *content, class_=_start(column))
+
+
+def _start(column: str) -> str | None:
+    return "start" if column == COLUMNS[0] else None
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _setting(runs: Sequence[Run], setting: str) -> Iterator[Html]:
+    """Chart and sheets of one setting, a chart for every run."""
+    yield element("h2", setting)
+    shown = [run for run in runs if setting in run.document["settings"]]
+    yield element("div", *(_chart(run, setting) for run in shown), class_="charts")
+    for run in shown:
+        most = max(2, _SHEETS // len(run.document["settings"]) // len(runs))
+        own = [sheet for sheet in run.sheets if sheet["setting"] == setting]
+        worst = [sheet for sheet in own if sheet["kind"] == "worst"][: most // 2]
+        others = [sheet for sheet in own if sheet["kind"] != "worst"][: most - len(worst)]
+        if chosen := others + worst:
+            named = "Example pictures" if len(runs) == 1 else f"Example pictures of {run.name}"
+            yield element("h3", named)
+            yield element("div", *map(_sheet, chosen), class_="sheets")
+
+
+def _chart(run: Run, setting: str) -> Html:
+    """Per-class IoU as bars of the main method, with a mark for each other one."""
+    by_method = {method: result["per_class"] for name, method, result in run.rows if name == setting}
+    main, *others = by_method
+    marks = dict(zip(others, _MARKS, strict=False))
+    classes = sorted((row for row in by_method[main] if row["pixels"]), key=lambda row: -(row["IoU"] or 0))
+    absent = len(by_method[main]) - len(classes)
+    key = [element("li", element("span", class_="fill"), main)]
+    key += [element("li", f"{mark} {method}") for method, mark in marks.items()]
+    bars = []
+    for row in classes:
+        at = {marks[method]: by_method[method][row["label"]]["IoU"] or 0 for method in marks}
+        inner = [element("span", class_="fill", style=f"width:{row['IoU'] or 0:.2f}%")]
+        inner += [element("span", mark, class_="mark", style=f"left:{value:.2f}%") for mark, value in at.items()]
+        name, value = element("span", row["name"], class_="name", title=row["name"]), _figure(row["IoU"])
+        bars.append(
+            element("li", name, element("span", *inner, class_="track"), element("span", value, class_="value"))
+        )
+    chart = element("ol", *bars, class_="bars")
+    if len(bars) > _OPEN:
+        chart = element("details", element("summary", f"{len(bars)} classes"), chart)
+    note = [element("p", f"{absent} classes do not occur in these pictures.", class_="soft")] if absent else []
+    heading = element("h3", f"IoU of each class, percent, released definition, protocol {run.protocol}")
+    return element("section", heading, element("ul", *key, class_="key"), chart, *note, class_="card")
+
+
+def _sheet(sheet: Mapping[str, Any]) -> Html:
+    kind = "one of the worst" if sheet["kind"] == "worst" else ""
+    score = "" if sheet["mIoU"] is None else f"mIoU {sheet['mIoU']:.1f} over its own classes"
+    caption = ", ".join(part for part in (sheet["stem"], score, kind) if part)
+    source = "data:image/png;base64," + base64.b64encode(sheet["picture"]).decode()
+    image = element("img", src=source, alt=f"Picture, truth, predictions and errors: {caption}", loading="lazy")
+    scrolled = element("div", image, class_="scroll", tabindex=0)
+    return element("figure", element("figcaption", caption), scrolled, class_="card")
+
+
+def _provenance(run: Run) -> Html:
+    return element("section", element("h3", run.name), _listed(run.provenance), class_="card")
+
+
+def _listed(value: Any) -> Html:
+    """Nested provenance as a list of terms."""
+    if isinstance(value, Mapping):
+        pairs = (joined(element("dt", str(key)), element("dd", _listed(part))) for key, part in value.items())
+        return element("dl", *pairs)
+    if isinstance(value, list):
+        return joined(", ".join(map(str, value)))
+    return joined("-" if value is None else str(value))

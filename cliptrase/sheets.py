@@ -1,0 +1,264 @@
+"""A sheet for one picture: picture, truth, predictions, errors and named regions in one image with a legend.
+
+Colours are the palette's, the same everywhere. Wrong pixels are vermilion over grey, which every common kind of colour
+blindness tells apart; what is not scored is hatched, and label maps have dark outlines, so that nothing is said by hue
+alone.
+"""
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from cliptrase.visualization import Picture, hex_colour, overlay
+
+LabelMap = NDArray[np.integer]
+
+PANEL = 288  # longer side of a panel in pixels
+TEXT = 16
+GAP = 10
+INK = (20, 20, 20)
+WRONG = (213, 94, 0)  # vermilion of Okabe and Ito
+_LEGEND = 36  # most names in a legend
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture with what is known of it.
+
+    Attributes:
+        stem: the picture's name.
+        image: (h, w, 3) uint8 RGB, of any size.
+        predictions: by method (H, W) labels, the main method first.
+        truth: (H, W) labels, negative where not scored; None where there is none.
+        regions: (H, W) region numbers, -1 for none; None without regions.
+    """
+
+    stem: str
+    image: Picture
+    predictions: Mapping[str, LabelMap]
+    truth: LabelMap | None = None
+    regions: LabelMap | None = None
+
+    @cached_property
+    def ious(self) -> dict[str, float]:
+        """By method the mean IoU, percent, over the classes in this picture's truth; empty without truth."""
+        if self.truth is None:
+            return {}
+        return {method: picture_iou(self.truth, labels) for method, labels in self.predictions.items()}
+
+
+def picture_iou(truth: LabelMap, prediction: LabelMap) -> float:
+    """Mean IoU of one picture in percent, over the classes in its truth; NaN where nothing is scored.
+
+    Args:
+        truth: (H, W) labels, negative where not scored.
+        prediction: (H, W) labels of at least 0.
+    """
+    scored = truth >= 0
+    true, given = truth[scored], prediction[scored]
+    length = int(max(true.max(initial=0), given.max(initial=0))) + 1
+    hit, there, said = (np.bincount(part, minlength=length) for part in (true[true == given], true, given))
+    present = there > 0
+    union = (there + said - hit)[present]
+    return float(100 * (hit[present] / union).mean()) if present.any() else float("nan")
+
+
+def sheet(example: Example, names: Sequence[str]) -> Picture:
+    """Draws the sheet of one picture.
+
+    Args:
+        example: the picture and its label maps.
+        names: of all labels.
+
+    Returns:
+        (height, width, 3) uint8: titled panels of at most 288 pixels a side in rows, then the names of those classes
+        that occur in them.
+    """
+    height, width = next(iter(example.predictions.values())).shape
+    scale = PANEL / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))  # PIL's order
+    image = np.array(Image.fromarray(example.image).resize(size, Image.Resampling.BILINEAR))
+    panels = list(_panels(example, image, names))
+    cell = (max(size[0], PANEL // 2), size[1] + 2 * TEXT)
+    columns = _columns(len(panels), cell)
+    rows = -(-len(panels) // columns)
+    wide = columns * (cell[0] + GAP) + GAP
+    entries = list(_legend(example, names))
+    places, below = _flow(entries, wide)
+    top = 2 * TEXT + rows * (cell[1] + GAP)
+    page = Image.new("RGB", (wide, top + below), "white")
+    draw = ImageDraw.Draw(page)
+    draw.text((GAP, TEXT), clipped(example.stem, wide - 2 * GAP), INK, font(TEXT), anchor="lm")
+    for number, (title, picture) in enumerate(panels):
+        x = GAP + number % columns * (cell[0] + GAP)
+        y = 2 * TEXT + number // columns * (cell[1] + GAP)
+        draw.text((x, y + TEXT), clipped(title, cell[0]), INK, font(TEXT), anchor="lm")
+        page.paste(Image.fromarray(picture), (x, y + 2 * TEXT))
+    for (label, text), (x, y) in zip(entries, places, strict=True):
+        box = (x, top + y, x + 2 * TEXT, top + y + TEXT)
+        if label is not None and label >= 0:
+            draw.rectangle(box, hex_colour(label), INK)
+        elif label is not None:
+            page.paste(Image.fromarray(_void(np.full((TEXT, 2 * TEXT, 3), 128, np.uint8))), box[:2])
+        start = x + 2 * TEXT + 6 if label is not None else x
+        draw.text((start, top + y + TEXT // 2), text, INK, font(TEXT), anchor="lm")
+    return np.array(page)
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """An (H, W, 3) picture as PNG of 256 colours: a third of the time and of the size of all colours."""
+    buffer = io.BytesIO()
+    few = Image.fromarray(picture).quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=8)
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font at a size in pixels."""
+    return ImageFont.load_default(size)
+
+
+def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[tuple[str, Picture]]:
+    """Title and picture of each panel, all of the size of `image`."""
+    size = (image.shape[1], image.shape[0])
+    shown = {method: _resized(labels, size) for method, labels in example.predictions.items()}
+    truth = None if example.truth is None else _resized(example.truth, size)
+    main, labels = next(iter(shown.items()))
+    yield "picture", image
+    if truth is not None:
+        yield "truth", _painted(image, truth)
+    for method, own in shown.items():
+        score = example.ious.get(method, np.nan)
+        yield method if np.isnan(score) else f"{method}: mIoU {score:.1f}", _painted(image, own)
+    if truth is not None and example.truth is not None:
+        scored = example.truth >= 0
+        wrong = (example.predictions[main] != example.truth)[scored]
+        share = f": {100 * wrong.mean():.1f} %" if wrong.size else ""
+        yield f"errors of {main}{share}", _errors(image, labels, truth)
+    if example.regions is not None and (example.regions >= 0).any():
+        regions = _resized(example.regions, size)
+        count = len(np.unique(example.regions[example.regions >= 0]))
+        yield f"{count} regions of {main}", _named_regions(_painted(image, labels, regions), regions, labels, names)
+
+
+def _resized(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
+    """Labels at another (width, height), each pixel taken from its nearest."""
+    return np.array(Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
+
+
+def _painted(image: Picture, labels: LabelMap, outlined: LabelMap | None = None) -> Picture:
+    """Labels over the picture, what is not scored hatched, with outlines of `outlined` (by default the labels)."""
+    light = image.mean(-1, keepdims=True).repeat(3, axis=-1)  # without the picture's hue, the label's own is seen
+    painted = np.where((labels >= 0)[..., None], overlay(light.astype(np.uint8), labels), _void(image))
+    painted[_edges(labels if outlined is None else outlined)] = INK
+    return painted
+
+
+def _edges(labels: LabelMap) -> NDArray[np.bool_]:
+    """(H, W), true at the left and upper side of every border between labels."""
+    edges = np.zeros(labels.shape, dtype=bool)
+    edges[:, :-1] |= labels[:, 1:] != labels[:, :-1]
+    edges[:-1] |= labels[1:] != labels[:-1]
+    return edges
+
+
+def _grey(image: Picture) -> Picture:
+    """(H, W, 3) uint8 without colour and lightened."""
+    light = 110 + 0.5 * image.mean(-1, keepdims=True)
+    grey: Picture = light.repeat(3, axis=-1).astype(np.uint8)
+    return grey
+
+
+def _void(image: Picture) -> Picture:
+    """(H, W, 3) uint8 in grey under a diagonal hatch."""
+    rows, columns = np.indices(image.shape[:2])
+    hatched: Picture = _grey(image)
+    hatched[(rows + columns) % 8 < 2] = INK
+    return hatched
+
+
+def _errors(image: Picture, labels: LabelMap, truth: LabelMap) -> Picture:
+    wrong = ((labels != truth) & (truth >= 0))[..., None]
+    tinted = (0.25 * image + 0.75 * np.array(WRONG)).astype(np.uint8)
+    errors = np.where(wrong, tinted, np.where((truth >= 0)[..., None], _grey(image), _void(image)))
+    errors[_edges(wrong[..., 0])] = INK
+    return errors
+
+
+def _named_regions(painted: Picture, regions: LabelMap, labels: LabelMap, names: Sequence[str]) -> Picture:
+    """Writes into each region the name that it took, largest first, where there is room."""
+    page = Image.fromarray(painted)
+    draw = ImageDraw.Draw(page)
+    height, width = regions.shape
+    numbers, counts = np.unique(regions[regions >= 0], return_counts=True)
+    taken: list[tuple[float, float, float, float]] = []
+    for number in numbers[np.argsort(-counts)][:24]:
+        rows, columns = np.nonzero(regions == number)
+        middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)  # inside, nearest the centre
+        text = clipped(names[labels[rows[middle], columns[middle]]], width - 8)
+        half = font(TEXT).getlength(text) / 2 + 3
+        x = min(max(float(columns[middle]), half), width - half)
+        y = min(max(float(rows[middle]), TEXT / 2 + 2), height - TEXT / 2 - 2)
+        box = (x - half, y - TEXT / 2, x + half, y + TEXT / 2)
+        if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            continue
+        taken.append(box)
+        draw.text((x, y), text, "white", font(TEXT), anchor="mm", stroke_width=2, stroke_fill=INK)
+    return np.array(page)
+
+
+def _legend(example: Example, names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
+    """Label (-1 for void, None for a heading) and text of each entry: the truth's classes, then others predicted."""
+    predicted = np.bincount(np.concatenate([labels.ravel() for labels in example.predictions.values()]))
+    true = np.zeros(0, dtype=np.int64) if example.truth is None else np.bincount(example.truth[example.truth >= 0])
+    in_truth = [label for label in np.argsort(-true, kind="stable").tolist() if true[label]]
+    others = [label for label in np.argsort(-predicted, kind="stable").tolist() if predicted[label]]
+    others = [label for label in others if label not in in_truth]
+    groups = (("in the truth:", in_truth), ("only predicted:" if in_truth else "predicted:", others))
+    for heading, labels in groups:
+        if labels:
+            yield None, heading
+            yield from ((label, names[label]) for label in labels[:_LEGEND])
+            if len(labels) > _LEGEND:
+                yield None, f"and {len(labels) - _LEGEND} smaller ones"
+    if example.truth is not None and (example.truth < 0).any():
+        yield -1, "not scored"
+
+
+def _flow(entries: Sequence[tuple[int | None, str]], wide: int) -> tuple[list[tuple[int, int]], int]:
+    """Places (x, y) of legend entries wrapped to a width, and the height that they take."""
+    places = []
+    x, y = GAP, GAP
+    for label, text in entries:
+        needed = int(font(TEXT).getlength(text)) + (0 if label is None else 2 * TEXT + 6)
+        if x > GAP and x + needed > wide - GAP:
+            x, y = GAP, y + TEXT + GAP
+        places.append((x, y))
+        x += needed + 2 * GAP
+    return places, y + TEXT + 2 * GAP
+
+
+def clipped(text: str, wide: float) -> str:
+    """Text that fits a width in pixels, with an ellipsis where something is cut off."""
+    if font(TEXT).getlength(text) <= wide:
+        return text
+    while text and font(TEXT).getlength(text + "…") > wide:
+        text = text[:-1]
+    return text + "…"
+
+
+def _columns(count: int, cell: tuple[int, int]) -> int:
+    """Panels a row, for a page that is a little wider than high with few empty places."""
+
+    def cost(columns: int) -> float:
+        rows = -(-count // columns)
+        return abs(math.log(columns * cell[0] / (rows * cell[1]) / 1.4)) + 0.3 * (rows * columns - count)
+
+    return min(range(1, min(count, 6) + 1), key=cost)

@@ -1,0 +1,96 @@
+"""Several processes give what one gives, bit for bit, and count every picture once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datamodules import PC59, PC459, VOC20
+from tests.kit import write_detectron2_tree
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.ddp
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[str]:
+    """Settings of eight pictures, five and one: uneven, and fewer than processes."""
+    root = tmp_path_factory.mktemp("datasets")
+    for seed, (module, count) in enumerate(((VOC20, 8), (PC59, 5), (PC459, 1))):
+        write_detectron2_tree(root, module.card, sizes=((96, 96), (80, 100), (70, 70), (99, 64)) * 2, seed=10 * seed)
+        for path in (root / module.card.folder).rglob("scene_*"):
+            if int(path.stem.removeprefix("scene_")) >= count:
+                path.unlink()
+    chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla+regions]"]
+    data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59, PC459]", "--data.root", str(root)]
+    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}"]
+
+
+def start(out: Path, *arguments: str, launcher: tuple[str, ...] = (sys.executable,)) -> tuple[Path, str]:
+    """Runs the command line in a process group of its own: one that hangs is killed whole."""
+    command = [*launcher, "cli.py", *arguments, "--trainer.default_root_dir", str(out), "--data.num_workers", "0"]
+    command += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        printed, _ = process.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 0, printed
+    (folder,) = out.iterdir()
+    return folder, printed
+
+
+def ddp(processes: int) -> list[str]:
+    return ["--trainer.devices", str(processes), "--trainer.strategy", "ddp"]
+
+
+def figures(folder: Path) -> dict[str, Any]:
+    document = json.loads((folder / "results.json").read_text())
+    return {"settings": document["settings"], "methods": document["methods"]}
+
+
+@pytest.fixture(scope="module")
+def one(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Folders of `test` and `predict` with one process."""
+    out = tmp_path_factory.mktemp("one")
+    return start(out / "test", "test", *options)[0], start(out / "predict", "predict", *options)[0]
+
+
+def test_every_picture_is_counted_once(one: tuple[Path, Path]) -> None:
+    assert [result["images"] for result in figures(one[0])["settings"].values()] == [8, 5, 1]
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_scores_of_several_processes_are_those_of_one(
+    processes: int, one: tuple[Path, Path], options: list[str], tmp_path: Path
+) -> None:
+    folder, printed = start(tmp_path / "out", "test", *options, *ddp(processes))
+    assert figures(folder) == figures(one[0])
+    assert (folder / "results.csv").read_bytes() == (one[0] / "results.csv").read_bytes()
+    assert json.loads((folder / "results.json").read_text())["provenance"]["processes"] == processes
+    assert printed.count("results: ") == 1  # only the first process prints
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_masks_of_several_processes_are_those_of_one(
+    processes: int, one: tuple[Path, Path], options: list[str], tmp_path: Path
+) -> None:
+    folder, _ = start(tmp_path / "out", "predict", *options, *ddp(processes))
+    masks = {path.relative_to(one[1]): path.read_bytes() for path in (one[1] / "masks").rglob("*.png")}
+    assert {path.relative_to(folder): path.read_bytes() for path in (folder / "masks").rglob("*.png")} == masks
+    assert len(masks) == 14
+
+
+def test_torchrun(one: tuple[Path, Path], options: list[str], tmp_path: Path) -> None:
+    launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    folder, _ = start(tmp_path / "out", "test", *options, *ddp(2), launcher=launcher)
+    assert figures(folder) == figures(one[0])

@@ -1,0 +1,83 @@
+"""The embedded demo runs where nothing else is asked for, and nothing of it reaches another run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from cliptrase.cli import main
+from cliptrase.weights import load_clip
+from datamodules.shapes_scenes import NAMES
+from tests.command import run
+
+DEMO = yaml.safe_load(Path("configs/demo.yaml").read_text())
+PACKAGE = Path(__file__).resolve().parent.parent / "cliptrase" / "demo"
+
+
+def configuration(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(["test", *arguments, "--print_config"]) == 0
+    printed: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
+    return printed
+
+
+def test_without_options_the_demo_runs(tmp_path: Path) -> None:
+    arguments = ["test", "--trainer.limit_test_batches", "1", "--trainer.enable_progress_bar", "false"]
+    assert main([*arguments, "--trainer.default_root_dir", str(tmp_path)]) == 0
+    (folder,) = tmp_path.iterdir()
+    document = json.loads((folder / "results.json").read_text())
+    assert list(document["methods"]) == ["cliptrase", "vanilla", "maskclip", "cliptrase-regions"]
+    assert document["provenance"]["model"]["clip"] == "embedded"
+    assert document["provenance"]["protocol"]["eps"] == DEMO["protocol"]["eps"]
+
+
+def test_the_demos_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = configuration(capsys)
+    assert printed["protocol"] == DEMO["protocol"]
+    assert printed["data"]["class_path"] == "datamodules.Shapes"
+    assert printed["data"]["init_args"]["scenes"] == 200
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--data", "VOC20"],
+        ["--data=VOC20"],
+        ["--data", "Shapes"],
+        ["--data", "VOC20", "--model.method", "vanilla"],
+        ["--config", "configs/paper_336.yaml", "--data", "VOC20"],
+    ],
+)
+def test_nothing_of_the_demo_reaches_another_run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    printed = configuration(capsys, *arguments)
+    assert printed["protocol"] == yaml.safe_load(Path("configs/paper_336.yaml").read_text())["protocol"]
+    assert (printed["model"]["clip"], printed["model"]["pretrained"]) == ("ViT-B-16", "openai")
+    assert printed["model"]["compare"] is None
+
+
+def test_the_model_that_ships() -> None:
+    clip = load_clip("embedded")
+    assert clip.activation == "quick_gelu"
+    assert sum(path.stat().st_size for path in PACKAGE.iterdir()) <= 10 * 2**20
+    made = json.loads((PACKAGE / "training.json").read_text())
+    assert {"command", "commit", "hardware", "hours", "seeds", "versions", "retrieval"} <= set(made)
+
+
+def test_own_pictures_with_the_demos_words(tmp_path: Path) -> None:
+    """A chessboard on grass, drawn here and by no generator of the project."""
+    rng = np.random.default_rng(0)
+    picture = np.empty((200, 300, 3), dtype=np.uint8)
+    picture[:] = rng.integers(60, 110, (200, 300, 1)) * np.array([0.6, 1.3, 0.3])
+    squares = np.kron(np.indices((6, 6)).sum(0) % 2, np.ones((16, 16), dtype=np.uint8))
+    picture[50:146, 100:196] = 255 * squares[..., None]
+    Image.fromarray(picture).save(tmp_path / "board.png")
+    words = "; ".join(NAMES)
+    options = ["--config", "configs/photos.yaml", "--data.images", str(tmp_path / "board.png"), "--data.words", words]
+    finished = run("predict", tmp_path / "out", *options, "--protocol.size", "224", "--model.clip", "embedded")
+    mask = finished.mask("Photos", "board")
+    assert mask.shape == (200, 300)
+    assert np.bincount(mask[70:126, 120:176].ravel()).argmax() == NAMES.index("chessboard")
+    assert (finished.folder / "masks" / "Photos" / "board_overlay.png").exists()
