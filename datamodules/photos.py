@@ -24,7 +24,7 @@ class Photos(SegmentationDataModule):
         words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a text file of one class a line.
         background: "wall, floor": prompts for everything else.
         root: folder that relative paths start from.
-        batch_size: pictures a step; pictures of different sizes are not computed together.
+        batch_size: pictures a step; those of one size are computed together, which takes memory for all their pixels.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.
 
@@ -38,7 +38,7 @@ class Photos(SegmentationDataModule):
         words: str | None = None,
         background: str = "",
         root: Path = Path(),
-        batch_size: int = 4,
+        batch_size: int = 1,
         num_workers: int = 2,
         geometry: Geometry | None = None,
     ) -> None:

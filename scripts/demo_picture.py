@@ -23,7 +23,7 @@ GAP, HEAD = 6, 26
 
 def main() -> None:
     """Writes the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description="Draws test scenes of the demo.")
     parser.add_argument("out", type=Path, help="PNG to write")
     parser.add_argument(
         "--scenes", type=int, nargs="+", default=[0, 4, 5, 12], help="numbers of test scenes, one a row"

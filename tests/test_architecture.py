@@ -9,11 +9,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module of the package stands in one layer and imports only from earlier ones, or from its own.
 LAYERS = (
-    {"errors", "timing", "provenance", "visualization", "distributed"},
-    {"vocabulary", "templates", "metrics", "correlation", "clustering", "median", "upsampling", "classification"},
+    {"errors", "timing", "provenance", "visualization", "distributed", "markup"},
+    {
+        "drawing",
+        "vocabulary",
+        "templates",
+        "metrics",
+        "correlation",
+        "clustering",
+        "median",
+        "upsampling",
+        "classification",
+    },
     {"attention", "regions", "position", "pixels", "protocol", "results", "picture", "sheets"},
-    {"methods", "charts"},
-    {"encoder", "text", "checkpoint"},
+    {"methods", "charts", "report_page"},
+    {"encoder", "text", "checkpoint", "report"},
     {"weights"},
     {"segmenter"},
     {"lightning_module"},

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cliptrase.cli import main
 from datamodules import PC459, VOC20, VOC21
@@ -141,17 +140,6 @@ def test_two_runs_never_share_a_folder(voc: Path, tiny_clip: Path, tmp_path: Pat
     for _ in range(2):
         assert main([*arguments, "--trainer.default_root_dir", str(tmp_path / "out"), "--trainer.logger", "false"]) == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
-
-
-def test_tensorboard_holds_scores_and_the_first_pictures(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
-    finished = run("test", tmp_path / "out", *small(voc, tiny_clip), "--data", "VOC20")
-    events = EventAccumulator(str(finished.folder), size_guidance={"images": 0})
-    events.Reload()
-    assert events.Tags()["images"] == ["VOC20/scene_0", "VOC20/scene_1"]
-    image = events.Images("VOC20/scene_0")[0]
-    assert (image.height, image.width) == (64, 3 * 64 + 2 * 4)
-    (scalar,) = events.Scalars("cliptrase/VOC20/mIoU")
-    assert scalar.value == pytest.approx(finished.results["settings"]["VOC20"]["scores"]["mIoU"], abs=0.01)
 
 
 def test_configurations_layer_left_to_right(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_the_model_that_ships() -> None:
     assert clip.activation == "quick_gelu"
     assert sum(path.stat().st_size for path in PACKAGE.iterdir()) <= 10 * 2**20
     made = json.loads((PACKAGE / "training.json").read_text())
-    assert {"command", "commit", "hardware", "hours", "seeds", "versions", "retrieval"} <= set(made)
+    assert {"command", "commit", "hardware", "hours", "seed", "data", "versions", "retrieval"} <= set(made)
 
 
 def test_own_pictures_with_the_demos_words(tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""Result files: numbers that JSON knows, tables that agree with them, files that are whole or not there."""
+
+import csv
+import io
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from cliptrase.metrics import Scores
+from cliptrase.results import (
+    COLUMNS,
+    SettingResult,
+    csv_text,
+    print_table,
+    results_document,
+    score_table,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
+PUBLISHED = (89.68, 91.4, 82.49, 80.95)
+
+
+def result(name: str = "VOC20", confusion: torch.Tensor = CONFUSION, published: bool = False) -> SettingResult:
+    return SettingResult.from_confusion(
+        name, ("cat", "dog, wolf", "кот"), confusion, 4, PUBLISHED if published else None
+    )
+
+
+def strict(text: str) -> object:
+    """JSON as other languages read it: without NaN and infinities."""
+
+    def refuse(constant: str) -> object:
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_figures_of_a_setting() -> None:
+    document = result(published=True).as_dict()
+    assert document["images"] == 4
+    assert document["scores"]["pAcc"] == 70.0
+    assert document["textbook"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
+    assert document["textbook"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
+    assert document["published"] == dict(zip(COLUMNS, PUBLISHED, strict=True))
+    assert [entry["name"] for entry in document["per_class"]] == ["cat", "dog, wolf", "кот"]
+    assert [entry["pixels"] for entry in document["per_class"]] == [8, 2, 0]
+    assert document["per_class"][2]["IoU"] == 0
+    assert document["per_class"][2]["textbook"] == {"accuracy": None, "IoU": None}
+
+
+@pytest.mark.parametrize("confusion", [CONFUSION, torch.zeros(3, 3, dtype=torch.int64)], ids=["scored", "nothing"])
+def test_json_holds_no_nan(confusion: torch.Tensor, tmp_path: Path) -> None:
+    document = results_document({"cliptrase": [result("Käse", confusion)], "vanilla": [result("Käse")]}, {"a": [None]})
+    write_json(tmp_path / "results.json", document)
+    text = (tmp_path / "results.json").read_text(encoding="utf-8")
+    assert strict(text) == document
+    assert "кот" in text  # readable, not escaped
+    assert text.endswith("}\n")
+    assert document["settings"] == document["methods"]["cliptrase"]["settings"]
+    assert document["provenance"] == {"a": [None]}
+    if not confusion.any():
+        assert set(document["settings"]["Käse"]["scores"].values()) == {None}
+
+
+def test_no_method_gives_an_empty_document() -> None:
+    assert results_document({}, {}) == {"settings": {}, "methods": {}, "provenance": {}}
+
+
+def test_csv_agrees_with_json() -> None:
+    results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
+    rows = list(csv.DictReader(io.StringIO(csv_text(results, "paper 336, eps 1"))))
+    assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
+        *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "published")),
+        *(("cliptrase", "PC59", kind) for kind in ("released", "textbook")),
+        *(("vanilla", "VOC20", kind) for kind in ("released", "textbook")),
+    ]
+    assert {row["protocol"] for row in rows} == {"paper 336, eps 1"}
+    assert [row["images"] for row in rows[:3]] == ["4", "4", ""]
+    for row, key in zip(rows, ("scores", "textbook", "published"), strict=False):
+        document = results["cliptrase"][0].as_dict()[key]
+        assert {column: float(row[column]) for column in COLUMNS} == document
+    empty = list(csv.DictReader(io.StringIO(csv_text({"m": [result(confusion=CONFUSION * 0)]}, "p"))))
+    assert [row["mIoU"] for row in empty] == ["", ""]
+
+
+def shown(results: dict[str, list[SettingResult]]) -> str:
+    console = Console(width=200, file=io.StringIO())
+    console.print(score_table(results, "paper 336"))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_table() -> None:
+    plain = shown({"cliptrase": [result()], "vanilla": [result("PC59")]})
+    assert "protocol paper 336" in plain
+    assert "published" not in plain
+    assert all(word in plain for word in ("cliptrase", "vanilla", "VOC20", "PC59", "70.00"))
+    beside = shown({"cliptrase": [result(published=True)], "vanilla": [result()]})
+    assert "published" in beside
+    assert "80.95" in beside
+
+
+def test_a_table_in_a_file_is_not_wrapped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(score_table({"a-method-of-a-long-name": [result(published=True)]}, "paper 336"))
+    assert any("a-method-of-a-long-name" in line and "80.95" in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_scores_round_to_two_decimals() -> None:
+    assert Scores(1.005, 2.0, 33.333, float("nan")).rounded() == {
+        "pAcc": 1.0,
+        "mAcc": 2.0,
+        "fwIoU": 33.33,
+        "mIoU": None,
+    }
+
+
+def test_files_are_written_with_their_folders_and_usual_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "text.txt"
+    for umask, mode in ((0o022, 0o644), (0o077, 0o600), (0o002, 0o664)):
+        before = os.umask(umask)
+        try:
+            write_text(path, "кот\n")
+            assert os.umask(umask) == umask
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert path.read_bytes() == "кот\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_a_failed_write_leaves_the_old_file(
+    error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "results.json"
+    write_bytes(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(type(error)):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "text.txt", "\udcff")
+    with pytest.raises(TypeError):
+        write_bytes(tmp_path / "bytes", None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "json", {"a": object()})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,42 @@
+"""Seconds by stage add up, in the order in which stages first ran."""
+
+import itertools
+
+import pytest
+import torch
+
+from cliptrase.timing import StageTimer
+
+
+def test_stages_add_up() -> None:
+    ticks = itertools.count(0, 2)
+    timer = StageTimer(clock=lambda: next(ticks))
+    for name in ("b", "a", "b"):
+        with timer.stage(name, torch.device("cpu")):
+            pass
+    timer.add("data", 0.5)
+    assert list(timer.seconds().items()) == [("b", 4), ("a", 2), ("data", 0.5)]
+    with timer.stage("a"), timer.stage("c"):  # the outer one's time includes the inner one's
+        pass
+    assert timer.seconds() == {"b": 4, "a": 8, "data": 0.5, "c": 2}
+    timer.seconds().clear()
+    assert timer.seconds()
+    timer.reset()
+    assert timer.seconds() == {}
+
+
+def test_errors_pass_through() -> None:
+    timer = StageTimer()
+    with pytest.raises(ValueError, match="inside"), timer.stage("a"):
+        raise ValueError("inside")
+
+
+@pytest.mark.gpu
+def test_work_on_a_gpu() -> None:
+    timer, device = StageTimer(), torch.device("cuda")
+    values = torch.ones(2048, 2048, device=device)
+    with timer.stage("product", device):
+        for _ in range(20):
+            values = values @ values / 2048
+    assert 0 < timer.seconds()["product"] < 60
+    assert timer.seconds() == timer.seconds()  # events are read once

@@ -1,0 +1,249 @@
+"""Own pictures through the command line: label maps lie where the things are, bad pictures hold nobody up."""
+
+import csv
+import json
+import resource
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from cliptrase.attention import Projections
+from cliptrase.cli import main
+from cliptrase.encoder import Encoding, VisualEncoder, Walk
+from cliptrase.methods import Method
+from cliptrase.segmenter import Segmenter, TextClassifier
+from cliptrase.visualization import colourise, hex_colour, overlay
+from datamodules.photo_files import read_photo
+from tests.command import QUIET, Run, complaint, run
+from tests.kit import scene
+
+WORDS = "cat, kitten; dog; 猫; a very long name of a thing that hardly any legend can show in full"
+PATCH = 16
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Pictures of several sizes, two of one size, one in a folder below, one narrow; and files that do not count."""
+    folder = tmp_path / "album"
+    sizes = {"a": (60, 90), "b": (60, 90), "deep/c": (97, 41), "d": (5, 300), "e": (1, 1), "a_overlay": (40, 40)}
+    for number, (name, size) in enumerate(sizes.items()):
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene(number, *size)[0]).save(path)
+    (folder / "._a.png").write_bytes(b"hidden")
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def options(clip: Path, images: Path | str, words: str = WORDS) -> list[str]:
+    chosen = ["--config", "configs/photos.yaml", "--protocol.size", "64", "--protocol.longest", "256"]
+    chosen += ["--protocol.eps", "0.7", "--protocol.min_samples", "3", "--protocol.templates", "vild"]
+    return [*chosen, "--model.clip", f"local-dir:{clip}", "--data.images", str(images), "--data.words", words]
+
+
+def masks(finished: Run) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((finished.folder / "masks" / "Photos").iterdir())}
+
+
+def test_what_a_run_leaves(album: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished = run("predict", tmp_path / "out", *options(tiny_clip, album), "--data.background", "wall, floor")
+    legend = json.loads((finished.folder / "legend.json").read_text())
+    assert [entry["label"] for entry in legend] == [0, 1, 2, 3, 4]
+    assert legend[0] == {"label": 0, "name": "cat", "words": ["cat", "kitten"], "colour": hex_colour(0)}
+    assert legend[2]["name"] == "猫"
+    assert legend[4] == {"label": 4, "name": "background", "words": ["wall", "floor"], "colour": hex_colour(4)}
+    rows = list(csv.DictReader((finished.folder / "predictions.csv").read_text().splitlines()))
+    # A picture called as another's overlay goes by its full name; "a" is left with its own.
+    assert [row["picture"] for row in rows] == ["a", "a_overlay.png", "b", "c", "d", "e"]
+    assert list(rows[0]) == ["picture", *(entry["name"] for entry in legend)]
+    assert len(masks(finished)) == 2 * len(rows)
+    for row in rows:
+        stem = row["picture"]
+        found = np.array([float(row[entry["name"]]) for entry in legend])
+        assert found.sum() == pytest.approx(1, abs=5e-6)
+        labels = finished.mask("Photos", stem)
+        picture = read_photo(next(album.rglob("c.png" if stem == "c" else stem.removesuffix(".png") + ".png")))
+        assert labels.dtype == np.uint8
+        assert labels.shape == picture.shape[:2]
+        np.testing.assert_allclose(np.bincount(labels.ravel(), minlength=5) / labels.size, found, atol=5e-7)
+        height, width = labels.shape
+        sheet = finished.mask("Photos", f"{stem}_overlay")
+        assert np.array_equal(sheet[:height, :width], overlay(picture, labels.astype(int)))
+        assert sheet.shape[1] == max(160, width)
+        swatches = {tuple(colour) for colour in sheet[height:].reshape(-1, 3)}
+        assert {tuple(colour) for colour in colourise(np.unique(labels))} <= swatches
+    assert str(finished.folder / "predictions.csv") in capsys.readouterr().out
+
+
+def test_neighbours_workers_and_runs_change_nothing(album: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    first = run("predict", tmp_path / "first", *options(tiny_clip, album), "--data.batch_size", "1")
+    for number, more in enumerate((["4", "0"], ["4", "0"], ["3", "2"])):
+        extra = ["--data.batch_size", more[0]]
+        arguments = ["predict", *options(tiny_clip, album), *QUIET, *extra, "--data.num_workers", more[1]]
+        out = tmp_path / str(number)
+        assert main([*arguments, "--trainer.default_root_dir", str(out)]) == 0
+        (folder,) = out.iterdir()
+        assert masks(Run(folder)) == masks(first)
+        for name in ("legend.json", "predictions.csv"):
+            assert (folder / name).read_bytes() == (first.folder / name).read_bytes()
+
+
+def test_bad_pictures_are_listed_and_the_others_done(
+    album: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = run("predict", tmp_path / "good", *options(tiny_clip, album))
+    whole = (album / "a.png").read_bytes()
+    for name, content in {"0empty.jpg": b"", "cut.png": whole[: len(whole) // 2], "text.jpg": b"no picture"}.items():
+        (album / name).write_bytes(content)
+    (album / "gone.png").symlink_to(album / "nowhere.png")
+    arguments = ["predict", *options(tiny_clip, album), *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    sentence = complaint(capsys, *arguments, "--data.batch_size", "3")
+    assert sentence.startswith("4 pictures were passed over, the others are done: ")
+    for name in ("0empty.jpg", "cut.png", "text.jpg", "gone.png"):
+        assert sentence.count(f"{album / name} cannot be read as a picture (") == 1
+    (folder,) = (tmp_path / "out").iterdir()
+    assert masks(Run(folder)) == masks(good)
+    assert (folder / "predictions.csv").read_bytes() == (good.folder / "predictions.csv").read_bytes()
+
+
+def test_nothing_but_a_bad_picture(tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    out = tmp_path / "out"
+    arguments = ["predict", *options(tiny_clip, tmp_path / "bad.png"), *QUIET, "--trainer.default_root_dir", str(out)]
+    assert complaint(capsys, *arguments).startswith("1 picture was passed over, the others are done: ")
+    assert len(next(out.rglob("predictions.csv")).read_text().splitlines()) == 1
+
+
+def test_lists_globs_files_and_words_in_a_file(album: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("cat, kitten\ndog\n")
+    words = str(tmp_path / "words.txt")
+    several = run("predict", tmp_path / "1", *options(tiny_clip, f"[{album}/a.png, {album}/deep]", words))
+    assert set(masks(several)) == {"a.png", "a_overlay.png", "c.png", "c_overlay.png"}
+    assert [entry["words"] for entry in json.loads((several.folder / "legend.json").read_text())] == [
+        ["cat", "kitten"],
+        ["dog"],
+    ]
+    globbed = run("predict", tmp_path / "2", *options(tiny_clip, f"{album}/[ab].png", words))
+    assert set(masks(globbed)) == {"a.png", "a_overlay.png", "b.png", "b_overlay.png"}
+    assert masks(globbed)["a.png"] == masks(several)["a.png"]
+
+
+def test_errors_are_one_sentence(
+    album: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = [*QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    scored = complaint(capsys, "test", *options(tiny_clip, album), *common)
+    assert scored == "Photos have no label maps to score: take 'predict', or 'test' with --data Folder"
+    assert "names no picture" in complaint(capsys, "predict", *options(tiny_clip, album / "*.gif"), *common)
+    assert "name 'cat' more than once" in complaint(capsys, "predict", *options(tiny_clip, album, "cat; cat"), *common)
+    assert "without a name" in complaint(capsys, "predict", *options(tiny_clip, album, "cat;;dog"), *common)
+
+
+def test_under_the_papers_crop_the_overlay_is_the_crops(album: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    paper = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--data", "Photos"]
+    paper += [
+        "--model.clip",
+        f"local-dir:{tiny_clip}",
+        "--data.images",
+        str(album / "a.png"),
+        "--data.words",
+        "cat; dog",
+    ]
+    finished = run("predict", tmp_path / "out", *paper)
+    labels = finished.mask("Photos", "a")
+    assert labels.shape == (64, 64)
+    sheet = finished.mask("Photos", "a_overlay")
+    assert sheet.shape[1] == 160
+    assert {tuple(c) for c in colourise(np.unique(labels))} <= {tuple(c) for c in sheet[64:].reshape(-1, 3)}
+
+
+class ColourTower:
+    """Stands in for CLIP: a patch's feature is its mean colour less grey, and patches of one colour correlate."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    def __call__(self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
+        self.seen.append(pixels)
+        means = F.avg_pool2d(pixels, PATCH)  # (B, 3, h, w)
+        grid = (means.shape[2], means.shape[3])
+        tokens = F.pad(means.flatten(2).mT, (0, 0, 1, 0))  # (B, N + 1, 3), an empty class token first
+        kind = F.one_hot((tokens[..., 0] > tokens[..., 2]).long(), 3).float()
+        kind[:, 0] = torch.tensor([0.0, 0.0, 1.0])
+        same = kind.unsqueeze(1)  # (B, 1, N + 1, 3)
+        projections = Projections(same, same, same, tokens, grid)
+        features = {method.name: tokens for method in methods}
+        return Encoding([Walk(features, projections)], grid, features)
+
+
+def red_and_blue(self: Segmenter, *_: object, **__: object) -> TextClassifier:
+    embeddings = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    return TextClassifier(embeddings, torch.tensor([0, 1]), 2)
+
+
+def sampled(grid: NDArray[Any], own: int, shown: int) -> NDArray[Any]:
+    """Values at a picture's own pixels, along one axis, of patches that cover `shown` pixels and their padding."""
+    position = ((np.arange(own) + 0.5) * shown / own / PATCH - 0.5).clip(0, len(grid) - 1)
+    left = np.minimum(position.astype(int), len(grid) - 1)
+    right = np.minimum(left + 1, len(grid) - 1)
+    part = position - left
+    return grid[left] * (1 - part) + grid[right] * part
+
+
+@pytest.mark.parametrize(
+    ("size", "axis"), [((70, 111), 1), ((111, 70), 0), ((300, 200), 0), ((33, 500), 1), ((64, 64), 0), ((20, 30), 1)]
+)
+def test_label_maps_lie_where_the_things_are(
+    size: tuple[int, int], axis: int, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red before 60 percent of an axis, blue after it, found again at the picture's own size."""
+    edge = round(0.6 * size[axis])
+    picture = np.zeros((*size, 3), dtype=np.uint8)
+    picture[...] = (0, 0, 255)
+    picture[(slice(None),) * axis + (slice(edge),)] = (255, 0, 0)
+    Image.fromarray(picture).save(tmp_path / "planted.png")
+    tower = ColourTower()
+    monkeypatch.setattr(VisualEncoder, "forward", lambda *arguments: tower(*arguments))
+    monkeypatch.setattr(Segmenter, "classifier", red_and_blue)
+    chosen = [*options(tiny_clip, tmp_path / "planted.png", "red; blue"), "--model.method", "vanilla"]
+    found = run("predict", tmp_path / "out", *chosen).mask("Photos", "planted")
+    assert found.shape == size
+
+    scale = min(64 / min(size), 256 / max(size))
+    shown = [max(1, int(side * scale + 0.5)) for side in size]
+    assert tower.seen[0].shape[2:] == tuple(-(-side // PATCH) * PATCH for side in shown)
+    features = F.normalize(F.avg_pool2d(tower.seen[0], PATCH), dim=1)[0].numpy()  # (3, h, w)
+    score = (features[0] - features[2]).mean(1 - axis)
+    line = sampled(score, size[axis], shown[axis])
+    expected = np.where(line >= 0, 0, 1)
+    rows = np.moveaxis(found, axis, -1).reshape(-1, size[axis])
+    assert (rows == rows[0]).all()
+    # The label map's own grid is rounded to whole pixels at its padded end: half a pixel may fall on the other side.
+    assert np.count_nonzero(rows[0] != expected) <= 1
+    patch = PATCH * size[axis] / shown[axis]  # in the picture's own pixels
+    assert abs(np.count_nonzero(rows[0] == 0) - edge) <= patch
+
+    regions = run("predict", tmp_path / "regions", *options(tiny_clip, tmp_path / "planted.png", "red; blue"))
+    voted = np.moveaxis(regions.mask("Photos", "planted"), axis, -1).reshape(-1, size[axis])
+    assert (np.abs(np.count_nonzero(voted == 0, axis=1) - edge) <= patch + 1).all()
+
+
+def test_a_large_picture(tiny_clip: Path, tmp_path: Path) -> None:
+    """3000 x 2000: label map, overlay and files within a gigabyte of what the process held before."""
+    small, large = tmp_path / "small.png", tmp_path / "large.jpg"
+    picture = Image.fromarray(scene(0, 100, 150)[0])
+    picture.save(small)
+    picture.resize((3000, 2000)).save(large)
+    run("predict", tmp_path / "1", *options(tiny_clip, small, "cat; dog"))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    finished = run("predict", tmp_path / "2", *options(tiny_clip, large, "cat; dog"))
+    assert finished.mask("Photos", "large").shape == (2000, 3000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20
