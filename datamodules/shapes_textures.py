@@ -54,7 +54,8 @@ def noise(draws: Draws, y: Floats, x: Floats, cell_y: float, cell_x: float | Non
     fy, fx = (ty - iy.astype(np.float32))[:, None], (tx - ix.astype(np.float32))[None]
     fy, fx = fy * fy * (3 - 2 * fy), fx * fx * (3 - 2 * fx)
     rows = lattice[iy] + (lattice[iy + 1] - lattice[iy]) * fy  # (h, lattice width)
-    return rows[:, ix] + (rows[:, ix + 1] - rows[:, ix]) * fx  # (h, w)
+    smooth: Floats = rows[:, ix] + (rows[:, ix + 1] - rows[:, ix]) * fx  # (h, w)
+    return smooth
 
 
 def _wave(t: Floats) -> Floats:
@@ -64,7 +65,8 @@ def _wave(t: Floats) -> Floats:
 
 def _step(t: Floats, low: float, high: float) -> Floats:
     """0 below `low`, 1 above `high`, a ramp between."""
-    return np.clip((t - low) / (high - low), 0, 1)
+    ramp: Floats = np.clip((t - low) / (high - low), 0, 1)
+    return ramp
 
 
 def _mix(a: Colour | Floats, b: Colour | Floats, t: Floats) -> Floats:
@@ -107,7 +109,7 @@ def _hexagons(v: Floats, u: Floats) -> tuple[Floats, Floats, Floats]:
 def _spots(draws: Draws, v: Floats, u: Floats) -> tuple[Floats, Floats]:
     """Squared distance to a jittered spot in the pixel's unit cell (rows staggered), a number per cell."""
     iy = np.floor(v)
-    u = u + _wave(iy * 0.5) * 0.5
+    u = u + _wave(iy * np.float32(0.5)) * 0.5
     ix = np.floor(u)
     a, b = _per_cell(draws, iy, ix), _per_cell(draws, iy, ix)
     dy, dx = v - iy - 0.35 - 0.3 * a, u - ix - 0.35 - 0.3 * b
@@ -117,7 +119,7 @@ def _spots(draws: Draws, v: Floats, u: Floats) -> tuple[Floats, Floats]:
 def _blocks(draws: Draws, v: Floats, u: Floats) -> tuple[Floats, Floats]:
     """Running bond of unit blocks: distance to the block's border in block units, and a number per block."""
     iy = np.floor(v)
-    u = u + _wave(iy * 0.5) * 0.5
+    u = u + _wave(iy * np.float32(0.5)) * 0.5
     ix = np.floor(u)
     fy, fx = v - iy, u - ix
     return np.minimum(np.minimum(fy, 1 - fy), np.minimum(fx, 1 - fx) * 1.6), _per_cell(draws, iy, ix)
@@ -214,7 +216,7 @@ def _giraffe(d: Draws, y: Floats, x: Floats) -> Floats:
 
 def _chessboard(d: Draws, y: Floats, x: Floats) -> Floats:
     v, u = _turned(d, y, x, 11)
-    odd = _wave((np.floor(v) + np.floor(u)) * 0.5)
+    odd = _wave((np.floor(v) + np.floor(u)) * np.float32(0.5))
     return _mix((28, 26, 26), (236, 230, 216), odd)
 
 
