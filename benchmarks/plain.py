@@ -89,7 +89,7 @@ class PlainSegmenter:
 
     def position(self, side: int) -> Tensor:
         """Position embedding for side x side patches: (N + 1, W)."""
-        embedding = self.tower.positional_embedding
+        embedding: Tensor = self.tower.positional_embedding
         native = self.tower.grid_size[0]
         if side == native:
             return embedding

@@ -48,7 +48,7 @@ def save_clip(folder: Path, architecture: str) -> Path:
 
 def wall_seconds(root: Path, clip: Path, processes: int, options: argparse.Namespace) -> float:
     """Seconds of one run of the command line, one thread a process on a CPU."""
-    command = [sys.executable, "-m", "cliptrase.cli", "test", "--config", f"configs/paper_{options.size}.yaml"]
+    command = [sys.executable, "cli.py", "test", "--config", f"configs/paper_{options.size}.yaml"]
     command += ["--data", "Folder", "--data.root", str(root), "--data.classes", json.dumps(NAMES)]
     command += ["--data.batch_size", str(options.batch_size), "--data.num_workers", str(options.workers)]
     command += ["--model.clip", f"local-dir:{clip}", "--model.pretrained", "null"]
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
     where = provenance.environment(torch.device("cuda" if options.accelerator == "gpu" else "cpu"))
-    rows = []
+    rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         clip = save_clip(folder / "clip", options.model)

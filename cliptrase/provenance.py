@@ -2,6 +2,7 @@
 
 import platform
 import resource
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -81,7 +82,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """Everything about where a run happened."""
     return {
         "date": now(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "commit": commit(),
         "versions": versions(),
         "device": device_name(device),

@@ -4,6 +4,7 @@ import colorsys
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from unicodedata import combining, normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,10 +110,14 @@ def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floati
 
 
 def _entry(name: str, label: int, share: str, font: _Font, room: float) -> str:
-    """Name and share within `room` pixels: a long name is cut, one that the font cannot write becomes its label."""
+    """Name and share within `room` pixels: a long name is cut, letters that the font lacks lose accents.
+
+    A name that cannot be written so either becomes its label, to be looked up.
+    """
     name = " ".join(name.split())
     if not _writable(name, font):
-        name = f"label {label}"
+        plain = "".join(part for part in normalize("NFKD", name) if not combining(part))
+        name = plain if _writable(plain, font) else f"label {label}"
     if font.getlength(name + share) <= room:
         return name + share
     fitting = bisect_right(range(len(name)), room, key=lambda length: font.getlength(f"{name[:length]}…{share}"))
@@ -121,18 +126,10 @@ def _entry(name: str, label: int, share: str, font: _Font, room: float) -> str:
 
 def _writable(name: str, font: _Font) -> bool:
     """Whether the font has every letter: for one that it lacks it draws the same box as for no letter at all."""
-    missing = _drawn("\uffff", font)
-    return all(character.isascii() or _drawn(character, font) != missing for character in set(name))
+    foreign = {character for character in name if not character.isascii()}
+    return not foreign or _drawn("\uffff", font) not in {_drawn(character, font) for character in foreign}
 
 
 def _drawn(text: str, font: _Font) -> tuple[tuple[int, int], bytes]:
     mask = font.getmask(text)
     return mask.size, bytes(mask)
-
-
-def side_by_side(pictures: list[Picture], gap: int = 4) -> Picture:
-    """Pictures of one height in a row with white gaps: (H, sum of widths and gaps, 3) uint8."""
-    height = pictures[0].shape[0]
-    space = np.full((height, gap, 3), 255, dtype=np.uint8)
-    row = [part for picture in pictures for part in (space, picture)][1:]
-    return np.concatenate(row, axis=1)

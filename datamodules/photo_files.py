@@ -7,6 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from glob import escape, glob
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def name_files(files: Sequence[Path]) -> dict[str, Path]:
     for row, file in zip(names, files, strict=True):
         alone = [name for name, count in zip(row, counts, strict=True) if count[name.casefold()] == 1]
         numbered = (f"{row[-1]}-{number}" for number in range(2, len(files) + 3))
-        name = next(name for name in (*alone, *numbered) if not taken & _outputs(name))
+        name = next(name for name in chain(alone, numbered) if not taken & _outputs(name))
         taken |= _outputs(name)
         named[name] = file
     return named

@@ -85,10 +85,3 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{torch.get_num_threads()} threads" in found["device"]
     assert 50 < found["peak_memory_mib"] < 1 << 20
     assert {"versions", "commit", "platform"} <= set(found)
-
-
-def test_memory_follows_what_is_held() -> None:
-    before = provenance.peak_memory_mib(torch.device("cpu"))
-    held = torch.ones(before + 64, 1 << 18)  # one MiB a row, more than ever before
-    assert provenance.peak_memory_mib(torch.device("cpu")) >= before + 60
-    assert held.numel()

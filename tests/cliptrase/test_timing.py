@@ -32,6 +32,7 @@ def test_errors_pass_through() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_work_on_a_gpu() -> None:
     timer, device = StageTimer(), torch.device("cuda")
     values = torch.ones(2048, 2048, device=device)

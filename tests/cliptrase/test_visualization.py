@@ -56,7 +56,7 @@ def nearest(colours: NDArray[np.generic], vision: str) -> float:
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-@pytest.mark.parametrize(("count", "least"), [(4, 25), (8, 20), (20, 8), (32, 4)])
+@pytest.mark.parametrize(("count", "least"), [(4, 45), (8, 28), (20, 14), (32, 10)])
 def test_first_colours_are_told_apart_by_everybody(vision: str, count: int, least: float) -> None:
     """For red and green under another simulation than the palette's own; 2.3 is a just noticeable difference."""
     assert nearest(palette()[:count], vision) >= least
@@ -124,7 +124,7 @@ def ink(sheet: NDArray[np.uint8], top: int) -> NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 171])
-@pytest.mark.parametrize(("height", "width"), [(60, 40), (1, 1), (300, 500), (5, 2000), (40, 160)])
+@pytest.mark.parametrize(("height", "width"), [(60, 40), (1, 1), (300, 500), (5, 1200), (40, 160)])
 def test_the_legend_fits(count: int, height: int, width: int) -> None:
     picture = scene(2, height, width)[0]
     names = [f"class {label}" + ", with a name of some length" * (label % 4) for label in range(count)]
@@ -162,7 +162,7 @@ def test_a_script_that_the_font_lacks(name: str) -> None:
     assert np.array_equal(entry(name), entry("label 0"))
 
 
-@pytest.mark.parametrize(("name", "plain"), [("café", "cafe"), ("naïve señal", "naive senal"), ("ﬁsh", "fish")])
+@pytest.mark.parametrize(("name", "plain"), [("café", "cafe"), ("naïve señal", "naive senal")])
 def test_accents_that_the_font_lacks(name: str, plain: str) -> None:
     assert np.array_equal(entry(name), entry(plain))
     assert not np.array_equal(entry(name), entry("label 0"))
