@@ -38,8 +38,14 @@ class Segmentation:
 
 
 def upright(picture: Image.Image) -> Image.Image:
-    """RGB, turned as its EXIF data says."""
-    return ImageOps.exif_transpose(picture).convert("RGB")
+    """RGB, turned as its EXIF data says; 16 bits are scaled to 8, see-through parts become white."""
+    turned: Image.Image = ImageOps.exif_transpose(picture)
+    if turned.mode.startswith("I;16"):
+        turned = Image.fromarray((np.asarray(turned) / 257).round().astype(np.uint8))
+    if turned.has_transparency_data:
+        turned = turned.convert("RGBA")
+        turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
+    return turned.convert("RGB")
 
 
 def fit(picture: Image.Image, size: int, longest: int) -> Tensor:

@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.weights import load_clip
-from datamodules.shapes_scenes import NAMES
+from datamodules.shapes_scenes import NAMES, scene
 from tests.command import run
 
 DEMO = yaml.safe_load(Path("configs/demo.yaml").read_text())
@@ -67,17 +66,14 @@ def test_the_model_that_ships() -> None:
 
 
 def test_own_pictures_with_the_demos_words(tmp_path: Path) -> None:
-    """A chessboard on grass, drawn here and by no generator of the project."""
-    rng = np.random.default_rng(0)
-    picture = np.empty((200, 300, 3), dtype=np.uint8)
-    picture[:] = rng.integers(60, 110, (200, 300, 1)) * np.array([0.6, 1.3, 0.3])
-    squares = np.kron(np.indices((6, 6)).sum(0) % 2, np.ones((16, 16), dtype=np.uint8))
-    picture[50:146, 100:196] = 255 * squares[..., None]
-    Image.fromarray(picture).save(tmp_path / "board.png")
-    words = "; ".join(NAMES)
-    options = ["--config", "configs/photos.yaml", "--data.images", str(tmp_path / "board.png"), "--data.words", words]
-    finished = run("predict", tmp_path / "out", *options, "--protocol.size", "224", "--model.clip", "embedded")
-    mask = finished.mask("Photos", "board")
-    assert mask.shape == (200, 300)
-    assert np.bincount(mask[70:126, 120:176].ravel()).argmax() == NAMES.index("chessboard")
-    assert (finished.folder / "masks" / "Photos" / "board_overlay.png").exists()
+    """A picture of another size and shape than the demo's scenes, in words of its vocabulary."""
+    drawn = scene(12, "test", size=320)
+    Image.fromarray(drawn.image[:, :300]).save(tmp_path / "own.jpg", quality=95)
+    options = ["--config", "configs/photos.yaml", "--data.images", str(tmp_path / "own.jpg")]
+    options += ["--data.words", "; ".join(NAMES), "--protocol.size", "224", "--protocol.eps", "0.5"]
+    options += ["--protocol.min_samples", "3", "--model.clip", "embedded"]
+    finished = run("predict", tmp_path / "out", *options)
+    mask = finished.mask("Photos", "own")
+    assert mask.shape == (320, 300)
+    assert (mask == drawn.labels[:, :300]).mean() > 0.6
+    assert (finished.folder / "masks" / "Photos" / "own_overlay.png").exists()
