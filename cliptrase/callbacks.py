@@ -10,6 +10,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.provenance import environment
+from cliptrase.report import read_run
+from cliptrase.report_page import page
 from cliptrase.results import (
     COLUMNS,
     csv_text,
@@ -108,6 +110,23 @@ class ResultsWriter(Callback):
             "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
             **environment(module.device),
         }
+
+
+class ReportWriter(Callback):
+    """Writes `report.html` beside `results.json`, from what the run's folder holds.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The first process writes; it comes after the writers of results and sheets."""
+        if trainer.is_global_zero and (self.folder.path / "results.json").exists():
+            write_text(self.folder.path / "report.html", page([read_run(self.folder.path)]))
+            print(f"report: {self.folder.path / 'report.html'}")
 
 
 class MaskWriter(Callback):

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from cliptrase.drawing import GAP, INK, TEXT, clipped, font
 from cliptrase.results import COLUMNS, SettingResult
-from cliptrase.sheets import GAP, INK, TEXT, clipped, font
 from cliptrase.visualization import Picture
 
 BAR = (0, 114, 178)  # blue of Okabe and Ito
@@ -103,16 +103,17 @@ def confusion_picture(confusion: NDArray[np.int64], names: Sequence[str], title:
 
 
 def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> str:
-    """All methods and settings as a Markdown table: ours, the published figures, the textbook definitions."""
-    heads = ["method", "setting", "images", *COLUMNS]
-    heads += [f"published {column}" for column in COLUMNS] + [f"textbook {column}" for column in COLUMNS]
+    """All methods and settings as a Markdown table: ours, below them the published and the textbook figures."""
     rows = []
     for method, settings in results.items():
         for result in settings:
-            published = _figures(result.published) if result.published else ["-"] * len(COLUMNS)
-            figures = [*_figures(result.scores), *published, *_figures(result.textbook)]
-            rows.append([method, result.name, str(result.images), *figures])
-    return f"protocol {_cell(protocol)}, percent, released definitions unless said\n\n{_table(heads, rows)}"
+            definitions = {"released": result.scores, "published": result.published, "textbook": result.textbook}
+            for definition, scores in definitions.items():
+                if scores is not None:
+                    images = "" if definition == "published" else str(result.images)
+                    rows.append([result.name, method, definition, images, *_figures(scores)])
+    heads = ["setting", "method", "definition", "pictures", *COLUMNS]
+    return f"protocol {_cell(protocol)}, percent\n\n{_table(heads, rows)}"
 
 
 def markdown_pairs(confusion: NDArray[np.int64], names: Sequence[str]) -> str:

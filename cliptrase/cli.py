@@ -14,7 +14,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 import datamodules
-from cliptrase.callbacks import MaskWriter, ResultsWriter
+from cliptrase.callbacks import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.photo_writer import PhotoWriter, failure_sentence
@@ -105,7 +105,14 @@ class EvaluationCLI(LightningCLI):
         if config.trainer.logger in (None, True):
             kwargs["logger"] = RunLogger(folder.path)
         self.photos = PhotoWriter(folder)
-        callbacks = [folder, ResultsWriter(folder), TensorBoardSummary(), MaskWriter(folder), self.photos]
+        callbacks = [
+            folder,
+            ResultsWriter(folder),
+            TensorBoardSummary(),
+            ReportWriter(folder),
+            MaskWriter(folder),
+            self.photos,
+        ]
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         trainer_config["default_root_dir"] = str(root)
         return self._instantiate_trainer(trainer_config, callbacks)

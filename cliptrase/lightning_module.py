@@ -62,7 +62,7 @@ class TrainingFreeSegmentation(LightningModule):
         clip: open_clip architecture, `local-dir:DIR`, `hf-hub:REPOSITORY` or `embedded`.
         pretrained: open_clip tag or weights file; not used with `local-dir:` and `hf-hub:`.
         activation: `auto`, or the GELU that a weights file was trained with.
-        method: the method scored under `settings`; `+regions` or `-regions` after a name switches the region vote.
+        method: the method scored under `settings`, with switches; see `methods.get_method`.
         compare: further methods scored in the same run.
         protocol: geometry, templates, clustering parameters, scoring.
 

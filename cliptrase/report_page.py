@@ -1,7 +1,7 @@
 """The HTML of a report: one page that needs no network, for one run or several side by side."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from cliptrase.markup import Html, element, joined
 from cliptrase.results import COLUMNS
 
 _MARKS = "●▲◆■▼★✚✖"  # told apart by form, not by colour
-_SHEETS = 12  # on the whole page, but at least two a setting
+_SHEETS = 8  # on the whole page, but at least two a setting
 _OPEN = 60  # most classes of a chart that is shown without asking
 _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _DEFINITIONS = (
@@ -63,6 +63,8 @@ def page(runs: Sequence[Run]) -> str:
     settings = list(dict.fromkeys(setting for run in runs for setting in run.document["settings"]))
     protocols = list(dict.fromkeys(run.protocol for run in runs))
     note = f"Protocol {protocols[0]}." if len(protocols) == 1 else "Figures of different protocols do not compare."
+    dates = [f"{run.provenance['date']}"[:10] for run in runs if "date" in run.provenance]
+    note += f" Made on {', '.join(dict.fromkeys(dates))}." if dates else ""
     body = [
         element("h1", title),
         element("p", note, class_="soft"),
@@ -90,35 +92,45 @@ def page(runs: Sequence[Run]) -> str:
 def scores(runs: Sequence[Run]) -> Html:
     """The table of all methods and settings; every run has columns of its own, its protocol named above them."""
     results = [{(setting, method): result for setting, method, result in run.rows} for run in runs]
-    keys = sorted(
-        {key: None for rows in results for key in rows},
-        key=lambda key: list(dict.fromkeys(setting for rows in results for setting, _ in rows)).index(key[0]),
-    )
-    published = any(result["published"] for rows in results for result in rows.values())
-    groups = ["released", *(["published"] if published else []), "textbook"]
-    tops, heads = [element("th")], [element("th", "method", scope="col")]
-    definitions = [element("th")]
-    for run in runs:
+    groups = [_groups(rows.values()) for rows in results]
+    tops, definitions, heads = [element("th")], [element("th")], [element("th", "method", scope="col")]
+    for run, own in zip(runs, groups, strict=True):
         name = f"protocol {run.protocol}" if len(runs) == 1 else f"protocol {run.protocol}: {run.name}"
-        tops.append(element("th", name, class_="group start", colspan=len(groups) * len(COLUMNS) + 1, scope="colgroup"))
+        tops.append(element("th", name, class_="group start", colspan=len(own) * len(COLUMNS) + 1, scope="colgroup"))
         definitions.append(element("th", class_="start"))
         heads.append(element("th", "pictures", class_="start", scope="col"))
-        for group in groups:
+        for group in own:
             definitions.append(element("th", group, class_="group start", colspan=len(COLUMNS), scope="colgroup"))
             heads += [element("th", column, class_=_start(column), scope="col") for column in COLUMNS]
-    body = []
-    for setting, method in keys:
-        name = element("th", method, element("small", setting), scope="row")
-        cells = [cell for rows in results for cell in _cells(rows.get((setting, method)), groups)]
-        main = any(next(iter(run.document["methods"])) == method for run in runs)
-        body.append(element("tr", name, *cells, class_="main" if main and len(keys) > 1 else None))
+    width = sum(len(own) * len(COLUMNS) + 1 for own in groups)
+    mains = {next(iter(run.document["methods"]), "") for run in runs}
+    bodies = []
+    for setting in dict.fromkeys(setting for rows in results for setting, _ in rows):
+        title = element("th", setting, scope="rowgroup")
+        lines = [element("tr", title, element("td", colspan=width), class_="setting")]
+        for method in dict.fromkeys(method for rows in results for name, method in rows if name == setting):
+            found = zip(results, groups, strict=True)
+            cells = [cell for rows, own in found for cell in _cells(rows.get((setting, method)), own)]
+            emphasis = "main" if method in mains else None
+            lines.append(element("tr", element("th", method, scope="row"), *cells, class_=emphasis))
+        bodies.append(element("tbody", *lines))
+    differences = (
+        ", below a figure its difference from the published one"
+        if "published" in {group for own in groups for group in own}
+        else ""
+    )
     table = element(
         "table",
-        element("caption", "percent" + (", below a figure its difference from the published one" if published else "")),
+        element("caption", f"percent{differences}"),
         element("thead", element("tr", *tops), element("tr", *definitions), element("tr", *heads)),
-        element("tbody", *body),
+        *bodies,
     )
     return element("div", table, class_="scroll", tabindex=0)
+
+
+def _groups(results: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Definitions for which a run has columns."""
+    return ["released", *(["published"] if any(result["published"] for result in results) else []), "textbook"]
 
 
 def _cells(result: Mapping[str, Any] | None, groups: Sequence[str]) -> Iterator[Html]:

@@ -5,24 +5,21 @@ blindness tells apart; what is not scored is hatched, and label maps have dark o
 alone.
 """
 
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from cliptrase.visualization import Picture, hex_colour, overlay
+from cliptrase.drawing import GAP, INK, TEXT, clipped, font
+from cliptrase.visualization import Picture, colourise, hex_colour
 
 LabelMap = NDArray[np.integer]
 
-PANEL = 288  # longer side of a panel in pixels
-TEXT = 16
-GAP = 10
-INK = (20, 20, 20)
+PANEL = 256  # longer side of a panel in pixels
 WRONG = (213, 94, 0)  # vermilion of Okabe and Ito
 _LEGEND = 36  # most names in a legend
 
@@ -77,7 +74,7 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
         names: of all labels.
 
     Returns:
-        (height, width, 3) uint8: titled panels of at most 288 pixels a side in rows, then the names of those classes
+        (height, width, 3) uint8: titled panels of at most 256 pixels a side in rows, then the names of those classes
         that occur in them.
     """
     height, width = next(iter(example.predictions.values())).shape
@@ -105,24 +102,12 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
         if label is not None and label >= 0:
             draw.rectangle(box, hex_colour(label), INK)
         elif label is not None:
-            page.paste(Image.fromarray(_void(np.full((TEXT, 2 * TEXT, 3), 128, np.uint8))), box[:2])
+            swatch = np.full((TEXT, 2 * TEXT, 3), 128, np.uint8)
+            _hatch_void(swatch, swatch, np.full((TEXT, 2 * TEXT), -1))
+            page.paste(Image.fromarray(swatch), box[:2])
         start = x + 2 * TEXT + 6 if label is not None else x
         draw.text((start, top + y + TEXT // 2), text, INK, font(TEXT), anchor="lm")
     return np.array(page)
-
-
-def png_bytes(picture: Picture) -> bytes:
-    """An (H, W, 3) picture as PNG of 256 colours: a third of the time and of the size of all colours."""
-    buffer = io.BytesIO()
-    few = Image.fromarray(picture).quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(buffer, format="PNG", compress_level=3)
-    return buffer.getvalue()
-
-
-@lru_cache(maxsize=8)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font at a size in pixels."""
-    return ImageFont.load_default(size)
 
 
 def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[tuple[str, Picture]]:
@@ -155,8 +140,10 @@ def _resized(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
 
 def _painted(image: Picture, labels: LabelMap, outlined: LabelMap | None = None) -> Picture:
     """Labels over the picture, what is not scored hatched, with outlines of `outlined` (by default the labels)."""
-    light = image.mean(-1, keepdims=True).repeat(3, axis=-1)  # without the picture's hue, the label's own is seen
-    painted = np.where((labels >= 0)[..., None], overlay(light.astype(np.uint8), labels), _void(image))
+    # Without the picture's own hue, the label's is seen.
+    light = Image.fromarray(image).convert("L").convert("RGB")
+    painted = np.array(Image.blend(light, Image.fromarray(colourise(labels)), 0.6))
+    _hatch_void(painted, image, labels)
     painted[_edges(labels if outlined is None else outlined)] = INK
     return painted
 
@@ -171,24 +158,29 @@ def _edges(labels: LabelMap) -> NDArray[np.bool_]:
 
 def _grey(image: Picture) -> Picture:
     """(H, W, 3) uint8 without colour and lightened."""
-    light = 110 + 0.5 * image.mean(-1, keepdims=True)
-    grey: Picture = light.repeat(3, axis=-1).astype(np.uint8)
-    return grey
+    light = Image.fromarray(image).convert("L").point(lambda value: 110 + value // 2)
+    return np.array(light.convert("RGB"))
 
 
-def _void(image: Picture) -> Picture:
-    """(H, W, 3) uint8 in grey under a diagonal hatch."""
-    rows, columns = np.indices(image.shape[:2])
-    hatched: Picture = _grey(image)
-    hatched[(rows + columns) % 8 < 2] = INK
-    return hatched
+def _hatch_void(painted: Picture, image: Picture, labels: LabelMap) -> None:
+    """Where labels are negative, paints the picture in grey under a diagonal hatch."""
+    void = labels < 0
+    if void.any():
+        painted[void] = _grey(image)[void]
+        rows, columns = np.nonzero(void)
+        lines = (rows + columns) % 8 < 2
+        painted[rows[lines], columns[lines]] = INK
 
 
 def _errors(image: Picture, labels: LabelMap, truth: LabelMap) -> Picture:
-    wrong = ((labels != truth) & (truth >= 0))[..., None]
-    tinted = (0.25 * image + 0.75 * np.array(WRONG)).astype(np.uint8)
-    errors = np.where(wrong, tinted, np.where((truth >= 0)[..., None], _grey(image), _void(image)))
-    errors[_edges(wrong[..., 0])] = INK
+    """Wrong pixels in vermilion over the grey picture, what is not scored hatched."""
+    wrong = (labels != truth) & (truth >= 0)
+    errors = _grey(image)
+    errors[wrong] = np.array(Image.blend(Image.fromarray(image), Image.new("RGB", image.shape[1::-1], WRONG), 0.75))[
+        wrong
+    ]
+    _hatch_void(errors, image, truth)
+    errors[_edges(wrong)] = INK
     return errors
 
 
@@ -217,7 +209,7 @@ def _named_regions(painted: Picture, regions: LabelMap, labels: LabelMap, names:
 def _legend(example: Example, names: Sequence[str]) -> Iterator[tuple[int | None, str]]:
     """Label (-1 for void, None for a heading) and text of each entry: the truth's classes, then others predicted."""
     predicted = np.bincount(np.concatenate([labels.ravel() for labels in example.predictions.values()]))
-    true = np.zeros(0, dtype=np.int64) if example.truth is None else np.bincount(example.truth[example.truth >= 0])
+    true = predicted[:0] if example.truth is None else np.bincount(example.truth[example.truth >= 0])
     in_truth = [label for label in np.argsort(-true, kind="stable").tolist() if true[label]]
     others = [label for label in np.argsort(-predicted, kind="stable").tolist() if predicted[label]]
     others = [label for label in others if label not in in_truth]
@@ -243,15 +235,6 @@ def _flow(entries: Sequence[tuple[int | None, str]], wide: int) -> tuple[list[tu
         places.append((x, y))
         x += needed + 2 * GAP
     return places, y + TEXT + 2 * GAP
-
-
-def clipped(text: str, wide: float) -> str:
-    """Text that fits a width in pixels, with an ellipsis where something is cut off."""
-    if font(TEXT).getlength(text) <= wide:
-        return text
-    while text and font(TEXT).getlength(text + "…") > wide:
-        text = text[:-1]
-    return text + "…"
 
 
 def _columns(count: int, cell: tuple[int, int]) -> int:

@@ -19,10 +19,11 @@ from torch.utils.tensorboard.summary import hparams
 
 from cliptrase.charts import class_bars, confusion_picture, markdown_pairs, markdown_scores
 from cliptrase.distributed import from_all
+from cliptrase.drawing import png_bytes
 from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
 from cliptrase.results import COLUMNS, write_bytes, write_json
 from cliptrase.run_folder import RunFolder
-from cliptrase.sheets import Example, picture_iou, png_bytes, sheet
+from cliptrase.sheets import Example, picture_iou, sheet
 from cliptrase.visualization import Picture
 
 Kind = Literal["first", "named", "worst"]

@@ -1,0 +1,181 @@
+"""TensorBoard and the report as a browser shows them: Debian's Chromium, headless, on loopback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.command import Run, run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
+]
+OPTIONS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--virtual-time-budget=20000",
+]
+# TensorBoard's elements keep their text in shadow trees, which --dump-dom leaves out.
+SHADOW_TEXT = """(() => {
+const texts = node => node.nodeType === 3 ? [node.data] : ["STYLE", "SCRIPT"].includes(node.nodeName) ? [] :
+  [...(node.shadowRoot ? node.shadowRoot.childNodes : []), ...node.childNodes].flatMap(texts);
+return texts(document.body).join(" "); })()"""
+
+
+def chromium(url: str, profile: Path, *options: str) -> str:
+    """Runs the browser on a page and gives what it prints."""
+    command = [CHROMIUM or "", *OPTIONS, f"--user-data-dir={profile}", *options, url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
+
+
+def dom(url: str, profile: Path, *options: str) -> str:
+    return unescape(chromium(url, profile, "--dump-dom", *options))
+
+
+def text_with(expected: str, url: str, profile: Path, seconds: float = 40) -> str:
+    """Text of a page, shadow trees included, as soon as `expected` is in it; what there is when time is up.
+
+    The browser is asked over its pipe: messages are JSON that ends with a zero byte.
+    """
+    reads, sends = os.pipe()
+    receives, answers = os.pipe()
+    options = [option for option in OPTIONS if not option.startswith("--virtual-time")]
+    command = ["bash", "-c", f'exec "$@" 3<&{reads} 4>&{answers}', "bash", CHROMIUM or "", *options]
+    command += [f"--user-data-dir={profile}", "--window-size=1400,1400", "--remote-debugging-pipe"]
+    number = 0
+    with (
+        subprocess.Popen(command, pass_fds=(reads, answers), stderr=subprocess.DEVNULL) as browser,
+        os.fdopen(sends, "wb", buffering=0) as out,
+        os.fdopen(receives, "rb") as into,
+    ):
+        os.close(reads)
+        os.close(answers)
+
+        def ask(method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
+            nonlocal number
+            number += 1
+            message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+            out.write(json.dumps(message).encode() + b"\0")
+            while True:
+                answer = json.loads(b"".join(iter(lambda: into.read(1), b"\0")))
+                if answer.get("id") == number:
+                    result: dict[str, Any] = answer["result"]
+                    return result
+
+        try:
+            target = ask("Target.createTarget", url=url)["targetId"]
+            session = ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            end, text = time.monotonic() + seconds, ""
+            while expected not in text and time.monotonic() < end:
+                time.sleep(0.5)
+                found = ask("Runtime.evaluate", session, expression=SHADOW_TEXT, returnByValue=True)
+                text = str(found["result"].get("value", ""))
+            return text
+        finally:
+            browser.terminate()
+
+
+def screenshot(url: str, profile: Path, size: tuple[int, int], *options: str) -> np.ndarray:
+    """(H, W, 3) uint8 of the page."""
+    file = profile.with_suffix(".png")
+    chromium(url, profile, f"--screenshot={file}", f"--window-size={size[0]},{size[1]}", *options)
+    with Image.open(file) as shown:
+        return np.array(shown.convert("RGB"))
+
+
+def colours(shown: np.ndarray) -> int:
+    return len(np.unique(shown.reshape(-1, 3), axis=0))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    demo = ["--config", "configs/demo.yaml", "--data", "Shapes", "--data.scenes", "12"]
+    return run("test", tmp_path_factory.mktemp("demo") / "out", *demo)
+
+
+@pytest.fixture(scope="module")
+def tensorboard(finished: Run) -> Iterator[str]:
+    """Address of a TensorBoard that shows the run."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(finished.folder.parent)]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--load_fast", "false"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(240):
+                try:
+                    tags = urllib.request.urlopen(f"{address}/data/plugin/images/tags", timeout=10).read()
+                    if b"confusion/Shapes" in tags:
+                        break
+                except (urllib.error.URLError, OSError):
+                    pass
+                time.sleep(0.25)
+            else:
+                pytest.fail("TensorBoard did not show the run's pictures within a minute")
+            yield address
+        finally:
+            server.terminate()
+
+
+def test_tensorboard_shows_sheets(finished: Run, tensorboard: str, tmp_path: Path) -> None:
+    page = text_with("Shapes/scene_0000", f"{tensorboard}/#images", tmp_path / "text")
+    assert "Shapes/scene_0000" in page
+    shown = screenshot(f"{tensorboard}/#images", tmp_path / "images", (1400, 1400))
+    assert colours(shown[:, 360:]) > 200  # right of the options stand pictures
+
+
+def test_tensorboard_shows_the_tables(finished: Run, tensorboard: str, tmp_path: Path) -> None:
+    page = text_with("predicted as", f"{tensorboard}/#text", tmp_path / "text")
+    scores = finished.results["settings"]["Shapes"]["scores"]
+    assert "scores/text_summary" in page
+    for value in scores.values():
+        assert f"{value:.2f}" in page
+    assert "predicted as" in page
+
+
+def test_the_report_renders(finished: Run, tmp_path: Path) -> None:
+    address = (finished.folder / "report.html").as_uri()
+    page = dom(address, tmp_path / "dom")
+    for method in finished.results["methods"].values():
+        for value in method["settings"]["Shapes"]["scores"].values():
+            assert f"{value:.2f}" in page
+    light = screenshot(address, tmp_path / "light", (1280, 1600))
+    dark = screenshot(address, tmp_path / "dark", (1280, 1600), "--blink-settings=preferredColorScheme=0")
+    assert light[5, 5].min() > 240
+    assert dark[5, 5].max() < 60
+    assert min(colours(light), colours(dark)) > 200
+
+
+def test_the_report_fits_a_phone(finished: Run, tmp_path: Path) -> None:
+    """In a frame of a phone's width nothing but what scrolls by itself is wider than the page."""
+    (tmp_path / "report.html").write_text((finished.folder / "report.html").read_text())
+    probe = """<iframe src="report.html" style="width:390px;height:900px;border:0"></iframe><p id="found"></p><script>
+        onload = () => { const page = document.querySelector("iframe").contentDocument.documentElement;
+        document.querySelector("#found").textContent = `wide ${page.scrollWidth} of ${page.clientWidth}`; };</script>"""
+    (tmp_path / "phone.html").write_text(probe)
+    page = dom((tmp_path / "phone.html").as_uri(), tmp_path / "dom", "--allow-file-access-from-files")
+    assert "wide 390 of 390" in page
