@@ -87,6 +87,7 @@ class SegmentationDataset(Dataset[Item], ABC):
         raw = shown["mask"].astype(np.int32)
         ignored = (raw == self.card.ignore_label) | (raw < self.card.label_offset)
         labels = np.where(ignored, self._ignored, raw - self.card.label_offset).astype(np.int32)
+        labels[labels >= self.card.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
         empty = self.geometry.mode == "crop" and bool(ignored.all())
         height, width = labels.shape
         return Item(

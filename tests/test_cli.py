@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
-from datamodules import PC459, VOC20, VOC21
+from datamodules import COCO80, PC459, VOC20, VOC21
 from tests.command import run
 from tests.kit import save_labels, write_detectron2_tree
 
@@ -133,6 +133,18 @@ def test_masks_of_many_labels_are_16_bit(tiny_clip: Path, tmp_path: Path) -> Non
     root = write_detectron2_tree(tmp_path / "datasets", PC459.card, sizes=((96, 96),))
     finished = run("predict", tmp_path / "out", *small(root, tiny_clip), "--data", "PC459")
     assert finished.mask("PC459", "scene_0").dtype == np.uint16
+
+
+def test_stuff_beyond_the_vocabulary_is_left_out(tiny_clip: Path, tmp_path: Path) -> None:
+    """COCO80 reads the 171-class maps: label 80 is background, 81..170 are neither scored nor shown."""
+    root = write_detectron2_tree(tmp_path / "datasets", COCO80.card, sizes=((96, 96),))
+    labels = np.full((96, 96), 120, dtype=np.uint8)
+    labels[:48], labels[:24] = 80, 7
+    save_labels(root / COCO80.card.folder / COCO80.card.labels / "scene_0.png", labels)
+    options = ["--data", "COCO80", "--data.root", str(root), "--config", "configs/paper_224.yaml", *model(tiny_clip)]
+    result = run("test", tmp_path / "out", *options, "--protocol.size", "96").results["settings"]["COCO80"]
+    pixels = {entry["label"]: entry["pixels"] for entry in result["per_class"] if entry["pixels"]}
+    assert pixels == {7: 24 * 96, 80: 24 * 96}
 
 
 def test_two_runs_never_share_a_folder(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:

@@ -79,7 +79,17 @@ def test_runs_again_without_writing(name: str, tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [("voc", "VOC20"), ("cocoobject", "COCOObject"), ("cityscapes", "Cityscapes")]
+    ("name", "setting"),
+    [
+        ("voc", "VOC21"),
+        ("pcontext", "PC59"),
+        ("pcontext", "PC459"),
+        ("ade150", "ADE150"),
+        ("adefull", "ADEfull"),
+        ("coco", "COCO171"),
+        ("cocoobject", "COCOObject"),
+        ("cityscapes", "Cityscapes"),
+    ],
 )
 def test_prepared_folders_are_evaluated(name: str, setting: str, tmp_path: Path, tiny_clip: Path) -> None:
     layout, root = LAYOUTS[name](tmp_path / "raw"), tmp_path / "datasets"
