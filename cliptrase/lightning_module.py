@@ -9,12 +9,15 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from cliptrase.classification import Size
+from cliptrase.errors import InputError
 from cliptrase.metrics import SegmentationScores
 from cliptrase.protocol import Protocol as EvaluationProtocol
 from cliptrase.results import SettingResult
 from cliptrase.segmenter import Segmenter, TextClassifier
 from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import Activation, load_clip
+
+_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 class Setting(Protocol):
@@ -99,7 +102,16 @@ class TrainingFreeSegmentation(LightningModule):
         return [method.name for method in self.segmenter.methods]
 
     def setup(self, stage: str) -> None:
-        """Takes the vocabularies from the data module and makes a confusion matrix for each setting and method."""
+        """Takes the vocabularies from the data module and makes a confusion matrix for each setting and method.
+
+        Raises:
+            InputError: a precision that would round what clustering compares with a threshold.
+        """
+        if self.trainer.precision not in _PRECISIONS:
+            raise InputError(
+                f"--trainer.precision {self.trainer.precision} would round text and clustering too; "
+                f"take one of {', '.join(_PRECISIONS)}"
+            )
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
         self._all_settings = list(datamodule.settings)
         self.settings = [setting for setting in self._all_settings if setting.name not in datamodule.skipped]

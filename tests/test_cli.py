@@ -147,6 +147,27 @@ def test_stuff_beyond_the_vocabulary_is_left_out(tiny_clip: Path, tmp_path: Path
     assert pixels == {7: 24 * 96, 80: 24 * 96}
 
 
+def test_mixed_precision_is_close(tmp_path: Path) -> None:
+    """The demo's first scenes in bfloat16: other roundings, hardly another figure."""
+    options = [
+        "--config",
+        "configs/demo.yaml",
+        "--data",
+        "Shapes",
+        "--data.scenes",
+        "8",
+        "--model.compare",
+        "[vanilla]",
+    ]
+    scores = {
+        precision: run("test", tmp_path / precision, *options, "--trainer.precision", precision).results["settings"][
+            "Shapes"
+        ]
+        for precision in ("32-true", "bf16-mixed")
+    }
+    assert abs(scores["32-true"]["scores"]["pAcc"] - scores["bf16-mixed"]["scores"]["pAcc"]) < 1
+
+
 def test_two_runs_never_share_a_folder(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
     arguments = ["predict", *small(voc, tiny_clip), "--data", "VOC20", "--data.num_workers", "0"]
     for _ in range(2):

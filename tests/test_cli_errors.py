@@ -205,6 +205,13 @@ def test_files_that_cannot_be_used(
     assert expected in sentence
 
 
+def test_a_precision_that_cannot_be_used(complain: Callable[..., str], voc: Path) -> None:
+    sentence = complain("--data", "VOC20", "--data.root", str(voc), "--trainer.precision", "bf16-true")
+    assert sentence.startswith(
+        "--trainer.precision bf16-true would round text and clustering too; take one of 32-true, "
+    )
+
+
 def test_a_picture_that_breaks_off_later_on_is_named_by_its_worker(complain: Callable[..., str], voc: Path) -> None:
     path = voc / PICTURES / "scene_1.png"
     path.write_bytes(path.read_bytes()[:-400])  # its header, which is all that the check before the run reads, is whole
