@@ -76,15 +76,16 @@ class ResultsWriter(Callback):
         for name in new:
             write_counts(self.folder.path, name, module.counts[name])
         self._written.update(new)
-        document = results_document(module.results, self.provenance(trainer, module))
+        results = module.results
+        document = results_document(results, self.provenance(trainer, module))
         write_json(self.folder.path / "results.json", document)
-        write_text(self.folder.path / "results.csv", csv_text(module.results, module.protocol.label))
+        write_text(self.folder.path / "results.csv", csv_text(results, module.protocol.label))
 
     @staticmethod
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
         scored = {setting.name for setting in module.settings}
-        images = sum(result.images for result in module.results[module.method] if result.name in scored)
+        images = sum(counts[module.method][1] for name, counts in module.counts.items() if name in scored)
         work = {stage: seconds for stage, seconds in module.seconds.items() if stage != "text"}
         total = sum(work.values())
         card = module.segmenter.card
@@ -100,7 +101,7 @@ class ResultsWriter(Callback):
             },
             "vocabularies": {
                 setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
-                for setting in module.settings
+                for setting in module.all_settings
             },
             "identities": identities(trainer, module),
             "unfinished": module.unfinished,

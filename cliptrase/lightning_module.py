@@ -84,14 +84,14 @@ class TrainingFreeSegmentation(LightningModule):
     ) -> None:
         super().__init__()
         self.protocol = protocol or EvaluationProtocol()
-        self.method = method
         loaded = load_clip(clip, pretrained, activation)
         self.segmenter = Segmenter(loaded, self.protocol, [method, *(compare or [])])
+        self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []
         self.scores = nn.ModuleList()
         self.counts: dict[str, Mapping[str, tuple[Tensor, int]]] = {}
-        self._all_settings: list[Setting] = []
+        self.all_settings: list[Setting] = []
         self._waiting_since = 0.0
         self.strict_loading = False
         self.eval().requires_grad_(False)
@@ -113,8 +113,8 @@ class TrainingFreeSegmentation(LightningModule):
                 f"take one of {', '.join(_PRECISIONS)}"
             )
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-        self._all_settings = list(datamodule.settings)
-        self.settings = [setting for setting in self._all_settings if setting.name not in datamodule.skipped]
+        self.all_settings = list(datamodule.settings)
+        self.settings = [setting for setting in self.all_settings if setting.name not in datamodule.skipped]
         self.scores = nn.ModuleList(
             nn.ModuleDict({method: SegmentationScores(setting.vocabulary.num_labels) for method in self.methods})
             for setting in self.settings
@@ -212,7 +212,7 @@ class TrainingFreeSegmentation(LightningModule):
                     *self.counts[setting.name][method],
                     published=setting.published.get(self.protocol.label) if method == "cliptrase" else None,
                 )
-                for setting in self._all_settings
+                for setting in self.all_settings
                 if self.counts.get(setting.name)
             ]
             for method in self.methods

@@ -168,6 +168,12 @@ def test_mixed_precision_is_close(tmp_path: Path) -> None:
     assert abs(scores["32-true"]["scores"]["pAcc"] - scores["bf16-mixed"]["scores"]["pAcc"]) < 1
 
 
+def test_a_method_goes_by_its_own_name(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    options = [*small(voc, tiny_clip), "--data", "VOC20", "--model.method", "cliptrase+regions"]
+    document = run("test", tmp_path / "out", *options).results
+    assert list(document["methods"]) == [document["provenance"]["method"]] == ["cliptrase"]
+
+
 def test_two_runs_never_share_a_folder(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
     arguments = ["predict", *small(voc, tiny_clip), "--data", "VOC20", "--data.num_workers", "0"]
     for _ in range(2):
