@@ -1,6 +1,7 @@
 """What is measured on: CLIP with random weights, vocabularies of random directions, pictures of coloured regions."""
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase import Protocol, Segmenter
-from cliptrase.segmenter import TextClassifier
+from cliptrase.classification import TextClassifier
 from cliptrase.weights import LoadedClip
 
 # The published values by size; DBSCAN's cost hardly depends on them.
@@ -28,11 +29,10 @@ def random_tower(architecture: str, size: int | None = None) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def segmenter(architecture: str, size: int, device: torch.device) -> Segmenter:
-    """CLIPtrase under protocol `paper` at size x size pixels."""
-    model = random_tower(architecture).to(device)
-    clip = LoadedClip(
-        model=model,
+def random_clip(architecture: str) -> LoadedClip:
+    """`random_tower` with its tokenizer, as `load_clip` gives a model."""
+    return LoadedClip(
+        model=random_tower(architecture),
         tokenizer=open_clip.get_tokenizer(architecture),
         name=architecture,
         pretrained=None,
@@ -41,8 +41,13 @@ def segmenter(architecture: str, size: int, device: torch.device) -> Segmenter:
         mean=open_clip.OPENAI_DATASET_MEAN,
         std=open_clip.OPENAI_DATASET_STD,
     )
+
+
+def segmenter(architecture: str, size: int, device: torch.device, methods: Sequence[str] = ("cliptrase",)) -> Segmenter:
+    """Methods under protocol `paper` at size x size pixels."""
     eps, min_samples = _CLUSTERING.get(size, _CLUSTERING[336])
-    return Segmenter(clip, Protocol(size=size, eps=eps, min_samples=min_samples)).to(device)
+    protocol = Protocol(size=size, eps=eps, min_samples=min_samples)
+    return Segmenter(random_clip(architecture), protocol, methods).to(device)
 
 
 def classifier(names: int, width: int, device: torch.device) -> TextClassifier:

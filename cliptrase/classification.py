@@ -1,11 +1,33 @@
 """From patch features and text embeddings to logits on the patch grid."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TextClassifier:
+    """A vocabulary made ready for the model.
+
+    Attributes:
+        embeddings: (C, E) float32 unit rows, one a name.
+        fold: (C,) int64, label of each name.
+        num_labels: number of labels.
+        background_label: label of the background, None without one.
+        class_token_weighting: whether logits are multiplied by the class token's own (VOC20 in the released code).
+        setting: whose own values of the protocol apply.
+    """
+
+    embeddings: Tensor
+    fold: Tensor
+    num_labels: int
+    background_label: int | None = None
+    class_token_weighting: bool = False
+    setting: str = ""
 
 
 def patch_logits(patches: Tensor, text: Tensor, scale: float, grid: Size) -> Tensor:

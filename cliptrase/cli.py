@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -22,6 +22,8 @@ from cliptrase.protocol import Protocol
 from cliptrase.run_folder import RunFolder, RunLogger, new_run_folder
 from cliptrase.tensorboard import TensorBoardSummary
 from datamodules import DataError, Geometry, SegmentationDataModule
+from datamodules.card import Edition
+from datamodules.transforms import Interpolation
 
 _UNTRAINED = ("fit", "validate")
 _DEMO = "configs/demo.yaml"
@@ -39,11 +41,22 @@ _ABOUT_TYPES = (
 )
 
 
-def geometry(protocol: Protocol) -> Geometry:
-    """How a protocol shows pictures."""
+def geometry(values: Namespace) -> Geometry:
+    """How a protocol shows pictures; `values` are those of `protocol`, not made an object yet."""
+    protocol = Protocol(**vars(values))
     mode: Literal["crop", "whole"] = "crop" if protocol.name == "paper" else "whole"
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear" if protocol.name == "detectron2" else "bicubic"
-    return Geometry(mode, protocol.size, protocol.longest, interpolation)
+    if protocol.windowed:
+        interpolation: Interpolation = "opencv"
+    else:
+        interpolation = "bilinear" if protocol.name == "detectron2" else "bicubic"
+    sizes = {name: protocol.of(name).size for name in protocol.own}
+    return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
+
+
+def edition(values: Namespace) -> Edition:
+    """Which names and labels a protocol asks for; `values` as in `geometry`."""
+    protocol = Protocol(**vars(values))
+    return Edition(protocol.vocabulary, void=protocol.windowed)
 
 
 class EvaluationCLI(LightningCLI):
@@ -88,6 +101,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument("--protocol", type=Protocol, default=Protocol(), help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
+        parser.link_arguments("protocol", "data.init_args.edition", compute_fn=edition)
 
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
@@ -136,6 +150,8 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         EvaluationCLI(_with_defaults(arguments))
     except ArgumentError as error:
+        if sentence := _mendable(error):
+            return _complain(sentence)
         return _complain(_usage(str(error)), status=2)
     except KeyboardInterrupt:
         return _complain("interrupted before anything was computed")

@@ -11,6 +11,14 @@ def to_whole_patches(pixels: Tensor, patch: Size) -> Tensor:
     return F.pad(pixels, (0, -pixels.shape[3] % patch[1], 0, -pixels.shape[2] % patch[0]), mode="replicate")
 
 
+def in_mmseg(fraction: Tensor) -> Tensor:
+    """A mean or standard deviation in [0, 1] as mmseg's configurations have it: of 255, rounded to three decimals.
+
+    The rounding moves cosines by some 3e-6, which is enough for another name here and there.
+    """
+    return (255 * fraction).round(decimals=3)
+
+
 def pad_and_halve(pixels: Tensor, patch: Size) -> Tensor:
     """Normalised pixels as the released multi-GPU variant shows them to the tower.
 

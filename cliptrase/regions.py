@@ -79,6 +79,29 @@ def majority_vote(labels: Tensor, regions: Tensor, num_labels: int) -> Tensor:
     return torch.where(regions >= 0, winner[slot], labels)
 
 
+def region_means(logits: Tensor, regions: Tensor, canvas: Size | None = None) -> Tensor:
+    """Mean of upsampled logits over every region.
+
+    Args:
+        logits: (B, C, h, w) on the patch grid.
+        regions: (B, H, W) int64 in [0, K); -1 where there is no region.
+        canvas: size that the logits are upsampled to, whose top left part (H, W) is; None takes (H, W) itself.
+
+    Returns:
+        (B, K, C) float32.
+    """
+    # The mean of an upsampled map over a region is a weighted mean of its patches, and upsampling is linear: the
+    # weights are the region's own mask brought down to the grid by the transposed upsampling, the same for all names.
+    height, width = regions.shape[1:]
+    canvas = canvas or (height, width)
+    rows = bilinear_matrix(logits.shape[2], canvas[0], logits.device)[:height]  # (H, h)
+    columns = bilinear_matrix(logits.shape[3], canvas[1], logits.device)[:width]  # (W, w)
+    numbers = torch.arange(int(regions.max()) + 1, device=regions.device).view(1, -1, 1, 1)
+    member = (regions.unsqueeze(1) == numbers).float()  # (B, K, H, W)
+    share = (rows.T @ member @ columns).flatten(2)  # (B, K, hw)
+    return share @ logits.flatten(2).mT / share.sum(-1, keepdim=True).clamp_min(1)
+
+
 def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas: Size | None = None) -> Tensor:
     """Every pixel takes the name with the highest mean upsampled logit of its region (protocol `detectron2`).
 
@@ -86,23 +109,13 @@ def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas
         logits: (B, C, h, w) on the patch grid.
         regions: (B, H, W) int64; -1 where there is no region.
         unregioned: (B, H, W) names of pixels without a region.
-        canvas: size that the logits are upsampled to, whose top left part (H, W) is; None takes (H, W) itself.
+        canvas: see `region_means`.
 
     Returns:
         (B, H, W) int64 in [0, C).
     """
-    batch, count = len(regions), int(regions.max()) + 1
-    if count == 0:
+    if int(regions.max()) < 0:
         return unregioned
-    # The mean of an upsampled map over a region is a weighted mean of its patches, and upsampling is linear: the
-    # weights are the region's own mask brought down to the grid by the transposed upsampling, the same for all names.
-    height, width = regions.shape[1:]
-    canvas = canvas or (height, width)
-    rows = bilinear_matrix(logits.shape[2], canvas[0], logits.device)[:height]  # (H, h)
-    columns = bilinear_matrix(logits.shape[3], canvas[1], logits.device)[:width]  # (W, w)
-    member = (regions.unsqueeze(1) == torch.arange(count, device=regions.device).view(1, -1, 1, 1)).float()
-    share = (rows.T @ member @ columns).flatten(2)  # (B, K, hw)
-    means = share @ logits.flatten(2).mT / share.sum(-1, keepdim=True).clamp_min(1)  # (B, K, C)
-    winner = means.argmax(-1)  # (B, K)
-    image = torch.arange(batch, device=regions.device).view(-1, 1, 1)
+    winner = region_means(logits, regions, canvas).argmax(-1)  # (B, K)
+    image = torch.arange(len(regions), device=regions.device).view(-1, 1, 1)
     return torch.where(regions >= 0, winner[image, regions.clamp_min(0)], unregioned)

@@ -1,48 +1,27 @@
 """Pixels and a vocabulary in, label maps out: the method without Lightning."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from cliptrase.classification import Size, patch_logits
-from cliptrase.clustering import dbscan
-from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.encoder import Encoding, VisualEncoder, Walk
+from cliptrase.classification import Size, TextClassifier
+from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
-from cliptrase.methods import Method, Vote, get_method
+from cliptrase.methods import Method, get_method
 from cliptrase.picture import Segmentation, fit, upright
-from cliptrase.pixels import pad_and_halve, padded_canvas, to_whole_patches
+from cliptrase.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
-from cliptrase.regions import majority_vote, mean_logits_vote, region_map
+from cliptrase.slide_inference import slide_labels
 from cliptrase.templates import TEMPLATES
 from cliptrase.text import TextCache, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
-from cliptrase.upsampling import upsampled_argmax
 from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
-
-
-@dataclass(frozen=True)
-class TextClassifier:
-    """A vocabulary made ready for the model.
-
-    Attributes:
-        embeddings: (C, E) float32 unit rows, one a name.
-        fold: (C,) int64, label of each name.
-        num_labels: number of labels.
-        class_token_weighting: whether logits are multiplied by the class token's own (VOC20 in the released code).
-    """
-
-    embeddings: Tensor
-    fold: Tensor
-    num_labels: int
-    class_token_weighting: bool = False
+from cliptrase.whole_inference import find_regions, whole_labels
 
 
 class Segmenter(nn.Module):
@@ -78,6 +57,12 @@ class Segmenter(nn.Module):
             raise InputError(
                 f"--protocol.size {self.protocol.size} is not a multiple of the tower's patch of {side} pixels; "
                 f"take {below + side}" + (f" or {below}" if below else "")
+            )
+        majority = next((method.name for method in self.methods if method.vote == "majority"), None)
+        if self.protocol.windowed and majority:
+            raise InputError(
+                f"method {majority}: protocol {self.protocol.name} averages the logits of windows, so regions vote by "
+                "their mean; leave out +majority"
             )
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
@@ -133,23 +118,20 @@ class Segmenter(nn.Module):
         return int(height), int(width)
 
     @property
-    def _vote(self) -> Vote:
-        return "mean" if self.protocol.name == "detectron2" else "majority"
-
-    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self.mean.device
 
     def classifier(
-        self, vocabulary: Vocabulary, class_token_weighting: bool = False, progress: bool = True
+        self, vocabulary: Vocabulary, class_token_weighting: bool = False, progress: bool = True, setting: str = ""
     ) -> TextClassifier:
         """The vocabulary's text classifier, from the cache where it was encoded before.
 
         Args:
             vocabulary: names, synonyms and background.
-            class_token_weighting: see `TextClassifier`.
+            class_token_weighting: see `TextClassifier`; windows know none.
             progress: whether to show a progress bar while encoding.
+            setting: whose own values of the protocol apply.
         """
         templates = TEMPLATES[self.protocol.templates]
         with self.timer.stage("text"):
@@ -158,7 +140,14 @@ class Segmenter(nn.Module):
                 embeddings = encode_names(self.clip, self.card.tokenizer, vocabulary.names, templates, progress)
                 self.cache.save(vocabulary.names, templates, embeddings)
         fold = torch.tensor(vocabulary.fold, device=self.device)
-        return TextClassifier(embeddings.to(self.device), fold, vocabulary.num_labels, class_token_weighting)
+        return TextClassifier(
+            embeddings.to(self.device),
+            fold,
+            vocabulary.num_labels,
+            vocabulary.background_index,
+            class_token_weighting and not self.protocol.windowed,
+            setting,
+        )
 
     @torch.no_grad()
     def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> dict[str, Tensor]:
@@ -177,81 +166,43 @@ class Segmenter(nn.Module):
             ValueError: a side is not a whole number of patches.
         """
         size = size or (images.shape[2], images.shape[3])
+        pixels = self.prepare(images)
+        protocol = self.protocol.of(classifier.setting)
+        if protocol.windowed:
+            return slide_labels(pixels, self.encoder, self.patch, self.methods, classifier, protocol, size, self.timer)
         shown = (images.shape[2], images.shape[3])
         # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
-        canvas = padded_canvas(shown, size, self.patch) if self.protocol.name == "photos" else size
+        canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
         with self.timer.stage("forward", images.device):
-            pixels = self.prepare(images)
             encoding = self.encoder(pixels, self.methods)
-        self.regions = {
-            name: found for walk in encoding.walks for name, found in self._regions(walk, canvas, size).items()
-        }
+        self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
         return {
-            method.name: self._label(encoding, method, classifier, canvas, size, self.regions.get(method.name))
+            method.name: whole_labels(
+                encoding,
+                method,
+                classifier,
+                protocol,
+                self.scale,
+                canvas,
+                self.regions.get(method.name),
+                size,
+                self.timer,
+            )
             for method in self.methods
         }
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32 with whole patches; see `pixels`."""
+        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `pixels`.
+
+        With whole patches, except where the protocol cuts windows out later.
+        """
+        if self.protocol.windowed:
+            return (images.float() - in_mmseg(self.mean)) / in_mmseg(self.std)
         pixels = (images.float() / 255 - self.mean) / self.std
         if self.protocol.name == "paper":
             return pixels
         made_whole = to_whole_patches if self.protocol.name == "photos" else pad_and_halve
         return made_whole(pixels, self.patch)
-
-    def _regions(self, walk: Walk, canvas: Size, size: Size) -> dict[str, Tensor]:
-        """By method of the walk that votes, (B, H, W) region of every pixel, -1 where a picture has none.
-
-        Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them.
-        """
-        voters = [method for method in self.methods if method.regions and method.name in walk.features]
-        if not voters:
-            return {}
-        p = walk.penultimate
-        device = p.query.device
-        with self.timer.stage("correlation", device):
-            correlation = self_correlation(p.query, p.key, p.value)
-        found: dict[str, Tensor] = {}
-        for denoise in {method.denoise for method in voters}:
-            with self.timer.stage("correlation", device):
-                affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
-            with self.timer.stage("clustering", device):
-                clusters = dbscan(affinity, self.protocol.eps, self.protocol.min_samples)
-            with self.timer.stage("regions", device):
-                regions = region_map(affinity, clusters, p.grid, canvas)[:, : size[0], : size[1]]
-            found |= {method.name: regions for method in voters if method.denoise == denoise}
-        return found
-
-    def _label(
-        self,
-        encoding: Encoding,
-        method: Method,
-        classifier: TextClassifier,
-        canvas: Size,
-        size: Size,
-        regions: Tensor | None,
-    ) -> Tensor:
-        """(B, H, W) labels of one method: names by patch, then by region."""
-        features = encoding.features[method.name].float()
-        device = features.device
-        if self.protocol.name != "detectron2":
-            features = F.normalize(features, dim=-1)
-        with self.timer.stage("classification", device):
-            logits = patch_logits(features[:, 1:], classifier.embeddings, self.scale, encoding.grid)  # (B, C, h, w)
-            weight = None
-            if classifier.class_token_weighting:
-                weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
-            if weight is not None and self.protocol.name == "detectron2":
-                logits, weight = logits * weight[:, :, None, None], None
-            names = upsampled_argmax(logits, canvas, weight)[:, : size[0], : size[1]]
-        if regions is None:
-            return classifier.fold[names]
-        with self.timer.stage("vote", device):
-            if (method.vote or self._vote) == "mean":
-                # Weighting before the upsampling or after it is the same: a name has one weight.
-                weighted = logits if weight is None else logits * weight[:, :, None, None]
-                return classifier.fold[mean_logits_vote(weighted, regions, names, canvas)]
-            return majority_vote(classifier.fold[names], regions, classifier.num_labels)
 
 
 def _text_identity(clip: LoadedClip) -> str:

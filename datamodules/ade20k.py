@@ -2,7 +2,7 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, shipped_names
+from datamodules.card import Card, Published, joined, shipped_names
 
 
 class ADE150(PublishedSetting):
@@ -14,6 +14,7 @@ class ADE150(PublishedSetting):
         images=("images/validation",),
         labels="annotations_detectron2/validation",
         vocabulary=Vocabulary(single_names(shipped_names("ade150"))),
+        vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("ade150")))),
         published={
             "paper 224": Published(pAcc=38.57, mAcc=39.17, fwIoU=27.96, mIoU=16.35),
             "paper 336": Published(pAcc=39.92, mAcc=37.75, fwIoU=29.17, mIoU=17.04),

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from datamodules.card import Card
+from datamodules.card import Card, Edition
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.pairs import Pair, check_pairs, find_pairs
@@ -53,7 +53,10 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """Files of a setting; see `pairs.find_pairs`."""
         folder = self.root / card.folder
         images = next((folder / name for name in card.images if (folder / name).is_dir()), folder / card.images[0])
-        return find_pairs(images, folder / card.labels if with_labels else None, card)
+        labels = folder / card.labels
+        if with_labels and images.is_dir() and card.made_by and not labels.is_dir():
+            raise DataError(f"no folder {labels}; make it by: {card.made_by}")
+        return find_pairs(images, labels if with_labels else None, card)
 
     def prepare_data(self) -> None:
         """Finds and checks every file before the model is loaded, once a node."""
@@ -67,7 +70,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def dataset(self, card: Card, with_labels: bool) -> SegmentationDataset:
         """Pictures of a setting."""
-        return FileDataset(self.pairs(card, with_labels), card, self.geometry)
+        return FileDataset(self.pairs(card, with_labels), card, self.geometry.of(card.name))
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting that is still to be scored."""
@@ -95,11 +98,30 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
 
 class PublishedSetting(SegmentationDataModule):
-    """A setting whose facts are class data."""
+    """A setting whose facts are class data.
+
+    Args:
+        root: folder that holds the data sets' folders.
+        batch_size: pictures a step.
+        num_workers: processes that decode and resize.
+        geometry: set by the protocol.
+        edition: set by the protocol.
+    """
 
     card: ClassVar[Card]
+
+    def __init__(
+        self,
+        root: Path = Path("datasets"),
+        batch_size: int = 4,
+        num_workers: int = 2,
+        geometry: Geometry | None = None,
+        edition: Edition | None = None,
+    ) -> None:
+        super().__init__(root, batch_size, num_workers, geometry)
+        self.edition = edition or Edition()
 
     @property
     def settings(self) -> list[Card]:
         """The one card."""
-        return [self.card]
+        return [self.card.edition(self.edition)]

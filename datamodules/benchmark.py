@@ -6,7 +6,7 @@ from pytorch_lightning.utilities import rank_zero_warn
 
 from datamodules.ade20k import ADE150, ADEfull
 from datamodules.base import PublishedSetting, SegmentationDataModule
-from datamodules.card import Card
+from datamodules.card import Card, Edition
 from datamodules.cityscapes import Cityscapes
 from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
@@ -34,6 +34,7 @@ class Benchmark(SegmentationDataModule):
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.
+        edition: set by the protocol.
 
     Raises:
         DataError: an unknown name, or no setting's folder is there.
@@ -46,6 +47,7 @@ class Benchmark(SegmentationDataModule):
         batch_size: int = 4,
         num_workers: int = 2,
         geometry: Geometry | None = None,
+        edition: Edition | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, geometry)
         wanted = list(SETTINGS) if settings is None else list(dict.fromkeys(settings))
@@ -54,7 +56,7 @@ class Benchmark(SegmentationDataModule):
             raise DataError(
                 f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(ALL_SETTINGS)}"
             )
-        self.cards = [ALL_SETTINGS[name].card for name in wanted]
+        self.cards = [ALL_SETTINGS[name].card.edition(edition or Edition()) for name in wanted]
         self.missing = [card for card in self.cards if not (self.root / card.folder).is_dir()]
 
     @property

@@ -1,8 +1,8 @@
-"""Facts of a setting: where its files lie, what its labels mean, what was published."""
+"""Facts of a setting: where its files lie, what its labels mean, under which names, what was published."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import NamedTuple
 
@@ -19,6 +19,19 @@ class Published(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Edition:
+    """What a protocol asks of a setting besides geometry.
+
+    Attributes:
+        vocabulary: whose names: `released` (CLIPtrase), or one of the card's `vocabularies`.
+        void: whether void is told from background and left out, as mmseg scores PASCAL VOC.
+    """
+
+    vocabulary: str = "released"
+    void: bool = False
+
+
+@dataclass(frozen=True)
 class Card:
     """A setting: folders, labels, names, published figures.
 
@@ -27,7 +40,9 @@ class Card:
         folder: data set's folder under the root.
         images: picture folders under `folder`; the first that exists is read.
         labels: label-map folder under `folder`.
-        vocabulary: names and background prompts.
+        vocabulary: names and background prompts, those that CLIPtrase released.
+        vocabularies: further ones by name, for the same labels: `plain` (a word a class, "background"), `sclip`
+            (synonyms, background words), `clearclip`.
         ignore_label: raw value of unlabelled pixels.
         ignored_is_background: whether unlabelled pixels are scored as background, as the released code does.
         raw_labels: raw values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
@@ -37,6 +52,8 @@ class Card:
         images_expected: pictures of the published split, in words where lists differ.
         image_suffix: end of a picture's stem that its label map's does not have.
         label_suffix: the reverse.
+        void_labels: label-map folder in which background is told from void, where there is such a thing.
+        made_by: command that makes the label maps, where the publisher's are others.
     """
 
     name: str
@@ -50,9 +67,21 @@ class Card:
     label_offset: int = 0
     class_token_weighting: bool = False
     published: Mapping[str, Published] = field(default_factory=dict)
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
     images_expected: str = ""
     image_suffix: str = ""
     label_suffix: str = ""
+    void_labels: str = ""
+    made_by: str = ""
+
+    def edition(self, edition: Edition) -> "Card":
+        """The card as a protocol asks for it; a vocabulary that the setting does not have leaves the released one."""
+        card = replace(self, vocabulary=self.vocabularies.get(edition.vocabulary, self.vocabulary))
+        if edition.void and self.void_labels:
+            # Background has a value of its own there, after the classes.
+            made_by = "python -m datamodules.prepare voc --keep-void"
+            return replace(card, labels=self.void_labels, ignored_is_background=False, made_by=made_by)
+        return card
 
     @property
     def expected_counts(self) -> tuple[int, ...]:
@@ -69,3 +98,13 @@ def shipped_names(name: str) -> tuple[str, ...]:
     """Names of `vocabularies/<name>.txt`, one a line."""
     text = resources.files("datamodules").joinpath("vocabularies", f"{name}.txt").read_text(encoding="utf-8")
     return tuple(text.splitlines())
+
+
+def shipped_synonyms(name: str) -> tuple[tuple[str, ...], ...]:
+    """Names and synonyms of `vocabularies/<name>.txt`: a class a line, `, ` between its names."""
+    return tuple(tuple(line.split(", ")) for line in shipped_names(name))
+
+
+def joined(names: Sequence[str]) -> tuple[tuple[str], ...]:
+    """One name a class, without spaces, as SCLIP's lists have "trafficlight"."""
+    return tuple((name.replace(" ", ""),) for name in names)

@@ -2,10 +2,11 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, shipped_names
+from datamodules.card import Card, Published, joined, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("coco_stuff171"))
 _THINGS = 80
+_PLAIN = Vocabulary(_CLASSES[:_THINGS], ("background",))
 
 
 class COCO171(PublishedSetting):
@@ -17,6 +18,7 @@ class COCO171(PublishedSetting):
         images=("val2017",),
         labels="stuffthingmaps_detectron2/val2017",
         vocabulary=Vocabulary(_CLASSES),
+        vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("coco_stuff171")))),
         published={
             "paper 224": Published(pAcc=38.9, mAcc=44.47, fwIoU=26.87, mIoU=22.84),
             "paper 336": Published(pAcc=40.14, mAcc=45.09, fwIoU=27.96, mIoU=24.06),
@@ -38,6 +40,7 @@ class COCO80(PublishedSetting):
         images=("val2017",),
         labels="stuffthingmaps_detectron2/val2017",
         vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
+        vocabularies={"plain": _PLAIN},
         ignored_is_background=True,
         raw_labels=len(_CLASSES),
         published={
@@ -61,5 +64,11 @@ class COCOObject(PublishedSetting):
         images=("val2017",),
         labels="objects_detectron2/val2017",
         vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
+        vocabularies={
+            "plain": _PLAIN,
+            "sclip": Vocabulary(shipped_synonyms("sclip_coco_object80"), shipped_names("sclip_background")),
+            "clearclip": _PLAIN,
+        },
+        made_by="python -m datamodules.prepare cocoobject",
         images_expected="5000",
     )

@@ -5,6 +5,7 @@ from datamodules.base import PublishedSetting
 from datamodules.card import Card, Published, shipped_names
 
 _CLASSES = single_names(shipped_names("context59"))
+_SCLIP = single_names(shipped_names("sclip_context59"))
 _EXPECTED = "5105 (by ImageSets/Main/val.txt of VOC2010) or 5104 (by the list of PASCAL in Detail)"
 
 
@@ -17,6 +18,7 @@ class PC59(PublishedSetting):
         images=("val/image",),
         labels="val/label",
         vocabulary=Vocabulary(_CLASSES),
+        vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP)),
         published={
             "paper 224": Published(pAcc=58.94, mAcc=57.08, fwIoU=45.28, mIoU=33.83),
             "paper 336": Published(pAcc=60.15, mAcc=57.47, fwIoU=46.64, mIoU=34.92),
@@ -34,6 +36,7 @@ class PC60(PublishedSetting):
         images=("val/image",),
         labels="val/label",
         vocabulary=Vocabulary(_CLASSES, background=("background",)),
+        vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP, ("background",))),
         ignored_is_background=True,
         published={
             "paper 224": Published(pAcc=52.14, mAcc=56.08, fwIoU=37.61, mIoU=29.87),

@@ -1,14 +1,17 @@
 """Geometry of pictures and label maps under a protocol, as albumentations transforms with PIL's exact resampling."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import albumentations as A
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Array = NDArray[Any]
+Interpolation = Literal["bilinear", "bicubic", "opencv"]
 
 
 @dataclass(frozen=True)
@@ -20,13 +23,20 @@ class Geometry:
             `whole`: shorter side to `size` but the longer to at most `longest`, label map as it is.
         size: pixels.
         longest: pixels, for `whole`.
-        interpolation: of pictures under `whole`.
+        interpolation: of pictures under `whole`: PIL's, or OpenCV's INTER_LINEAR (`opencv`), which mmseg takes and
+            which does not antialias.
+        own_size: `size` of settings that have one of their own, by name.
     """
 
     mode: Literal["crop", "whole"] = "crop"
     size: int = 336
     longest: int = 2560
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
+    own_size: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    def of(self, setting: str) -> "Geometry":
+        """The geometry of one setting."""
+        return replace(self, size=self.own_size.get(setting, self.size), own_size={})
 
     def transform(self) -> A.Compose:
         """The albumentations pipeline: `pipeline(image=(H, W, 3) uint8, mask=(H, W) int)`; `mask` may be left out."""
@@ -113,17 +123,18 @@ class CropCentre(A.DualTransform):
 
 
 class ResizeWhole(A.DualTransform):
-    """Shorter side to `size` and the longer to at most `longest` as PIL does it; label maps stay as they are."""
+    """Shorter side to `size` and the longer to at most `longest`; label maps stay as they are."""
 
-    def __init__(self, size: int, longest: int, interpolation: str) -> None:
+    def __init__(self, size: int, longest: int, interpolation: Interpolation) -> None:
         super().__init__(p=1)
-        self.size, self.longest = size, longest
-        self.resample = Image.Resampling[interpolation.upper()]
+        self.size, self.longest, self.interpolation = size, longest, interpolation
 
     def apply(self, img: Array, **params: Any) -> Array:
         """(H, W, 3) uint8 picture."""
         size = whole_size(img.shape[0], img.shape[1], self.size, self.longest)
-        return resize_image(img, size, self.resample)
+        if self.interpolation == "opencv":
+            return cv2.resize(img, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        return resize_image(img, size, Image.Resampling[self.interpolation.upper()])
 
     def apply_to_mask(self, mask: Array, *args: Any, **params: Any) -> Array:
         """Scored at the picture's own size."""

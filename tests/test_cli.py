@@ -129,6 +129,27 @@ def test_masks_are_what_test_scores(voc: Path, tiny_clip: Path, tmp_path: Path) 
     assert scored["images"] == 3
 
 
+@pytest.mark.parametrize("protocol", ["sclip", "clearclip"])
+def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, protocol: str) -> None:
+    """Masks at the pictures' own size, each in its own vocabulary; `mmseg` scores are those of the masks."""
+    smaller = ["--protocol.size", "64", "--protocol.window", "48", "--protocol.stride", "32"]
+    options = ["--config", f"configs/{protocol}.yaml", *smaller, "--data.root", str(voc), *model(tiny_clip)]
+    predicted = run("predict", tmp_path / "predict", *options, "--data", "VOC20")
+    scored = run("test", tmp_path / "test", *options, "--data", "VOC20", "--model.compare", "[cliptrase]").results
+    right = total = 0
+    for number, size in enumerate([(120, 150), (96, 96), (60, 180)]):
+        truth = np.array(Image.open(voc / VOC20.card.folder / VOC20.card.labels / f"scene_{number}.png"))
+        mask = predicted.mask("VOC20", f"scene_{number}")
+        assert mask.shape == size
+        right += int(((mask == truth) & (truth < 20)).sum())
+        total += int((truth < 20).sum())
+    assert scored["settings"]["VOC20"]["mmseg"]["pAcc"] == round(100 * right / total, 2)
+    assert list(scored["methods"]) == [protocol, "cliptrase"]
+    provenance = scored["provenance"]
+    assert provenance["protocol"]["label"].startswith(f"{protocol} 64")
+    assert provenance["vocabularies"]["VOC20"]["hash"] == VOC20.card.vocabularies[protocol].digest
+
+
 def test_masks_of_many_labels_are_16_bit(tiny_clip: Path, tmp_path: Path) -> None:
     root = write_detectron2_tree(tmp_path / "datasets", PC459.card, sizes=((96, 96),))
     finished = run("predict", tmp_path / "out", *small(root, tiny_clip), "--data", "PC459")

@@ -85,6 +85,11 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             "--data.background_index 9 is not among the labels 0..1",
         ),
         (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1.0"),
+        (["--data", "VOC20", "--protocol.window", "96"], "protocol.window is for the protocols sclip and clearclip"),
+        (
+            ["--data", "VOC20", "--config", "configs/sclip.yaml", "--model.method", "cliptrase+majority"],
+            "method cliptrase+majority: protocol sclip averages the logits of windows",
+        ),
         (
             ["--data", "VOC20", "--protocol.size", "100"],
             "--protocol.size 100 is not a multiple of the tower's patch of 16",

@@ -1,13 +1,17 @@
 """Protocols: values out of range, labels, digests."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cliptrase.errors import InputError
 from cliptrase.protocol import Protocol
 from cliptrase.templates import TEMPLATES
+
+WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit_scale": 40}
 
 
 @pytest.mark.parametrize("key", ["size", "longest", "eps", "min_samples"])
@@ -32,6 +36,49 @@ def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
     assert label != Protocol().label
 
 
+def test_configs_hold_the_published_values() -> None:
+    """A label without further words says so; `size` and `name` alone would leave other values out."""
+    for name in ("paper_224", "paper_336", "detectron2", "sclip", "clearclip"):
+        values = yaml.safe_load(Path(f"configs/{name}.yaml").read_text())["protocol"]
+        assert Protocol(**values).label == name.replace("_", " ")
+
+
+def test_windows_have_values_for_settings() -> None:
+    values = yaml.safe_load(Path("configs/sclip.yaml").read_text())["protocol"]
+    protocol = Protocol(**values)
+    assert (protocol.of("VOC21").logit_scale, protocol.of("VOC21").min_area) == (65, 0.1)
+    assert protocol.of("COCO171").size == 448
+    assert protocol.of("PC59") == replace(protocol, own={})
+    assert replace(protocol, own={}).label == "sclip, other values for settings"
+    assert replace(protocol, vocabulary="plain").label == "sclip, vocabulary plain"
+    assert replace(protocol, own={}).digest != protocol.digest
+    assert replace(protocol, logit_scale=40.0).digest == protocol.digest
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"window": 224}, "protocol.window is for the protocols sclip and clearclip, not paper; leave it out"),
+        ({"min_area": 0.1}, "protocol.min_area is for the protocols sclip and clearclip"),
+        ({"name": "sclip", "window": 224, "stride": 112}, "protocol.logit_scale must be greater than 0, not 0"),
+        ({**WINDOWS, "stride": 225}, "protocol.stride 225 leaves gaps between windows of 224 pixels; take 224 or less"),
+        ({**WINDOWS, "background_threshold": 1}, r"protocol.background_threshold is a share in \[0, 1\), not 1"),
+        ({**WINDOWS, "own": {"VOC21": {"scale": 1}}}, "protocol.own.VOC21 sets 'scale'; it may set size, window, "),
+        ({**WINDOWS, "own": {"VOC21": {"size": 33.5}}}, "protocol.own.VOC21.size must be a whole number, not 33.5"),
+        ({**WINDOWS, "own": {"VOC21": {"stride": 300}}}, "protocol.stride 300 leaves gaps"),
+    ],
+)
+def test_windows_out_of_range(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Protocol(**values)
+
+
+def test_scores_by_protocol() -> None:
+    assert Protocol().scoring == Protocol("photos").scoring == "released"
+    assert Protocol("detectron2").scoring == "textbook"
+    assert Protocol(**WINDOWS).scoring == "mmseg"
+
+
 def test_every_value_is_in_the_digest() -> None:
     usual = Protocol()
     others = [
@@ -41,6 +88,7 @@ def test_every_value_is_in_the_digest() -> None:
         replace(usual, templates="vild"),
         replace(usual, eps=0.7),
         replace(usual, min_samples=3),
+        replace(usual, vocabulary="plain"),
     ]
     assert len({protocol.digest for protocol in (usual, *others)}) == len(others) + 1
     assert Protocol().digest == usual.digest

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.classification import patch_logits
+from cliptrase.classification import TextClassifier, patch_logits
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.errors import InputError
 from cliptrase.protocol import Protocol
-from cliptrase.segmenter import Segmenter, TextClassifier
+from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from cliptrase.weights import LoadedClip, load_clip
 from tests import references

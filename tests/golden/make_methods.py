@@ -1,4 +1,4 @@
-"""Cuts `methods.npz` out of the parity kit: `python -m tests.golden.make_methods PARITY_FOLDER`."""
+"""Cuts `methods.npz` and `slide.npz` out of the parity kit: `python -m tests.golden.make_methods PARITY_FOLDER`."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 CASES = ("11_224x224", "11_336x336", "12_224x336")  # native, another square, not square
+SLIDES = {"slide_sclip": 21, "slide_sclip_shifted": 22}  # number of the scene that each shows
 PATCHES = 5  # rows kept of each case, the last among them
 
 
@@ -22,6 +23,11 @@ def main(parity: Path) -> None:
             if f"{case}/cls" in found:
                 kept[f"{path.stem}/{case}/cls"] = found[f"{case}/cls"]
     np.savez_compressed(HERE / "methods.npz", **kept)
+    slide = {}
+    for name, scene in SLIDES.items():
+        found = np.load(parity / "methods" / f"{name}.npz")
+        slide |= {f"{scene}/text": found["text"], f"{scene}/pred": found["pred"]}
+    np.savez_compressed(HERE / "slide.npz", **slide)
 
 
 if __name__ == "__main__":

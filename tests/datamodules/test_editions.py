@@ -1,0 +1,107 @@
+"""A setting as each protocol asks for it: vocabularies, void, sizes of its own, OpenCV's resizing."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cliptrase.vocabulary import Vocabulary
+from datamodules.base import PublishedSetting
+from datamodules.benchmark import ALL_SETTINGS, Benchmark
+from datamodules.card import Card, Edition, shipped_names
+from datamodules.coco import COCOObject
+from datamodules.errors import DataError
+from datamodules.transforms import Geometry
+from datamodules.voc import VOC20, VOC21
+from tests.kit import save_labels, scene, write_detectron2_tree
+
+
+def vocabularies() -> list[tuple[Card, str]]:
+    return [(module.card, name) for module in ALL_SETTINGS.values() for name in module.card.vocabularies]
+
+
+@pytest.mark.parametrize(("card", "name"), vocabularies(), ids=lambda value: getattr(value, "name", value))
+def test_every_vocabulary_has_the_settings_labels(card: Card, name: str) -> None:
+    other = card.edition(Edition(name)).vocabulary
+    assert len(other.classes) == len(card.vocabulary.classes)
+    assert other.background_index == card.vocabulary.background_index
+    assert len(other.fold) == len(other.names)
+    assert other.digest != card.vocabulary.digest
+
+
+def test_all_but_three_settings_have_sclips_names() -> None:
+    """SCLIP knows eight settings."""
+    without = {name for name, module in ALL_SETTINGS.items() if "sclip" not in module.card.vocabularies}
+    assert without == {"PC459", "ADEfull", "COCO80"}
+
+
+def test_names_of_voc21() -> None:
+    released, plain, sclip, clearclip = (
+        VOC21.card.edition(Edition(name)).vocabulary for name in ("released", "plain", "sclip", "clearclip")
+    )
+    assert plain.background == clearclip.background == ("background",)
+    assert len(sclip.background) == 26  # spec of the field's protocols: 26 stuff words
+    assert released.background == shipped_names("voc21_background")
+    assert sclip.classes[14][:2] == ("person", "person in shirt")
+    assert sclip.label_names[19] == "television monitor"
+    assert len({vocabulary.digest for vocabulary in (released, plain, sclip, clearclip)}) == 4
+
+
+def test_a_vocabulary_that_a_setting_does_not_have_leaves_the_released_one() -> None:
+    card = ALL_SETTINGS["PC459"].card
+    assert card.edition(Edition("sclip")).vocabulary is card.vocabulary
+
+
+def test_every_data_module_takes_an_edition(tmp_path: Path) -> None:
+    wanted: Vocabulary = VOC20.card.vocabularies["sclip"]
+    single: PublishedSetting = VOC20(root=tmp_path, edition=Edition("sclip"))
+    assert single.settings[0].vocabulary == wanted
+    write_detectron2_tree(tmp_path, VOC20.card, ((40, 40),))
+    several = Benchmark(["VOC20"], root=tmp_path, edition=Edition("sclip"))
+    assert several.settings[0].vocabulary == wanted
+
+
+def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> None:
+    """20 is background and 255 void in the folder that keeps void; in the released folder both are background."""
+    raw = np.zeros((40, 50), np.uint8)
+    raw[:10], raw[10:20] = 255, 20
+    write_detectron2_tree(tmp_path, VOC21.card, ((40, 50),))
+    save_labels(tmp_path / "VOC2012/annotations_detectron2_void/val/scene_0.png", raw)
+    module = VOC21(root=tmp_path, geometry=Geometry("whole", 40), edition=Edition(void=True))
+    module.setup("test")
+    labels = module.datasets[0][0].labels
+    assert labels is not None
+    np.testing.assert_array_equal(labels.numpy(), np.where(raw == 255, -1, raw.astype(int)))
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        (VOC21, "python -m datamodules.prepare voc --keep-void"),
+        (COCOObject, "python -m datamodules.prepare cocoobject"),
+    ],
+)
+def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[PublishedSetting], command: str) -> None:
+    (tmp_path / module.card.folder / module.card.images[0]).mkdir(parents=True)
+    made = module(root=tmp_path, edition=Edition(void=True))
+    with pytest.raises(DataError, match=f"no folder .*; make it by: {command}"):
+        made.setup("test")
+
+
+def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
+    write_detectron2_tree(tmp_path, VOC20.card, ((40, 50),))
+    geometry = Geometry("whole", 40, 2048, "opencv", {"VOC20": 60})
+    for name, size in (("VOC20", (60, 75)), ("VOC21", (40, 50))):
+        module = ALL_SETTINGS[name](root=tmp_path, geometry=geometry)
+        module.setup("predict")
+        assert module.datasets[0][0].image.shape[1:] == size
+
+
+def test_opencv_resizes_without_antialias() -> None:
+    """mmseg's Resize is OpenCV's INTER_LINEAR, whose half-pixel samples PIL's filter does not have when it shrinks."""
+    image = scene(1, 90, 120)[0]
+    shown = Geometry("whole", 36, 2048, "opencv").transform()(image=image)["image"]
+    np.testing.assert_array_equal(shown, cv2.resize(image, (48, 36), interpolation=cv2.INTER_LINEAR))
+    smooth = Geometry("whole", 36, 2048).transform()(image=image)["image"]
+    assert np.abs(shown.astype(int) - smooth).mean() > 2
