@@ -41,8 +41,8 @@ _ABOUT_TYPES = (
 )
 
 
-def geometry(values: Namespace) -> Geometry:
-    """How a protocol shows pictures; `values` are those of `protocol`, not made an object yet."""
+def geometry(values: Namespace | Protocol) -> Geometry:
+    """How a protocol shows pictures; `values` are its own, an object yet or not."""
     protocol = Protocol(**vars(values))
     mode: Literal["crop", "whole"] = "crop" if protocol.name == "paper" else "whole"
     if protocol.windowed:
@@ -53,7 +53,7 @@ def geometry(values: Namespace) -> Geometry:
     return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
 
 
-def edition(values: Namespace) -> Edition:
+def edition(values: Namespace | Protocol) -> Edition:
     """Which names and labels a protocol asks for; `values` as in `geometry`."""
     protocol = Protocol(**vars(values))
     return Edition(protocol.vocabulary, void=protocol.windowed)

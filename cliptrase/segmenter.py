@@ -15,13 +15,13 @@ from cliptrase.methods import Method, get_method
 from cliptrase.picture import Segmentation, fit, upright
 from cliptrase.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
-from cliptrase.slide_inference import slide_labels
+from cliptrase.slide_inference import Windows, encode_windows
 from cliptrase.templates import TEMPLATES
 from cliptrase.text import TextCache, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
-from cliptrase.whole_inference import find_regions, whole_labels
+from cliptrase.whole_inference import WholePictures, find_regions
 
 
 class Segmenter(nn.Module):
@@ -67,7 +67,8 @@ class Segmenter(nn.Module):
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
         self.timer = StageTimer()
-        self.regions: dict[str, Tensor] = {}  # of the last batch, by method that votes: (B, H, W), -1 for none
+        # Of the last batch seen whole, by method that votes: (B, H, W), -1 for none.
+        self.regions: dict[str, Tensor] = {}
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -165,31 +166,29 @@ class Segmenter(nn.Module):
         Raises:
             ValueError: a side is not a whole number of patches.
         """
+        return self.label(self.encode(images, size, classifier.setting), classifier)
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, size: Size | None = None, setting: str = "") -> WholePictures | Windows:
+        """The part of `forward` that needs no names: features and regions, for `label` with any classifier."""
         size = size or (images.shape[2], images.shape[3])
-        pixels = self.prepare(images)
-        protocol = self.protocol.of(classifier.setting)
-        if protocol.windowed:
-            return slide_labels(pixels, self.encoder, self.patch, self.methods, classifier, protocol, size, self.timer)
         shown = (images.shape[2], images.shape[3])
+        protocol = self.protocol.of(setting)
+        with self.timer.stage("forward", images.device):
+            pixels = self.prepare(images)
+        if protocol.windowed:
+            return encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
         # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
         with self.timer.stage("forward", images.device):
             encoding = self.encoder(pixels, self.methods)
         self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
-        return {
-            method.name: whole_labels(
-                encoding,
-                method,
-                classifier,
-                protocol,
-                self.scale,
-                canvas,
-                self.regions.get(method.name),
-                size,
-                self.timer,
-            )
-            for method in self.methods
-        }
+        return WholePictures(encoding, self.regions, protocol, self.scale, canvas, size)
+
+    @torch.no_grad()
+    def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
+        """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name."""
+        return {method.name: encoded.labels(method, classifier, self.timer) for method in self.methods}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `pixels`.

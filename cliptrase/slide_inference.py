@@ -4,7 +4,7 @@ Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), re
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,77 +22,65 @@ from cliptrase.windows import Maps, SmoothMaps, VotedMaps, WindowAxis
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
 
-class _Windows(NamedTuple):
-    """What the tower gives for all windows of a batch.
+@dataclass(frozen=True)
+class Windows:
+    """A batch of pictures as the tower saw their windows, ready for any names.
 
     Attributes:
         features: by method (B, ny, nx, N, E) unit patch features.
-        regions: by method that votes (B, ny, nx, side_y, side_x).
+        regions: by method that votes (B, ny, nx, side_y, side_x) int64; each window is clustered by itself.
         grid: (h, w) patches of a window.
+        rows: windows from top to bottom.
+        columns: windows from left to right.
+        protocol: `sclip` or `clearclip`, with the setting's own values.
     """
 
     features: dict[str, Tensor]
     regions: dict[str, Tensor]
     grid: Size
+    rows: WindowAxis
+    columns: WindowAxis
+    protocol: Protocol
+
+    def labels(self, method: Method, classifier: TextClassifier, timer: StageTimer) -> Tensor:
+        """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
+
+        With regions a pixel of a window has its region's mean logits.
+        """
+        features = self.features[method.name]
+        with timer.stage("classification", features.device, method.name):
+            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grid)
+            cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
+        regions = self.regions.get(method.name)
+        if regions is None:
+            with timer.stage("classification", features.device, method.name):
+                return decide(SmoothMaps(cosines, self.rows, self.columns), classifier, self.protocol)
+        with timer.stage("vote", features.device, method.name):
+            return decide(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
 
 
-def slide_labels(
+def encode_windows(
     pixels: Tensor,
     encoder: VisualEncoder,
     patch: Size,
     methods: Sequence[Method],
-    classifier: TextClassifier,
     protocol: Protocol,
     size: Size,
     timer: StageTimer,
-) -> dict[str, Tensor]:
-    """Label maps of a batch under every method.
-
-    A method with regions clusters each window by itself, and a pixel of a window has its region's mean logits.
+) -> Windows:
+    """Shows all windows of a batch to the tower, as many at once as memory allows.
 
     Args:
         pixels: (B, 3, H, W) normalised, any size.
         encoder: walks the tower.
         patch: (height, width) of a patch.
         methods: of the run.
-        classifier: names to tell apart.
         protocol: `sclip` or `clearclip`, with the setting's own values.
         size: (H, W) of the label maps.
-        timer: gets the stages of a run.
-
-    Returns:
-        by method's name (B, H, W) int64 in [0, classifier.num_labels).
+        timer: gets the stages up to the regions.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
     columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
-    windows = _encode(pixels, encoder, patch, methods, rows, columns, protocol, timer)
-    labels = {}
-    for method in methods:
-        with timer.stage("classification", pixels.device):
-            features = windows.features[method.name]  # (B, ny, nx, N, E)
-            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, windows.grid)
-            cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
-        regions = windows.regions.get(method.name)
-        if regions is None:
-            with timer.stage("classification", pixels.device):
-                labels[method.name] = decide(SmoothMaps(cosines, rows, columns), classifier, protocol)
-        else:
-            with timer.stage("vote", pixels.device):
-                labels[method.name] = decide(VotedMaps(cosines, regions, rows, columns), classifier, protocol)
-    return labels
-
-
-def _encode(
-    pixels: Tensor,
-    encoder: VisualEncoder,
-    patch: Size,
-    methods: Sequence[Method],
-    rows: WindowAxis,
-    columns: WindowAxis,
-    protocol: Protocol,
-    timer: StageTimer,
-) -> _Windows:
-    """Shows all windows to the tower, as many at once as memory allows."""
     side = (rows.side, columns.side)
     cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
     shape = (len(pixels), len(rows.starts), len(columns.starts))
@@ -106,10 +94,13 @@ def _encode(
                 features[name].append(F.normalize(tokens[:, 1:].float(), dim=-1))
         for name, found in find_regions(encoding, methods, protocol, side, side, timer).items():
             regions[name].append(found)
-    return _Windows(
+    return Windows(
         {name: torch.cat(parts).unflatten(0, shape) for name, parts in features.items()},
         {name: torch.cat(parts).unflatten(0, shape) for name, parts in regions.items()},
         encoding.grid,
+        rows,
+        columns,
+        protocol,
     )
 
 

@@ -1,6 +1,7 @@
 """Label maps of pictures that the tower sees whole: protocols `paper`, `detectron2` and `photos`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -60,50 +61,49 @@ def _regions_of_walk(
     return found
 
 
-def whole_labels(
-    encoding: Encoding,
-    method: Method,
-    classifier: TextClassifier,
-    protocol: Protocol,
-    scale: float,
-    canvas: Size,
-    regions: Tensor | None,
-    size: Size,
-    timer: StageTimer,
-) -> Tensor:
-    """Label maps of one method: names by patch, then by region.
+@dataclass(frozen=True)
+class WholePictures:
+    """A batch of pictures as the tower saw them whole, ready for any names.
 
-    Args:
+    Attributes:
         encoding: of the batch.
-        method: one of the encoding's.
-        classifier: names to tell apart.
+        regions: by method that votes (B, H, W) int64; see `find_regions`.
         protocol: `paper`, `detectron2` or `photos`.
         scale: exp(logit_scale) of the model.
         canvas: (height, width) that the patch grid is stretched over.
-        regions: (B, H, W) of a method that votes.
-        size: (H, W) of the result, top left part of the canvas.
-        timer: gets the stages `classification` and `vote`.
-
-    Returns:
-        (B, H, W) int64 in [0, classifier.num_labels).
+        size: (H, W) of the label maps, top left part of the canvas.
     """
-    features = encoding.features[method.name].float()
-    device = features.device
-    if protocol.name != "detectron2":
-        features = F.normalize(features, dim=-1)
-    with timer.stage("classification", device):
-        logits = patch_logits(features[:, 1:], classifier.embeddings, scale, encoding.grid)  # (B, C, h, w)
-        weight = None
-        if classifier.class_token_weighting:
-            weight = scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
-        if weight is not None and protocol.name == "detectron2":
-            logits, weight = logits * weight[:, :, None, None], None
-        names = upsampled_argmax(logits, canvas, weight)[:, : size[0], : size[1]]
-    if regions is None:
-        return classifier.fold[names]
-    with timer.stage("vote", device):
-        if (method.vote or ("mean" if protocol.name == "detectron2" else "majority")) == "mean":
-            # Weighting before the upsampling or after it is the same: a name has one weight.
-            weighted = logits if weight is None else logits * weight[:, :, None, None]
-            return classifier.fold[mean_logits_vote(weighted, regions, names, canvas)]
-        return majority_vote(classifier.fold[names], regions, classifier.num_labels)
+
+    encoding: Encoding
+    regions: dict[str, Tensor]
+    protocol: Protocol
+    scale: float
+    canvas: Size
+    size: Size
+
+    def labels(self, method: Method, classifier: TextClassifier, timer: StageTimer) -> Tensor:
+        """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
+        features = self.encoding.features[method.name].float()
+        device = features.device
+        detectron2 = self.protocol.name == "detectron2"
+        if not detectron2:
+            features = F.normalize(features, dim=-1)
+        with timer.stage("classification", device, method.name):
+            logits = patch_logits(
+                features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
+            )  # (B, C, h, w)
+            weight = None
+            if classifier.class_token_weighting:
+                weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
+            if weight is not None and detectron2:
+                logits, weight = logits * weight[:, :, None, None], None
+            names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
+        regions = self.regions.get(method.name)
+        if regions is None:
+            return classifier.fold[names]
+        with timer.stage("vote", device, method.name):
+            if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
+                # Weighting before the upsampling or after it is the same: a name has one weight.
+                weighted = logits if weight is None else logits * weight[:, :, None, None]
+                return classifier.fold[mean_logits_vote(weighted, regions, names, self.canvas)]
+            return majority_vote(classifier.fold[names], regions, classifier.num_labels)

@@ -161,7 +161,7 @@ def test_features_keep_their_length_under_detectron2(loaded_clip: LoadedClip) ->
                 seen[name] = patches
                 return patch_logits(patches, *rest)  # type: ignore[arg-type]
 
-            patch.setattr("cliptrase.segmenter.patch_logits", watch)
+            patch.setattr("cliptrase.whole_inference.patch_logits", watch)
             segmenter(images, classifier)
     torch.testing.assert_close(seen["paper"].norm(dim=-1), torch.ones(1, 100))
     assert (seen["detectron2"].norm(dim=-1) - 1).abs().min() > 0.05

@@ -1,0 +1,145 @@
+"""Scores of one setting under several vocabularies: the same features and regions, named by other words.
+
+Every picture is seen once; only the text classifier changes, so that what differs is the words' doing alone.
+
+python -m benchmarks.vocabulary VOC21 --config configs/sclip.yaml --root datasets
+python -m benchmarks.vocabulary VOC21 --vocabularies plain sclip --clip ViT-B-16 --pretrained openai --device cuda
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from benchmarks import record
+from cliptrase.bootstrap import estimates
+from cliptrase.cli import edition, geometry
+from cliptrase.counting import Counts, SettingCounter
+from cliptrase.errors import InputError
+from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
+from cliptrase.protocol import Protocol
+from cliptrase.segmenter import Segmenter
+from cliptrase.weights import load_clip
+from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import Card, Edition
+from datamodules.dataset import SegmentationDataset, group_by_size
+from datamodules.errors import DataError
+
+_SCORES = {"released": released_scores, "textbook": textbook_scores, "mmseg": mmseg_scores}
+
+
+def editions(card: Card, names: list[str] | None, void: bool) -> dict[str, Card]:
+    """The setting under each vocabulary, by name; all that it has by default.
+
+    Raises:
+        InputError: a vocabulary that the setting does not have.
+    """
+    known = ["released", *card.vocabularies]
+    if unknown := [name for name in names or [] if name not in known]:
+        raise InputError(f"{card.name} has no vocabulary {unknown[0]!r}; take some of {', '.join(known)}")
+    return {name: card.edition(Edition(name, void)) for name in names or known}
+
+
+@torch.no_grad()
+def count(
+    segmenter: Segmenter, dataset: SegmentationDataset, cards: dict[str, Card], batch_size: int, workers: int
+) -> dict[str, Counts]:
+    """Counts of the segmenter's first method under every vocabulary, by the vocabulary's name."""
+    setting = dataset.card.name
+    classifiers = {
+        name: segmenter.classifier(card.vocabulary, card.class_token_weighting, setting=setting)
+        for name, card in cards.items()
+    }
+    counter = SettingCounter(list(cards), dataset.card.vocabulary.num_labels)
+    method = segmenter.methods[0].name
+    loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=group_by_size)
+    for groups in tqdm(loader, desc=setting, unit="batch", disable=None):
+        for group in groups:
+            kept = [index for index, counted in enumerate(group.counted) if counted]
+            if kept:
+                encoded = segmenter.encode(group.images[kept].to(segmenter.device), group.size, setting)
+                predictions = {name: segmenter.label(encoded, words)[method] for name, words in classifiers.items()}
+                labels = group.labels[kept].to(segmenter.device)
+                counter.update(predictions, labels, [group.stems[index] for index in kept], segmenter.timer)
+    return counter.totals()
+
+
+def rows(counts: dict[str, Counts], cards: dict[str, Card], protocol: Protocol) -> list[dict[str, Any]]:
+    """One a vocabulary: its hash and size, scores in the protocol's definition, difference to the first vocabulary."""
+    found = estimates(torch.stack([counts[name].pictures for name in cards]), protocol.scoring)
+    table = []
+    for number, (name, card) in enumerate(cards.items()):
+        scores = _SCORES[protocol.scoring](counts[name].confusion)
+        row = {
+            "vocabulary": name,
+            "hash": card.vocabulary.digest,
+            "names": len(card.vocabulary.names),
+            "background": len(card.vocabulary.background),
+            "images": counts[name].images,
+            **scores.rounded(),
+        }
+        if found:
+            estimate = found[number]
+            row |= {"low": estimate.interval.low, "high": estimate.interval.high}
+            if estimate.difference:
+                low, high = estimate.difference.interval
+                row |= {"difference": estimate.difference.value, "difference_low": low, "difference_high": high}
+        table.append(row)
+    return table
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Scores the vocabularies, prints a line each and stores them as CSV.
+
+    Raises:
+        DataError: data that cannot be read.
+        InputError: a vocabulary, method or weights that cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.vocabulary", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument(
+        "setting", choices=list(ALL_SETTINGS), help="a setting with several vocabularies, such as VOC21"
+    )
+    parser.add_argument("--vocabularies", nargs="+", help="released, plain, sclip, clearclip; default: all it has")
+    parser.add_argument("--config", type=Path, default=Path("configs/sclip.yaml"), help="where the protocol stands")
+    parser.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets' folders")
+    parser.add_argument("--method", default="cliptrase")
+    parser.add_argument("--clip", default="ViT-B-16")
+    parser.add_argument("--pretrained", default=None, help="open_clip tag or weights file")
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
+    options = parser.parse_args(arguments)
+    protocol = Protocol(**yaml.safe_load(options.config.read_text())["protocol"])
+    cards = editions(ALL_SETTINGS[options.setting].card, options.vocabularies, edition(protocol).void)
+    module = ALL_SETTINGS[options.setting](options.root, geometry=geometry(protocol), edition=edition(protocol))
+    module.setup("test")
+    device = torch.device(options.device)
+    segmenter = Segmenter(load_clip(options.clip, options.pretrained), protocol, [options.method]).to(device).eval()
+    counts = count(segmenter, module.datasets[0], cards, options.batch_size, options.workers)
+    table = rows(counts, cards, protocol)
+    for row in table:
+        print(record.line(row))
+    about = record.facts(
+        device,
+        setting=options.setting,
+        protocol=protocol.label,
+        protocol_hash=protocol.digest,
+        definition=protocol.scoring,
+        method=segmenter.methods[0].name,
+        clip=segmenter.card.name,
+        weights_hash=segmenter.card.weights_hash,
+    )
+    print(f"written to {record.store('vocabulary', table, about, options.out)}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (DataError, InputError) as error:
+        sys.exit(f"error: {error}")
