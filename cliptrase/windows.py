@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from cliptrase.protocol import Protocol
 from cliptrase.regions import region_means
@@ -97,6 +98,8 @@ class SmoothMaps:
 class VotedMaps:
     """Maps of a method with regions: inside a window every pixel has the mean of its region.
 
+    A pixel's sum over windows is then one of a few rows for each window that it lies in, as words are summed in a bag.
+
     Args:
         cosines: (B, ny, nx, C, h, w).
         regions: (B, ny, nx, side_y, side_x) int64; a window without regions (-1) keeps its upsampled cosines.
@@ -105,33 +108,45 @@ class VotedMaps:
     """
 
     def __init__(self, cosines: Tensor, regions: Tensor, rows: WindowAxis, columns: WindowAxis) -> None:
-        self.cosines, self.regions, self.axes = cosines, regions, (rows, columns)
+        self.cosines, self.rows, self.columns = cosines, rows, columns
+        batch, names = cosines.shape[0], cosines.shape[3]
         device = cosines.device
-        self.upsample = [
-            bilinear_matrix(patches, axis.side, device)
-            for patches, axis in zip(cosines.shape[4:], self.axes, strict=True)
-        ]
-        self.resize = [axis.resize(device) for axis in self.axes]
-        self.count = rows.coverage(device).unsqueeze(1) * columns.coverage(device)
-        self.places = [(y, x) for y in range(len(rows.starts)) for x in range(len(columns.starts))]
-        self.means = [region_means(cosines[:, y, x], regions[:, y, x]) for y, x in self.places]  # (B, K, C) each
+        grid = zip(cosines.shape[4:], (rows, columns), strict=True)
+        self.upsample = [bilinear_matrix(patches, axis.side, device) for patches, axis in grid]
+        down, across = rows.coverage(device), columns.coverage(device)
+        self.coverage = down.unsqueeze(1) * across  # (H, W)
+        # Windows that are as far apart as the most that overlap do not touch each other: they share a slot.
+        slots = (int(down.max()), int(across.max()))
+        self.member = torch.zeros(
+            batch, rows.length, columns.length, slots[0] * slots[1], dtype=torch.int64, device=device
+        )
+        self.whole = regions.amax((3, 4)) < 0  # (B, ny, nx) without regions
+        means = [cosines.new_zeros(1, names)]  # row 0: nothing to add
+        image = torch.arange(batch, device=device).view(-1, 1, 1)
+        for y, top in enumerate(rows.starts):
+            for x, left in enumerate(columns.starts):
+                region = regions[:, y, x]
+                found = region_means(cosines[:, y, x], region)  # (B, K, C)
+                first = sum(map(len, means))
+                row = torch.where(region >= 0, first + image * found.shape[1] + region, 0)
+                slot = y % slots[0] * slots[1] + x % slots[1]
+                self.member[:, top : top + rows.side, left : left + columns.side, slot] = row
+                means.append(found.flatten(0, 1))
+        self.means = torch.cat(means)  # (1 + sum of K, C)
 
     def __call__(self) -> Maps:
         """Some names at a time."""
-        rows, columns = self.axes
-        batch, names = self.cosines.shape[0], self.cosines.shape[3]
-        largest = max(rows.length * columns.length, rows.size * columns.size)
-        step = max(1, _VALUES // (batch * largest))
-        image = torch.arange(batch, device=self.cosines.device).view(-1, 1, 1)
+        names = self.means.shape[1]
+        rows, columns = self.rows, self.columns
+        step = max(1, _VALUES // (len(self.member) * max(rows.length * columns.length, rows.size * columns.size)))
         for first in range(0, names, step):
             chosen = slice(first, first + step)
-            total = self.cosines.new_zeros(batch, len(range(names)[chosen]), rows.length, columns.length)
-            for (y, x), means in zip(self.places, self.means, strict=True):
-                region = self.regions[:, y, x]  # (B, side_y, side_x)
-                value = self.upsample[0] @ self.cosines[:, y, x, chosen] @ self.upsample[1].T
-                if means.shape[1]:
-                    voted = means[image, region.clamp_min(0), chosen].permute(0, 3, 1, 2)
-                    value = torch.where(region.unsqueeze(1) >= 0, voted, value)
+            table = self.means[:, chosen].contiguous()
+            total = F.embedding_bag(self.member.flatten(0, 2), table, mode="sum")
+            total = total.unflatten(0, self.member.shape[:3]).permute(0, 3, 1, 2)  # (B, c, H, W)
+            for image, y, x in self.whole.nonzero().tolist():
+                value = self.upsample[0] @ self.cosines[image, y, x, chosen] @ self.upsample[1].T
                 top, left = rows.starts[y], columns.starts[x]
-                total[:, :, top : top + rows.side, left : left + columns.side] += value
-            yield first, self.resize[0] @ (total / self.count) @ self.resize[1].T
+                total[image, :, top : top + rows.side, left : left + columns.side] += value
+            total /= self.coverage
+            yield first, F.interpolate(total, (rows.size, columns.size), mode="bilinear", align_corners=False)
