@@ -187,8 +187,12 @@ class Segmenter(nn.Module):
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
-        """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name."""
-        return {method.name: encoded.labels(method, classifier, self.timer) for method in self.methods}
+        """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name.
+
+        In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
+        """
+        with torch.autocast(self.device.type, enabled=False):
+            return {method.name: encoded.labels(method, classifier, self.timer) for method in self.methods}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `pixels`.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,7 +21,7 @@ from cliptrase.upsampling import upsampled_argmax
 def find_regions(
     encoding: Encoding, methods: Sequence[Method], protocol: Protocol, canvas: Size, size: Size, timer: StageTimer
 ) -> dict[str, Tensor]:
-    """Regions of a batch for every method that votes.
+    """Regions of a batch for every method that votes, in float32 whatever the precision of the tower.
 
     Args:
         encoding: of the batch.
@@ -37,7 +38,8 @@ def find_regions(
     for walk in encoding.walks:
         voters = [method for method in methods if method.regions and method.name in walk.features]
         if voters:
-            found |= _regions_of_walk(walk, voters, protocol, canvas, size, timer)
+            with torch.autocast(walk.penultimate.query.device.type, enabled=False):
+                found |= _regions_of_walk(walk, voters, protocol, canvas, size, timer)
     return found
 
 

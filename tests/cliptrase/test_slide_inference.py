@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase import whole_inference
 from cliptrase.classification import TextClassifier
 from cliptrase.errors import InputError
 from cliptrase.protocol import Protocol
+from cliptrase.regions import region_map
 from cliptrase.segmenter import Segmenter
 from cliptrase.slide_inference import decide
 from cliptrase.timing import StageTimer
@@ -175,6 +177,29 @@ def test_pictures_do_not_mind_their_batch(loaded_clip: LoadedClip) -> None:
         alone = segmenter(images[number : number + 1], names)
         for method, labels in together.items():
             torch.testing.assert_close(alone[method][0], labels[number])
+
+
+@pytest.mark.parametrize("protocol", [replace(SCLIP, window=96, stride=48), Protocol(size=96, eps=0.9, min_samples=3)])
+def test_only_the_tower_is_rounded(loaded_clip: LoadedClip, protocol: Protocol) -> None:
+    """Under bf16-mixed all that follows the tower is what float32 makes of its output."""
+    segmenter = Segmenter(loaded_clip, protocol, ["cliptrase", "cliptrase+mean"])
+    images = scene_batch([1, 2], 96, 96)
+    names = classifier(text_of_patches(segmenter, images, 9), list(range(9)))
+    with torch.autocast("cpu", torch.bfloat16):
+        encoded = segmenter.encode(images)
+        rounded = segmenter.label(encoded, names)
+    assert encoded.regions
+    for method, labels in segmenter.label(encoded, names).items():
+        torch.testing.assert_close(labels, rounded[method])
+    seen: list[torch.dtype] = []
+    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", torch.bfloat16):
+        patch.setattr(
+            whole_inference,
+            "region_map",
+            lambda *inputs: seen.append((inputs[0] @ inputs[0]).dtype) or region_map(*inputs),
+        )
+        segmenter.encode(images)
+    assert set(seen) == {torch.float32}
 
 
 def test_a_setting_has_values_of_its_own(loaded_clip: LoadedClip) -> None:
