@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from cliptrase.comparison import Comparison, comparison_csv, comparison_markdown, comparison_table
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.provenance import environment
 from cliptrase.report import read_run
@@ -24,9 +25,11 @@ from cliptrase.results import (
 )
 from cliptrase.run_folder import RunFolder, identities, write_counts
 
+_REGION_STAGES = ("correlation", "clustering", "regions")
+
 
 class ResultsWriter(Callback):
-    """Writes `results.json` and `results.csv`, prints the table and sends scores to TensorBoard.
+    """Writes `results.json` and tables as files, prints the tables and sends scores to TensorBoard.
 
     Args:
         folder: the run's.
@@ -55,11 +58,14 @@ class ResultsWriter(Callback):
         self._write(trainer, pl_module)
         results = pl_module.results
         print_table(score_table(results, pl_module.protocol.label))
+        if len(results) > 1:
+            document = results_document(results, self.provenance(trainer, pl_module))
+            print_table(comparison_table(Comparison(document)))
         print(f"results: {self.folder.path / 'results.json'}")
         for logger in trainer.loggers:
             logger.log_metrics(
                 {
-                    f"{method}/{result.name}/{column}": getattr(result.scores, column)
+                    f"{method}/{result.name}/{column}": getattr(result.headline, column)
                     for method, settings in results.items()
                     for result in settings
                     for column in COLUMNS
@@ -80,14 +86,17 @@ class ResultsWriter(Callback):
         document = results_document(results, self.provenance(trainer, module))
         write_json(self.folder.path / "results.json", document)
         write_text(self.folder.path / "results.csv", csv_text(results, module.protocol.label))
+        if len(results) > 1:
+            compared = Comparison(document)
+            write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
+            write_text(self.folder.path / "comparison.md", comparison_markdown(compared))
 
     @staticmethod
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
         scored = {setting.name for setting in module.settings}
         images = sum(counts[module.method][1] for name, counts in module.counts.items() if name in scored)
-        work = {stage: seconds for stage, seconds in module.seconds.items() if stage != "text"}
-        total = sum(work.values())
+        work = sum(seconds for stage, seconds in module.seconds.items() if stage != "text")
         card = module.segmenter.card
         return {
             "protocol": {"label": module.protocol.label, **asdict(module.protocol), "hash": module.protocol.digest},
@@ -107,10 +116,29 @@ class ResultsWriter(Callback):
             "unfinished": module.unfinished,
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
-            "images_per_second": round(images / total, 3) if total else None,
+            "images_per_second": round(images / work, 3) if work else None,
+            "images_per_second_alone": {
+                method: round(images / seconds, 3) if seconds > 0 else None
+                for method, seconds in seconds_alone(module).items()
+            },
             "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
             **environment(module.device),
+            "peak_memory_mib": module.peak_memory_mib,
         }
+
+
+def seconds_alone(module: TrainingFreeSegmentation) -> dict[str, float]:
+    """By method the seconds of the stages that a run of it alone would have, text left out: it is kept between runs.
+
+    The tower's pass serves all methods and counts in full, regions only for methods that vote.
+    """
+    own = module.segmenter.timer.own_seconds()
+    shared = sum(seconds for stage, seconds in module.seconds.items() if stage != "text") - sum(own.values())
+    regions = sum(module.seconds.get(stage, 0) for stage in _REGION_STAGES)
+    return {
+        method.name: shared + own.get(method.name, 0) - (0 if method.regions else regions)
+        for method in module.segmenter.methods
+    }
 
 
 class ReportWriter(Callback):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from cliptrase.drawing import GAP, INK, TEXT, clipped, font
-from cliptrase.results import COLUMNS, SettingResult
+from cliptrase.results import COLUMNS, SettingResult, figure
 from cliptrase.visualization import Picture
 
 BAR = (0, 114, 178)  # blue of Okabe and Ito
@@ -103,30 +103,25 @@ def confusion_picture(confusion: NDArray[np.int64], names: Sequence[str], title:
 
 
 def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> str:
-    """All methods and settings as a Markdown table: ours, below them the published and the textbook figures."""
+    """All methods and settings as a Markdown table: by the protocol's definition first, published figures last."""
     rows = []
     for method, settings in results.items():
         for result in settings:
-            definitions = {"released": result.scores, "published": result.published, "textbook": result.textbook}
-            for definition, scores in definitions.items():
-                if scores is not None:
-                    images = "" if definition == "published" else str(result.images)
-                    rows.append([result.name, method, definition, images, *_figures(scores)])
+            for definition, scores in result.lines:
+                images = "" if definition == "published" else str(result.images)
+                rows.append([result.name, method, definition, images, *map(figure, scores)])
     heads = ["setting", "method", "definition", "pictures", *COLUMNS]
-    return f"protocol {_cell(protocol)}, percent\n\n{_table(heads, rows)}"
+    return f"protocol {_cell(protocol)}, percent\n\n{markdown_table(heads, rows)}"
 
 
 def markdown_pairs(confusion: NDArray[np.int64], names: Sequence[str]) -> str:
     """The most confused pairs as a Markdown table."""
     rows = [[names[true], names[given], f"{100 * share:.1f}"] for true, given, share in confused_pairs(confusion)]
-    return _table(["truth", "predicted as", "percent of the true class"], rows)
+    return markdown_table(["truth", "predicted as", "percent of the true class"], rows)
 
 
-def _figures(scores: Sequence[float]) -> list[str]:
-    return ["-" if np.isnan(value) else f"{value:.2f}" for value in scores]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; no text ends a cell."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 

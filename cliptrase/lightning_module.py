@@ -1,19 +1,24 @@
 """The method under a Lightning Trainer: devices, nodes, precision and loggers come from there."""
 
+import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from cliptrase.classification import Size
+from cliptrase.bootstrap import Estimate, estimates
+from cliptrase.classification import Size, TextClassifier
+from cliptrase.counting import Counts, SettingCounter
+from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
-from cliptrase.metrics import SegmentationScores
 from cliptrase.protocol import Protocol as EvaluationProtocol
+from cliptrase.provenance import peak_memory_mib
+from cliptrase.published import published_beside
 from cliptrase.results import SettingResult
-from cliptrase.segmenter import Segmenter, TextClassifier
+from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import Activation, load_clip
 
@@ -89,8 +94,10 @@ class TrainingFreeSegmentation(LightningModule):
         self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []
-        self.scores = nn.ModuleList()
-        self.counts: dict[str, Mapping[str, tuple[Tensor, int]]] = {}
+        self.counters = nn.ModuleList()
+        self.counts: dict[str, Mapping[str, Counts]] = {}  # of finished settings, by method; in the first process
+        self.peak_memory_mib = 0  # most of any process, as of the last finished setting
+        self._estimates: dict[str, list[Estimate] | None] = {}
         self.all_settings: list[Setting] = []
         self._waiting_since = 0.0
         self.strict_loading = False
@@ -102,7 +109,7 @@ class TrainingFreeSegmentation(LightningModule):
         return [method.name for method in self.segmenter.methods]
 
     def setup(self, stage: str) -> None:
-        """Takes the vocabularies from the data module and makes a confusion matrix for each setting and method.
+        """Takes the vocabularies from the data module and makes a counter for each setting.
 
         Raises:
             InputError: a precision that would round what clustering compares with a threshold.
@@ -115,9 +122,8 @@ class TrainingFreeSegmentation(LightningModule):
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
         self.all_settings = list(datamodule.settings)
         self.settings = [setting for setting in self.all_settings if setting.name not in datamodule.skipped]
-        self.scores = nn.ModuleList(
-            nn.ModuleDict({method: SegmentationScores(setting.vocabulary.num_labels) for method in self.methods})
-            for setting in self.settings
+        self.counters = nn.ModuleList(
+            SettingCounter(self.methods, setting.vocabulary.num_labels) for setting in self.settings
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -140,7 +146,7 @@ class TrainingFreeSegmentation(LightningModule):
             self.trainer.strategy.barrier("text")
         self.classifiers = [
             self.segmenter.classifier(
-                setting.vocabulary, setting.class_token_weighting, progress=self.trainer.is_global_zero
+                setting.vocabulary, setting.class_token_weighting, self.trainer.is_global_zero, setting.name
             )
             for setting in self.settings
         ]
@@ -170,10 +176,8 @@ class TrainingFreeSegmentation(LightningModule):
                 continue
             images, labels = group.images[kept], group.labels[kept]
             predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
-            with self.segmenter.timer.stage("scores", images.device):
-                for method, metric in self.scores[dataloader_idx].items():  # type: ignore[operator]
-                    metric.update(predictions[method], labels)
             stems = [group.stems[index] for index in kept]
+            self.counters[dataloader_idx].update(predictions, labels, stems, self.segmenter.timer)  # type: ignore[operator]
             outputs.append(LabelMaps(stems, images, predictions, labels, self.segmenter.regions))
         return outputs
 
@@ -193,30 +197,43 @@ class TrainingFreeSegmentation(LightningModule):
         self._finish_settings(len(self.settings))
 
     def _finish_settings(self, end: int) -> None:
-        """Sums the confusion matrices of settings before `end` over processes, where that is not done yet."""
-        for setting, metrics in zip(self.settings[:end], self.scores, strict=False):
+        """Brings together what all processes counted of settings before `end`, where that is not done yet."""
+        for setting, counter in zip(self.settings[:end], self.counters, strict=False):
             if setting.name not in self.counts:
-                self.counts[setting.name] = {
-                    method: self._totals(metrics[method])  # type: ignore[index]
-                    for method in self.methods
-                }
+                counts = counter.totals()  # type: ignore[operator]
+                self.counts[setting.name] = counts if self.trainer.is_global_zero else {}
+                self.peak_memory_mib = max(from_all([peak_memory_mib(self.device)]))
 
     @property
     def results(self) -> dict[str, list[SettingResult]]:
         """Scores of the finished settings by method, those of an earlier, interrupted run included."""
         return {
             method: [
-                SettingResult.from_confusion(
-                    setting.name,
-                    setting.vocabulary.label_names,
-                    *self.counts[setting.name][method],
-                    published=setting.published.get(self.protocol.label) if method == "cliptrase" else None,
-                )
-                for setting in self.all_settings
-                if self.counts.get(setting.name)
+                self._result(setting, method, number) for setting in self.all_settings if self.counts.get(setting.name)
             ]
-            for method in self.methods
+            for number, method in enumerate(self.methods)
         }
+
+    def _result(self, setting: Setting, method: str, number: int) -> SettingResult:
+        counts = self.counts[setting.name]
+        if setting.name not in self._estimates:
+            pictures = torch.stack([counts[name].pictures for name in self.methods])
+            self._estimates[setting.name] = estimates(pictures, self.protocol.scoring)
+        found = self._estimates[setting.name]
+        label = self.protocol.label
+        published, source = setting.published.get(label) if method == "cliptrase" else None, ""
+        if elsewhere := published_beside(label, method, setting.name):
+            published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
+        return SettingResult.from_confusion(
+            setting.name,
+            setting.vocabulary.label_names,
+            counts[method].confusion,
+            counts[method].images,
+            published,
+            self.protocol.scoring,
+            found[number] if found else None,
+            source,
+        )
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -227,15 +244,6 @@ class TrainingFreeSegmentation(LightningModule):
     def unfinished(self) -> list[str]:
         """Settings that are not scored yet."""
         return [setting.name for setting in self.settings if setting.name not in self.counts]
-
-    @staticmethod
-    def _totals(metric: SegmentationScores) -> tuple[Tensor, int]:
-        """(C, C) confusion matrix on the CPU and the number of pictures, over all processes."""
-        with warnings.catch_warnings():
-            # A process may have had no picture to score; that is no mistake.
-            warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
-            confusion, images = metric.compute()
-        return confusion.cpu(), int(images)
 
 
 def _counted(group: PictureGroup) -> list[int]:

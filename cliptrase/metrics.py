@@ -1,11 +1,13 @@
-"""Segmentation scores from one confusion matrix over the whole data set."""
+"""Segmentation scores from one confusion matrix over the whole data set, and counts of each picture."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+Definition = Literal["released", "textbook", "mmseg"]
 
 
 class Scores(NamedTuple):
@@ -96,8 +98,71 @@ def textbook_class_scores(confusion: Tensor) -> ClassScores:
     return ClassScores(hit / truth, hit / (truth + predicted - hit), confusion.sum(1))
 
 
-def _summary(confusion: Tensor, accuracy: Tensor, present_iou: Tensor) -> Scores:
-    """Percentages of mean accuracy () and the IoU of present classes (P,); NaN where nothing was scored."""
+def mmseg_scores(confusion: Tensor) -> Scores:
+    """Scores as mmsegmentation's IoUMetric defines them, pAcc being its aAcc.
+
+    A class that is predicted but absent from the truth counts in mIoU, by 0; mAcc is over classes present in the
+    truth. IoUMetric has no fwIoU: it is the textbook's.
+
+    Args:
+        confusion: (C, C) int64, rows are ground truth.
+    """
+    accuracy, iou, pixels = mmseg_class_scores(confusion)
+    present = pixels > 0
+    return _summary(confusion, accuracy[present].mean(), iou[present], iou[~iou.isnan()])
+
+
+def mmseg_class_scores(confusion: Tensor) -> ClassScores:
+    """Accuracy and IoU of each class as mmsegmentation's IoUMetric: a single class's are the textbook's."""
+    return textbook_class_scores(confusion)
+
+
+def mean_iou(counts: Tensor, definition: Definition) -> Tensor:
+    """The mIoU of many sets of pictures at once, as the functions above define it.
+
+    Args:
+        counts: (..., 3, C) hits, truth and predicted pixels of each class, summed over a set's pictures.
+        definition: of the mean and its classes.
+
+    Returns:
+        (...) float64 percent, NaN where no class is averaged.
+    """
+    hit, truth, predicted = counts.double().unbind(-2)  # (..., C) each
+    union = truth + predicted - hit
+    averaged = union > 0 if definition == "mmseg" else truth > 0
+    iou = hit / (union + (0.01 if definition == "released" else 0))
+    return 100 * torch.where(averaged, iou, 0).sum(-1) / averaged.sum(-1)
+
+
+def picture_counts(prediction: Tensor, target: Tensor, num_labels: int) -> Tensor:
+    """Hits, truth and predicted pixels of each class in each picture; truth outside [0, num_labels) is left out.
+
+    Args:
+        prediction: (B, H, W) integer, values in [0, num_labels) where the target counts.
+        target: (B, H, W) integer.
+        num_labels: C.
+
+    Returns:
+        (B, 3, C) int32; summed over pictures, they are the confusion matrix's diagonal, row and column sums.
+    """
+    target = target.to(prediction.device, torch.int64)
+    scored = (target >= 0) & (target < num_labels)
+    first = torch.arange(len(target), device=target.device).view(-1, 1, 1) * num_labels
+    bins = len(target) * num_labels
+
+    def count(labels: Tensor, where: Tensor) -> Tensor:
+        kept = (labels + first).masked_fill_(~where, bins)
+        return torch.bincount(kept.flatten(), minlength=bins + 1)[:-1].view(-1, num_labels)
+
+    hit = count(target, scored & (prediction == target))
+    return torch.stack([hit, count(target, scored), count(prediction, scored)], 1).int()
+
+
+def _summary(confusion: Tensor, accuracy: Tensor, present_iou: Tensor, averaged: Tensor | None = None) -> Scores:
+    """Percentages of mean accuracy () and the IoU of present classes (P,); NaN where nothing was scored.
+
+    `averaged` holds the IoU of the classes of the mean where they are not just those.
+    """
     hit, truth, _ = _margins(confusion)
     frequency = truth[truth > 0] / truth.sum()
     if not len(frequency):
@@ -106,7 +171,7 @@ def _summary(confusion: Tensor, accuracy: Tensor, present_iou: Tensor) -> Scores
         pAcc=100 * float(hit.sum() / truth.sum()),
         mAcc=100 * float(accuracy),
         fwIoU=100 * float((frequency * present_iou).sum()),
-        mIoU=100 * float(present_iou.mean()),
+        mIoU=100 * float((present_iou if averaged is None else averaged).mean()),
     )
 
 
@@ -149,5 +214,5 @@ class SegmentationScores(Metric):
         self.images += len(prediction)
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(C, C) int64 confusion matrix, to be read by `released_scores` and `textbook_scores`, and pictures ()."""
+        """(C, C) int64 confusion matrix, to be read by `released_scores` and its like, and pictures ()."""
         return self.confusion, self.images

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from cliptrase.errors import InputError
+from cliptrase.metrics import Definition
 from cliptrase.templates import TemplateSet
 
 ProtocolName = Literal["paper", "detectron2", "photos", "sclip", "clearclip"]
 VocabularyName = Literal["released", "plain", "sclip", "clearclip"]
-Scoring = Literal["released", "textbook", "mmseg"]
 
 # Protocols that look through windows, as most forks of mmseg's segmentors do.
 _WINDOWED = ("sclip", "clearclip")
@@ -135,7 +135,7 @@ class Protocol:
         return self.name in _WINDOWED
 
     @property
-    def scoring(self) -> Scoring:
+    def scoring(self) -> Definition:
         """Definition of the scores that the protocol's figures are published in; see `metrics`."""
         if self.windowed:
             return "mmseg"

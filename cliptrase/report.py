@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.comparison import Comparison
 from cliptrase.errors import InputError
-from cliptrase.report_page import Run, page
+from cliptrase.report_page import Run, figures_of, groups_of, page
 from cliptrase.results import COLUMNS, write_text
 
 
@@ -31,8 +32,10 @@ def read_run(path: Path) -> Run:
         sheets = [{**line, "picture": (index.parent / line["file"]).read_bytes()} for line in lines]
         run = Run(file.resolve().parent.name, document, sheets)
         for *_, result in run.rows:
-            for definition in ("scores", "textbook"):
-                dict.fromkeys(float(result[definition][column] or 0) for column in COLUMNS)
+            for group in groups_of(result):
+                figures = figures_of(result, group)
+                dict.fromkeys(float(figures[column] or 0) for column in COLUMNS)
+        dict.fromkeys(row.average for row in Comparison(document).rows)
     except OSError as error:
         raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from cliptrase.markup import Html, element, joined
-from cliptrase.results import COLUMNS
+from cliptrase.report_comparison import comparison_parts, elsewhere_parts
+from cliptrase.results import COLUMNS, figure
 
 _MARKS = "●▲◆■▼★✚✖"  # told apart by form, not by colour
 _SHEETS = 8  # on the whole page, but at least two a setting
 _OPEN = 60  # most classes of a chart that is shown without asking
 _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _DEFINITIONS = (
-    "Released definitions are those of the published figures: 0.01 pixels are added to each denominator, and mAcc is "
-    "over all classes, an absent one counting 0. Textbook figures add nothing and leave absent classes out."
+    "Released definitions are those of CLIPtrase's published figures: 0.01 pixels are added to each denominator, and "
+    "mAcc is over all classes, an absent one counting 0. Textbook figures (detectron2's) add nothing and leave absent "
+    "classes out; mmseg's let a class that is predicted and absent count 0 in mIoU. The protocol's own come first."
 )
 
 
@@ -71,7 +73,9 @@ def page(runs: Sequence[Run]) -> str:
         element("h2", "Scores"),
         scores(runs),
         element("p", _DEFINITIONS, class_="soft"),
+        *_comparisons(runs),
         *(part for setting in settings for part in _setting(runs, setting)),
+        *elsewhere_parts([run.document for run in runs]),
         element("h2", "How the figures were made"),
         element("div", *map(_provenance, runs), class_="charts"),
     ]
@@ -89,6 +93,14 @@ def page(runs: Sequence[Run]) -> str:
     return "<!doctype html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
 
 
+def _comparisons(runs: Sequence[Run]) -> Iterator[Html]:
+    """The comparison of methods of every run that has several."""
+    for run in runs:
+        if parts := list(comparison_parts(run.document)):
+            yield element("h2", "Comparison of methods" if len(runs) == 1 else f"Comparison of methods, {run.name}")
+            yield from parts
+
+
 def scores(runs: Sequence[Run]) -> Html:
     """The table of all methods and settings; every run has columns of its own, its protocol named above them."""
     results = [{(setting, method): result for setting, method, result in run.rows} for run in runs]
@@ -96,13 +108,13 @@ def scores(runs: Sequence[Run]) -> Html:
     tops, definitions, heads = [element("th")], [element("th")], [element("th", "method", scope="col")]
     for run, own in zip(runs, groups, strict=True):
         name = f"protocol {run.protocol}" if len(runs) == 1 else f"protocol {run.protocol}: {run.name}"
-        tops.append(element("th", name, class_="group start", colspan=len(own) * len(COLUMNS) + 1, scope="colgroup"))
+        tops.append(element("th", name, class_="group start", colspan=_width(own), scope="colgroup"))
         definitions.append(element("th", class_="start"))
         heads.append(element("th", "pictures", class_="start", scope="col"))
-        for group in own:
-            definitions.append(element("th", group, class_="group start", colspan=len(COLUMNS), scope="colgroup"))
-            heads += [element("th", column, class_=_start(column), scope="col") for column in COLUMNS]
-    width = sum(len(own) * len(COLUMNS) + 1 for own in groups)
+        for group, columns in own.items():
+            definitions.append(element("th", group, class_="group start", colspan=len(columns), scope="colgroup"))
+            heads += [element("th", column, class_=_start(column, columns), scope="col") for column in columns]
+    width = sum(map(_width, groups))
     mains = {next(iter(run.document["methods"]), "") for run in runs}
     bodies = []
     for setting in dict.fromkeys(setting for rows in results for setting, _ in rows):
@@ -128,33 +140,50 @@ def scores(runs: Sequence[Run]) -> Html:
     return element("div", table, class_="scroll", tabindex=0)
 
 
-def _groups(results: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Definitions for which a run has columns."""
-    return ["released", *(["published"] if any(result["published"] for result in results) else []), "textbook"]
+def groups_of(result: Mapping[str, Any]) -> list[str]:
+    """What a result holds figures by: the protocol's own definition, published ones, the other definitions."""
+    own = result.get("definition", "released")
+    others = [name for name in ("released", "textbook", "mmseg") if name != own and figures_of(result, name)]
+    return [own, *(["published"] if result["published"] else []), *others]
 
 
-def _cells(result: Mapping[str, Any] | None, groups: Sequence[str]) -> Iterator[Html]:
+def figures_of(result: Mapping[str, Any], group: str) -> Mapping[str, float | None]:
+    """Figures by column of one definition, or the published ones; empty where a result has none."""
+    return result.get("scores" if group == "released" else group) or {}
+
+
+def _groups(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Columns of a run by definition: all of the protocol's own and the published ones, mIoU alone of the others."""
+    shown = list(results)
+    named = dict.fromkeys(group for result in shown for group in groups_of(result))
+    own = next(iter(named), "released")
+    known = [column for column in COLUMNS if any((result["published"] or {}).get(column) for result in shown)]
+    columns = {own: list(COLUMNS)} | ({"published": known} if known else {})
+    return columns | {group: ["mIoU"] for group in named if group not in (own, "published")}
+
+
+def _width(groups: Mapping[str, Sequence[str]]) -> int:
+    return 1 + sum(map(len, groups.values()))
+
+
+def _cells(result: Mapping[str, Any] | None, groups: Mapping[str, Sequence[str]]) -> Iterator[Html]:
     """Cells of one result, empty ones where a run does not have it."""
     yield element("td", "" if result is None else str(result["images"]), class_="start")
-    for group in groups:
-        figures = None if result is None else result["scores" if group == "released" else group]
-        for column in COLUMNS:
-            value = None if figures is None else figures[column]
-            wanted = (result or {}).get("published") if group == "released" else None
-            content = [_figure(value) if result else ""]
-            if wanted and value is not None:
+    for place, (group, columns) in enumerate(groups.items()):
+        figures = figures_of(result or {}, group)
+        wanted = ((result or {}).get("published") or {}) if place == 0 else {}
+        for column in columns:
+            value = figures.get(column)
+            content = [figure(value) if result else ""]
+            if wanted.get(column) is not None and value is not None:
                 difference = value - wanted[column]
                 kind = "up" if difference >= 0 else "down"
                 content.append(element("small", f"{difference:+.2f}", class_=kind))
-            yield element("td", *content, class_=_start(column))
+            yield element("td", *content, class_=_start(column, columns))
 
 
-def _start(column: str) -> str | None:
-    return "start" if column == COLUMNS[0] else None
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _start(column: str, columns: Sequence[str]) -> str | None:
+    return "start" if column == columns[0] else None
 
 
 def _setting(runs: Sequence[Run], setting: str) -> Iterator[Html]:
@@ -175,19 +204,21 @@ def _setting(runs: Sequence[Run], setting: str) -> Iterator[Html]:
 
 def _chart(run: Run, setting: str) -> Html:
     """Per-class IoU as bars of the main method, with a mark for each other one."""
-    by_method = {method: result["per_class"] for name, method, result in run.rows if name == setting}
+    results = {method: result for name, method, result in run.rows if name == setting}
+    by_method = {method: result["per_class"] for method, result in results.items()}
+    definition = next(iter(results.values())).get("definition", "released")
     main, *others = by_method
     marks = dict(zip(others, _MARKS, strict=False))
-    classes = sorted((row for row in by_method[main] if row["pixels"]), key=lambda row: -(row["IoU"] or 0))
+    classes = sorted((row for row in by_method[main] if row["pixels"]), key=lambda row: -_iou(row, definition))
     absent = len(by_method[main]) - len(classes)
     key = [element("li", element("span", class_="fill"), main)]
     key += [element("li", f"{mark} {method}") for method, mark in marks.items()]
     bars = []
     for row in classes:
-        at = {marks[method]: by_method[method][row["label"]]["IoU"] or 0 for method in marks}
-        inner = [element("span", class_="fill", style=f"width:{row['IoU'] or 0:.2f}%")]
+        at = {marks[method]: _iou(by_method[method][row["label"]], definition) for method in marks}
+        inner = [element("span", class_="fill", style=f"width:{_iou(row, definition):.2f}%")]
         inner += [element("span", mark, class_="mark", style=f"left:{value:.2f}%") for mark, value in at.items()]
-        name, value = element("span", row["name"], class_="name", title=row["name"]), _figure(row["IoU"])
+        name, value = element("span", row["name"], class_="name", title=row["name"]), figure(_iou(row, definition))
         bars.append(
             element("li", name, element("span", *inner, class_="track"), element("span", value, class_="value"))
         )
@@ -195,8 +226,13 @@ def _chart(run: Run, setting: str) -> Html:
     if len(bars) > _OPEN:
         chart = element("details", element("summary", f"{len(bars)} classes"), chart)
     note = [element("p", f"{absent} classes do not occur in these pictures.", class_="soft")] if absent else []
-    heading = element("h3", f"IoU of each class, percent, released definition, protocol {run.protocol}")
+    heading = element("h3", f"IoU of each class, percent, {definition} definition, protocol {run.protocol}")
     return element("section", heading, element("ul", *key, class_="key"), chart, *note, class_="card")
+
+
+def _iou(row: Mapping[str, Any], definition: str) -> float:
+    """Of one class in percent; mmseg's is the textbook's."""
+    return float((row if definition == "released" else row["textbook"])["IoU"] or 0)
 
 
 def _sheet(sheet: Mapping[str, Any]) -> Html:

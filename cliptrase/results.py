@@ -14,9 +14,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from cliptrase.bootstrap import LEVEL, RESAMPLES, Estimate
 from cliptrase.metrics import (
     ClassScores,
+    Definition,
     Scores,
+    mmseg_class_scores,
+    mmseg_scores,
     released_class_scores,
     released_scores,
     textbook_class_scores,
@@ -24,6 +28,7 @@ from cliptrase.metrics import (
 )
 
 COLUMNS = Scores._fields
+INTERVAL = f"{100 * LEVEL:g} % interval"
 
 
 @dataclass(frozen=True)
@@ -34,60 +39,117 @@ class SettingResult:
         name: the setting's.
         label_names: a name for each label.
         images: pictures scored.
-        scores: percent, released definitions.
-        textbook: percent, textbook definitions.
-        classes: per class, released definitions.
-        textbook_classes: per class, textbook definitions.
-        published: the paper's figures, where this run is under the paper's protocol.
+        definition: the protocol's own; tables show it.
+        definitions: scores in percent by every definition, the protocol's own first.
+        classes: per class by every definition.
+        estimate: intervals of mIoU by the protocol's own definition; None for fewer than two pictures.
+        published: figures of the method's authors under this very protocol, NaN where they give none.
+        published_source: where those were read, if not in the paper that the setting's card names.
     """
 
     name: str
     label_names: Sequence[str]
     images: int
-    scores: Scores
-    textbook: Scores
-    classes: ClassScores
-    textbook_classes: ClassScores
+    definition: Definition
+    definitions: Mapping[Definition, Scores]
+    classes: Mapping[Definition, ClassScores]
+    estimate: Estimate | None
     published: Scores | None
+    published_source: str
 
     @classmethod
     def from_confusion(
-        cls, name: str, label_names: Sequence[str], confusion: Tensor, images: int, published: Sequence[float] | None
+        cls,
+        name: str,
+        label_names: Sequence[str],
+        confusion: Tensor,
+        images: int,
+        published: Sequence[float] | None = None,
+        definition: Definition = "released",
+        estimate: Estimate | None = None,
+        published_source: str = "",
     ) -> "SettingResult":
         """Scores of a (C, C) int64 confusion matrix, rows being ground truth."""
+        scores: dict[Definition, Scores] = {
+            "released": released_scores(confusion),
+            "textbook": textbook_scores(confusion),
+            "mmseg": mmseg_scores(confusion),
+        }
+        classes: dict[Definition, ClassScores] = {
+            "released": released_class_scores(confusion),
+            "textbook": textbook_class_scores(confusion),
+            "mmseg": mmseg_class_scores(confusion),
+        }
         return cls(
             name,
             label_names,
             images,
-            released_scores(confusion),
-            textbook_scores(confusion),
-            released_class_scores(confusion),
-            textbook_class_scores(confusion),
+            definition,
+            {definition: scores[definition]} | scores,
+            classes,
+            estimate,
             Scores(*published) if published is not None else None,
+            published_source,
         )
 
+    @property
+    def headline(self) -> Scores:
+        """Scores by the protocol's own definition."""
+        return self.definitions[self.definition]
+
+    @property
+    def headline_classes(self) -> ClassScores:
+        """Per class by the protocol's own definition."""
+        return self.classes[self.definition]
+
+    @property
+    def lines(self) -> list[tuple[str, Scores]]:
+        """Scores by definition, the protocol's own first, and the published ones last."""
+        return [*self.definitions.items(), *([("published", self.published)] if self.published else [])]
+
     def as_dict(self) -> dict[str, Any]:
-        """The form in which `results.json` holds it."""
+        """The form in which `results.json` holds it; `scores` are by the released definition under every protocol."""
+        classes, textbook = self.classes["released"], self.classes["textbook"]
         return {
             "images": self.images,
-            "scores": self.scores.rounded(),
-            "textbook": self.textbook.rounded(),
-            "published": self.published._asdict() if self.published else None,
+            "definition": self.definition,
+            "scores": self.definitions["released"].rounded(),
+            "textbook": self.definitions["textbook"].rounded(),
+            "mmseg": self.definitions["mmseg"].rounded(),
+            "intervals": _intervals(self.estimate) if self.estimate else None,
+            "published": self.published.rounded() if self.published else None,
+            "published_source": self.published_source or None,
             "per_class": [
                 {
                     "label": label,
                     "name": name,
-                    "pixels": int(self.classes.pixels[label]),
-                    "accuracy": _percent(self.classes.accuracy[label]),
-                    "IoU": _percent(self.classes.iou[label]),
+                    "pixels": int(classes.pixels[label]),
+                    "accuracy": _percent(classes.accuracy[label]),
+                    "IoU": _percent(classes.iou[label]),
                     "textbook": {
-                        "accuracy": _percent(self.textbook_classes.accuracy[label]),
-                        "IoU": _percent(self.textbook_classes.iou[label]),
+                        "accuracy": _percent(textbook.accuracy[label]),
+                        "IoU": _percent(textbook.iou[label]),
                     },
                 }
                 for label, name in enumerate(self.label_names)
             ],
         }
+
+
+def _intervals(estimate: Estimate) -> dict[str, Any]:
+    """Bounds of mIoU in percent, and of the difference to the run's first method in points."""
+    difference = estimate.difference
+    return {
+        "level": LEVEL,
+        "resamples": RESAMPLES,
+        "mIoU": [round(bound, 2) for bound in estimate.interval],
+        "difference_to_first": {
+            "mIoU": round(difference.value, 2),
+            "interval": [round(bound, 2) for bound in difference.interval],
+        }
+        if difference
+        else None,
+    }
 
 
 def _percent(fraction: Tensor) -> float | None:
@@ -112,45 +174,50 @@ def csv_text(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> s
     writer.writerow(["method", "setting", "protocol", "definition", "images", *COLUMNS])
     for method, settings in results.items():
         for result in settings:
-            rows = {"released": result.scores, "textbook": result.textbook, "published": result.published}
-            for definition, scores in rows.items():
-                if scores is not None:
-                    images = result.images if definition != "published" else ""
-                    writer.writerow([method, result.name, protocol, definition, images, *scores.rounded().values()])
+            for definition, scores in result.lines:
+                images = result.images if definition != "published" else ""
+                writer.writerow([method, result.name, protocol, definition, images, *scores.rounded().values()])
     return buffer.getvalue()
 
 
 def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> Table:
-    """A table of all methods and settings, published figures beside ours."""
-    with_published = any(result.published for settings in results.values() for result in settings)
-    table = Table(title=f"protocol {protocol}, percent, released definitions", title_justify="left")
+    """A table of all methods and settings by the protocol's own definition, published figures beside ours."""
+    rows = [(method, result) for method, settings in results.items() for result in settings]
+    published = [result.published._asdict() for _, result in rows if result.published]
+    known = [column for column in COLUMNS if any(figures[column] == figures[column] for figures in published)]
+    others = list(rows[0][1].definitions)[1:] if rows else []
+    named = f", {rows[0][1].definition} definitions" if rows else ""
+    table = Table(title=f"protocol {protocol}, percent{named}", title_justify="left")
     table.add_column("method")
     table.add_column("setting")
-    table.add_column("images", justify="right")
-    for column in COLUMNS:
+    for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
         table.add_column(column, justify="right")
-    table.add_column("textbook mIoU", justify="right")
-    if with_published:
-        for column in COLUMNS:
-            table.add_column(f"{column}\npublished", justify="right", style="dim")
-    for method, settings in results.items():
-        for result in settings:
-            row = [method, result.name, str(result.images), *_figures(result.scores), f"{result.textbook.mIoU:.2f}"]
-            if with_published:
-                row += _figures(result.published) if result.published else [""] * len(COLUMNS)
-            table.add_row(*row)
+    for column in known:
+        table.add_column(f"{column}\npublished", justify="right", style="dim")
+    for method, result in rows:
+        interval = interval_text(result.estimate.interval) if result.estimate else ""
+        row = [method, result.name, str(result.images), *map(figure, result.headline), interval]
+        row += [figure(result.definitions[definition].mIoU) for definition in others]
+        row += [figure(getattr(result.published, column)) if result.published else "" for column in known]
+        table.add_row(*row)
     return table
 
 
-def _figures(scores: Scores) -> list[str]:
-    return [f"{value:.2f}" for value in scores]
+def figure(value: float | None) -> str:
+    """Two decimals, or `-` where there is no figure."""
+    return "-" if value is None or value != value else f"{value:.2f}"
+
+
+def interval_text(bounds: Sequence[float], signed: bool = False) -> str:
+    """`12.34 to 56.78`; `signed` for a difference."""
+    return " to ".join(f"{bound:+.2f}" if signed else f"{bound:.2f}" for bound in bounds)
 
 
 def print_table(table: Table) -> None:
     """Prints a table as wide as it needs to be where the output is a file, and within the window on a terminal."""
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(width=Console(width=10_000).measure(table).maximum)
     console.print(table)
 
 

@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch import Tensor
 
+from cliptrase.counting import Counts
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.results import write_bytes, write_text
-
-Counts = Mapping[str, tuple[Tensor, int]]  # by method: (C, C) int64 confusion matrix, pictures
 
 
 def new_run_folder(root: Path, name: str) -> Path:
@@ -70,7 +68,7 @@ class RunFolder(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Makes or finds the folder, and hands finished settings to the model and the data module."""
-        finished: dict[str, Counts] = {}
+        finished: dict[str, Mapping[str, Counts]] = {}
         if trainer.is_global_zero and self.resume and isinstance(pl_module, TrainingFreeSegmentation):
             finished = self._take_up(identities(trainer, pl_module))
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
@@ -93,7 +91,7 @@ class RunFolder(Callback):
                 file=sys.stderr,
             )
 
-    def _take_up(self, wanted: Mapping[str, str]) -> dict[str, Counts]:
+    def _take_up(self, wanted: Mapping[str, str]) -> dict[str, Mapping[str, Counts]]:
         """Finds an unfinished run of the same inputs and reads what it finished."""
         for document_path in sorted(self.path.parent.glob("*/results.json"), reverse=True):
             try:
@@ -114,6 +112,7 @@ def identities(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, 
     data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
     card = module.segmenter.card
     common = [module.protocol.digest, module.methods, card.weights_hash, card.activation, str(trainer.precision)]
+    common.append("counts of each picture")  # what is kept of a finished setting
     return {
         setting.name: hashlib.sha256(
             json.dumps([common, setting.vocabulary.digest, setting.class_token_weighting, fingerprint]).encode()
@@ -122,20 +121,32 @@ def identities(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, 
     }
 
 
-def write_counts(folder: Path, name: str, counts: Counts) -> None:
-    """Keeps a setting's confusion matrices, from which every score can be computed again: `confusion/<name>.npz`."""
-    arrays = {f"{method}/confusion": confusion.numpy() for method, (confusion, _) in counts.items()}
-    images = {f"{method}/images": np.int64(images) for method, (_, images) in counts.items()}
+def write_counts(folder: Path, name: str, counts: Mapping[str, Counts]) -> None:
+    """Keeps a setting's counts, from which every score and interval can be computed again: `confusion/<name>.npz`.
+
+    For each method `<method>/confusion` (C, C) int64, `<method>/images` and `<method>/pictures` (P, 3, C) int32: hits,
+    truth and predicted pixels of each picture; `stems` (P,) names the pictures.
+    """
+    arrays = {"stems": np.array(next(iter(counts.values())).stems, dtype=np.str_)}
+    for method, own in counts.items():
+        arrays[f"{method}/confusion"] = own.confusion.numpy()
+        arrays[f"{method}/images"] = np.array(own.images, dtype=np.int64)
+        arrays[f"{method}/pictures"] = own.pictures.numpy()
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays, **images)  # type: ignore[arg-type]  # names hold arrays only
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names hold arrays only
     write_bytes(folder / "confusion" / f"{name}.npz", buffer.getvalue())
 
 
-def read_counts(folder: Path, name: str) -> dict[str, tuple[Tensor, int]]:
+def read_counts(folder: Path, name: str) -> dict[str, Counts]:
     """What `write_counts` kept."""
     with np.load(folder / "confusion" / f"{name}.npz") as stored:
         methods = [key.removesuffix("/images") for key in stored.files if key.endswith("/images")]
         return {
-            method: (torch.from_numpy(stored[f"{method}/confusion"]), int(stored[f"{method}/images"]))
+            method: Counts(
+                torch.from_numpy(stored[f"{method}/confusion"]),
+                int(stored[f"{method}/images"]),
+                torch.from_numpy(stored[f"{method}/pictures"]),
+                stored["stems"].tolist(),
+            )
             for method in methods
         }

@@ -155,6 +155,7 @@ def test_tensorboard_shows_the_tables(finished: Run, tensorboard: str, tmp_path:
     for value in scores.values():
         assert f"{value:.2f}" in page
     assert "predicted as" in page
+    assert "Difference to cliptrase" in page
 
 
 def test_the_report_renders(finished: Run, tmp_path: Path) -> None:

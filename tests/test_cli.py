@@ -42,7 +42,10 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert list(document["methods"]) == ["cliptrase", "vanilla", "vanilla+regions"]
     result = document["settings"]["VOC20"]
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
-    assert set(result) == {"images", "scores", "textbook", "per_class", "published"}
+    assert set(result) == {
+        *("images", "definition", "scores", "textbook", "mmseg", "intervals"),
+        *("per_class", "published", "published_source"),
+    }
     assert set(result["scores"]) == set(result["textbook"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
     assert [entry["name"] for entry in result["per_class"]] == list(VOC20.card.vocabulary.label_names)
     assert sum(entry["pixels"] for entry in result["per_class"]) > 0

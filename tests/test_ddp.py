@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from datamodules import PC59, PC459, VOC20
@@ -58,6 +59,15 @@ def figures(folder: Path) -> dict[str, Any]:
     return {"settings": document["settings"], "methods": document["methods"]}
 
 
+def counts(folder: Path) -> dict[str, dict[str, Any]]:
+    """What `confusion/` holds by setting: of each picture too, in a fixed order."""
+    found = {}
+    for path in sorted((folder / "confusion").iterdir()):
+        with np.load(path) as stored:
+            found[path.stem] = {key: (stored[key].dtype, stored[key].tolist()) for key in stored.files}
+    return found
+
+
 @pytest.fixture(scope="module")
 def one(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of `test` and `predict` with one process."""
@@ -66,7 +76,10 @@ def one(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 def test_every_picture_is_counted_once(one: tuple[Path, Path]) -> None:
-    assert [result["images"] for result in figures(one[0])["settings"].values()] == [8, 5, 1]
+    results = figures(one[0])["settings"]
+    assert [result["images"] for result in results.values()] == [8, 5, 1]
+    assert [len(kept["stems"][1]) for kept in counts(one[0]).values()] == [1, 5, 8]  # PC459, PC59, VOC20
+    assert [result["intervals"] is None for result in results.values()] == [False, False, True]
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -75,6 +88,7 @@ def test_scores_of_several_processes_are_those_of_one(
 ) -> None:
     folder, printed = start(tmp_path / "out", "test", *options, *ddp(processes))
     assert figures(folder) == figures(one[0])
+    assert counts(folder) == counts(one[0])
     assert (folder / "results.csv").read_bytes() == (one[0] / "results.csv").read_bytes()
     assert json.loads((folder / "results.json").read_text())["provenance"]["processes"] == processes
     assert printed.count("results: ") == 1  # only the first process prints

@@ -70,6 +70,14 @@ def test_a_stopped_run_goes_on_to_the_same_table(
     assert resumed["settings"] == whole.results["settings"]
     assert resumed["methods"] == whole.results["methods"]
     assert resumed["provenance"]["unfinished"] == []
+    assert resumed["methods"]["vanilla"]["settings"]["VOC20"]["intervals"]["difference_to_first"] is not None
+    for name in NAMES:
+        with (
+            np.load(folder / "confusion" / f"{name}.npz") as kept,
+            np.load(whole.folder / "confusion" / f"{name}.npz") as expected,
+        ):
+            assert kept.files == expected.files
+            assert all(np.array_equal(kept[key], expected[key]) for key in kept.files)
     assert (folder / "results.csv").read_bytes() == (whole.folder / "results.csv").read_bytes()
 
 
@@ -98,6 +106,11 @@ def test_confusion_matrices_are_kept(options: list[str], tmp_path: Path) -> None
     finished = run("test", tmp_path / "out", *options)
     with np.load(finished.folder / "confusion" / "VOC20.npz") as stored:
         confusion = stored["cliptrase/confusion"]
+        pictures = stored["cliptrase/pictures"]
+        assert stored["stems"].tolist() == ["scene_0", "scene_1"]
+    assert pictures.dtype == np.int32
+    margins = [confusion.diagonal(), confusion.sum(1), confusion.sum(0)]
+    assert np.array_equal(pictures.sum(0), margins)
     right, total = int(confusion.diagonal().sum()), int(confusion.sum())
     assert finished.results["settings"]["VOC20"]["scores"]["pAcc"] == round(100 * right / total, 2)
 

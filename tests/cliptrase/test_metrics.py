@@ -13,6 +13,10 @@ from cliptrase.metrics import (
     Scores,
     SegmentationScores,
     confusion_matrix,
+    mean_iou,
+    mmseg_class_scores,
+    mmseg_scores,
+    picture_counts,
     released_class_scores,
     released_scores,
     textbook_class_scores,
@@ -55,6 +59,39 @@ def test_scores_are_the_plain_ones(case: tuple[int, np.ndarray, np.ndarray]) -> 
     assert counts.dtype == torch.int64
     for score, released in DEFINITIONS:
         check_scores(score(counts), references.scores(plain, released))
+    check_scores(mmseg_scores(counts), references.mmseg_scores(plain))
+
+
+@given(maps())
+@example((1, np.zeros(4, int), np.zeros(4, int)))
+@example((3, np.full(5, 2), np.array([0, 0, 1, 255, -1])))
+@example((3, np.zeros(4, int), np.full(4, 255)))
+def test_counts_of_pictures_add_up_to_the_scores(case: tuple[int, np.ndarray, np.ndarray]) -> None:
+    """Each picture's counts are its own confusion matrix's, and their sum gives every definition's mIoU."""
+    num_labels, guess, truth = case
+    prediction, target = (torch.from_numpy(np.stack([row, row[::-1]])[:, None].copy()) for row in (guess, truth))
+    prediction[1] = prediction[1].roll(1)
+    counts = picture_counts(prediction, target, num_labels)
+    assert counts.shape == (2, 3, num_labels)
+    assert counts.dtype == torch.int32
+    for own, one, other in zip(counts, prediction, target, strict=True):
+        plain = torch.tensor(references.confusion(one.numpy(), other.numpy(), num_labels))
+        assert own.tolist() == [plain.diagonal().tolist(), plain.sum(1).tolist(), plain.sum(0).tolist()]
+    confusion = confusion_matrix(prediction, target, num_labels)
+    for definition, score in (("released", released_scores), ("textbook", textbook_scores), ("mmseg", mmseg_scores)):
+        found = mean_iou(torch.stack([counts.sum(0), counts[0]]), definition)  # type: ignore[arg-type]
+        assert found.tolist()[0] == pytest.approx(score(confusion).mIoU, rel=1e-12, nan_ok=True)
+
+
+def test_a_class_predicted_but_absent_counts_in_mmsegs_mean() -> None:
+    """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
+    counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    mmseg, textbook = mmseg_scores(counts), textbook_scores(counts)
+    assert mmseg.mIoU == pytest.approx(100 * (6 / 9) / 3)
+    assert mmseg[:3] == textbook[:3]
+    classes = mmseg_class_scores(counts)
+    assert classes.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
+    assert classes.accuracy.tolist() == pytest.approx([6 / 8, 0, math.nan, math.nan], nan_ok=True)
 
 
 def test_released_and_textbook_by_hand() -> None:

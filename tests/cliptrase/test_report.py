@@ -72,7 +72,7 @@ class Cells(HTMLParser):
 def parsed(html: str) -> Cells:
     cells = Cells()
     cells.feed(html[: html.index("</table>")])
-    rows = cells.rows
+    rows, cells.rows = cells.rows, []
     cells.feed(html[html.index("</table>") :])
     cells.rows = rows
     return cells
@@ -82,8 +82,7 @@ def test_figures_stand_beside_the_published_ones() -> None:
     rows = parsed(page([Run("run", document())])).rows
     ours = ["7", *(f"{40.25 + number:.2f}-0.50" for number in range(4))]
     published = [f"{40.75 + number:.2f}" for number in range(4)]
-    textbook = [f"{50.25 + number:.2f}" for number in range(4)]
-    assert ["cliptrase", *ours, *published, *textbook] in rows
+    assert ["cliptrase", *ours, *published, "53.25"] in rows  # of the other definitions mIoU alone
     assert rows[0] == ["", "protocol paper 336"]
     (vanilla,) = [row for row in rows if row[0] == "vanilla"]
     assert vanilla[2] == "20.12"
@@ -119,8 +118,8 @@ def test_several_runs_have_columns_of_their_own() -> None:
     rows = parsed(html).rows
     assert rows[0][1:] == ["protocol paper 336: a", "protocol paper 224: b", "protocol paper 336: c"]
     first, second = [row for row in rows if row[0] == "cliptrase"]
-    assert [first[1 + 13 * number + 1] for number in range(3)] == ["40.00-0.50", "50.00-0.50", ""]
-    assert [second[1 + 13 * number + 1] for number in range(3)] == ["", "", "60.00-0.50"]
+    assert [first[1 + 10 * number + 1] for number in range(3)] == ["40.00-0.50", "50.00-0.50", ""]
+    assert [second[1 + 10 * number + 1] for number in range(3)] == ["", "", "60.00-0.50"]
     assert "Figures of different protocols do not compare." in html
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 from rich.console import Console
+from rich.table import Table
 
-from cliptrase.metrics import Scores
+from cliptrase.bootstrap import Difference, Estimate, Interval
+from cliptrase.metrics import Scores, released_scores
 from cliptrase.results import (
     COLUMNS,
     SettingResult,
@@ -49,6 +51,8 @@ def test_figures_of_a_setting() -> None:
     assert document["scores"]["pAcc"] == 70.0
     assert document["textbook"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
     assert document["textbook"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
+    assert document["mmseg"] == document["textbook"]  # nothing absent is predicted
+    assert document["intervals"] is None
     assert document["published"] == dict(zip(COLUMNS, PUBLISHED, strict=True))
     assert [entry["name"] for entry in document["per_class"]] == ["cat", "dog, wolf", "кот"]
     assert [entry["pixels"] for entry in document["per_class"]] == [8, 2, 0]
@@ -78,17 +82,17 @@ def test_csv_agrees_with_json() -> None:
     results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
     rows = list(csv.DictReader(io.StringIO(csv_text(results, "paper 336, eps 1"))))
     assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
-        *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "published")),
-        *(("cliptrase", "PC59", kind) for kind in ("released", "textbook")),
-        *(("vanilla", "VOC20", kind) for kind in ("released", "textbook")),
+        *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "mmseg", "published")),
+        *(("cliptrase", "PC59", kind) for kind in ("released", "textbook", "mmseg")),
+        *(("vanilla", "VOC20", kind) for kind in ("released", "textbook", "mmseg")),
     ]
     assert {row["protocol"] for row in rows} == {"paper 336, eps 1"}
-    assert [row["images"] for row in rows[:3]] == ["4", "4", ""]
-    for row, key in zip(rows, ("scores", "textbook", "published"), strict=False):
+    assert [row["images"] for row in rows[:4]] == ["4", "4", "4", ""]
+    for row, key in zip(rows, ("scores", "textbook", "mmseg", "published"), strict=False):
         document = results["cliptrase"][0].as_dict()[key]
         assert {column: float(row[column]) for column in COLUMNS} == document
     empty = list(csv.DictReader(io.StringIO(csv_text({"m": [result(confusion=CONFUSION * 0)]}, "p"))))
-    assert [row["mIoU"] for row in empty] == ["", ""]
+    assert [row["mIoU"] for row in empty] == ["", "", ""]
 
 
 def shown(results: dict[str, list[SettingResult]]) -> str:
@@ -107,10 +111,39 @@ def test_table() -> None:
     assert "80.95" in beside
 
 
+def test_the_protocols_own_definition_comes_first() -> None:
+    """Class 2 is predicted but absent: mmseg's mean is over three classes, the others' over two."""
+    confusion = torch.tensor([[6, 1, 1], [1, 1, 0], [0, 0, 0]])
+    estimate = Estimate(Interval(12.345, 67.891), Difference(-1.5, Interval(-2.0, 3.25)))
+    nan = float("nan")
+    own = SettingResult.from_confusion(
+        "VOC20", ("a", "b", "c"), confusion, 4, (nan, nan, nan, 81.54), "mmseg", estimate, "a source"
+    )
+    mean = round(100 * (6 / 9 + 1 / 3) / 3, 2)
+    document = own.as_dict()
+    assert (document["definition"], document["mmseg"]["mIoU"]) == ("mmseg", mean)
+    assert document["scores"] == released_scores(confusion).rounded()  # the contract, whatever the protocol
+    assert document["published"] == {"pAcc": None, "mAcc": None, "fwIoU": None, "mIoU": 81.54}
+    assert document["published_source"] == "a source"
+    assert document["intervals"]["mIoU"] == [12.35, 67.89]
+    assert document["intervals"]["difference_to_first"] == {"mIoU": -1.5, "interval": [-2.0, 3.25]}
+    rows = list(csv.DictReader(io.StringIO(csv_text({"m": [own]}, "sclip"))))
+    assert [row["definition"] for row in rows] == ["mmseg", "released", "textbook", "published"]
+    assert float(rows[0]["mIoU"]) == mean
+    text = shown({"m": [own]})
+    assert "mmseg definitions" in text
+    assert "12.35 to 67.89" in text
+    assert text.index(f"{mean:.2f}") < text.index("81.54")
+    assert text.count("published") == 1  # only the column that has a figure
+
+
 def test_a_table_in_a_file_is_not_wrapped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     print_table(score_table({"a-method-of-a-long-name": [result(published=True)]}, "paper 336"))
     assert any("a-method-of-a-long-name" in line and "80.95" in line for line in capsys.readouterr().out.splitlines())
+    wide = Table(*(f"a column of its own, number {number}" for number in range(20)))
+    print_table(wide)
+    assert any("number 0 " in line and "number 19 " in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_scores_round_to_two_decimals() -> None:

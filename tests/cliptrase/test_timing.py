@@ -25,6 +25,19 @@ def test_stages_add_up() -> None:
     assert timer.seconds() == {}
 
 
+def test_seconds_of_a_method_alone() -> None:
+    ticks = itertools.count(0, 2)
+    timer = StageTimer(clock=lambda: next(ticks))
+    for method in ("", "a", "b", "a"):
+        with timer.stage("vote", method=method):
+            pass
+    timer.add("scores", 0.5, "b")
+    assert timer.seconds() == {"vote": 8, "scores": 0.5}
+    assert timer.own_seconds() == {"a": 4, "b": 2.5}
+    timer.reset()
+    assert timer.own_seconds() == {}
+
+
 def test_errors_pass_through() -> None:
     timer = StageTimer()
     with pytest.raises(ValueError, match="inside"), timer.stage("a"):

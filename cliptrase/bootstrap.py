@@ -1,0 +1,114 @@
+"""Bootstrap confidence intervals of mIoU over pictures, and of paired differences between methods.
+
+Source: Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993: section 6.2 (resampling the units), 14.3
+(bias-corrected and accelerated intervals), 14.2 with 13.3 (percentiles).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cliptrase.metrics import Definition, mean_iou
+
+LEVEL = 0.95
+RESAMPLES = 2000
+_SEED = 0
+_CHUNK = 250  # resamples whose sums are in memory at once
+
+
+class Interval(NamedTuple):
+    """Bounds in points of mIoU."""
+
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """How much higher a method's mIoU is than the first method's, in points."""
+
+    value: float
+    interval: Interval
+
+
+class Estimate(NamedTuple):
+    """What the pictures say of one method."""
+
+    interval: Interval
+    difference: Difference | None  # None for the first method
+
+
+def estimates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES) -> list[Estimate] | None:
+    """95 percent intervals of every method, and of its difference to the first one.
+
+    A resample draws as many pictures as there are, with replacement, the same ones for all methods; its mIoU comes from
+    the counts summed over them, as the data set's does. Pictures without a scored pixel are no units.
+
+    Args:
+        counts: (M, P, 3, C) integer hits, truth and predicted pixels, pictures in a fixed order.
+        definition: of the mIoU.
+        resamples: how many.
+
+    Returns:
+        One a method; None for fewer than two pictures, which tell nothing of how pictures differ.
+    """
+    counts = counts[:, counts[0, :, 1].sum(1) > 0]
+    pictures = counts.shape[1]
+    if pictures < 2:
+        return None
+    weights = resample_weights(pictures, resamples)
+    whole, drawn, left_out = [], [], []
+    for own in counts:  # (P, 3, C)
+        flat = own.double().flatten(1)
+        total = flat.sum(0)
+        whole.append(mean_iou(total.unflatten(0, own.shape[1:]), definition))
+        # Sums of whole numbers below 2^53: exact, so that the order of the additions does not matter.
+        sums = (part.double() @ flat for part in weights.split(_CHUNK))
+        drawn.append(torch.cat([mean_iou(part.unflatten(1, own.shape[1:]), definition) for part in sums]))
+        left_out.append(torch.cat(list(_leave_one_out(flat, total, own.shape[2], definition))))
+    values, samples, jackknife = torch.stack(whole), torch.stack(drawn), torch.stack(left_out)
+    found = [Estimate(Interval(*bounds), None) for bounds in bca(values, samples, jackknife).tolist()]
+    differences = values - values[0], samples - samples[0], jackknife - jackknife[0]
+    between = bca(*differences).tolist()
+    return found[:1] + [
+        Estimate(own.interval, Difference(float(value), Interval(*bounds)))
+        for own, value, bounds in zip(found[1:], differences[0][1:], between[1:], strict=True)
+    ]
+
+
+def resample_weights(pictures: int, resamples: int = RESAMPLES) -> Tensor:
+    """How often each picture is drawn: (resamples, pictures) int16, rows sum to `pictures`, the same at every call."""
+    generator = torch.Generator().manual_seed(_SEED)
+    drawn = torch.randint(pictures, (resamples, pictures), generator=generator)
+    ones = torch.ones((), dtype=torch.int16).expand(drawn.shape)
+    return torch.zeros(drawn.shape, dtype=torch.int16).scatter_add_(1, drawn, ones)
+
+
+def _leave_one_out(flat: Tensor, total: Tensor, classes: int, definition: Definition) -> Iterator[Tensor]:
+    """The mIoU without each picture in turn, in parts."""
+    for part in flat.split(_CHUNK):
+        yield mean_iou((total - part).unflatten(1, (3, classes)), definition)
+
+
+def bca(value: Tensor, samples: Tensor, jackknife: Tensor) -> Tensor:
+    """Bias-corrected and accelerated bounds (Efron & Tibshirani, equations 14.9 to 14.15).
+
+    Args:
+        value: (M,) figures of all pictures.
+        samples: (M, R) figures of the resamples.
+        jackknife: (M, P) figures without one picture.
+
+    Returns:
+        (M, 2) float64 lower and upper bounds.
+    """
+    below = (samples < value[:, None]).double().mean(1) + (samples == value[:, None]).double().mean(1) / 2
+    half_step = 0.5 / samples.shape[1]
+    bias = torch.special.ndtri(below.clamp(half_step, 1 - half_step))  # (M,)
+    spread = jackknife.mean(1, keepdim=True) - jackknife
+    power = (spread**2).sum(1) ** 1.5
+    acceleration = torch.where(power > 0, (spread**3).sum(1) / (6 * power), 0)
+    normal = torch.special.ndtri(torch.tensor([0.5 - LEVEL / 2, 0.5 + LEVEL / 2], dtype=torch.float64))
+    shifted = bias[:, None] + normal  # (M, 2)
+    places = torch.special.ndtr(bias[:, None] + shifted / (1 - acceleration[:, None] * shifted))
+    return torch.stack([torch.quantile(own, place) for own, place in zip(samples, places, strict=True)])
