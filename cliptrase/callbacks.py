@@ -117,7 +117,7 @@ class ResultsWriter(Callback):
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / work, 3) if work else None,
-            "images_per_second_alone": {
+            "images_per_second_at_least": {
                 method: round(images / seconds, 3) if seconds > 0 else None
                 for method, seconds in seconds_alone(module).items()
             },

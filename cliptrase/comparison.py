@@ -13,9 +13,9 @@ from cliptrase.charts import markdown_table
 from cliptrase.published import TITLE, elsewhere_rows, published_elsewhere
 from cliptrase.results import INTERVAL, figure, interval_text
 
-ALONE = (
-    "Images per second are those of a run of the method alone: stages that methods share count in full, the region "
-    "vote and its clustering only where a method has them."
+SPEED = (
+    "Images per second are what a run of the method alone reaches at least: the forward pass counts in full with every "
+    "method's last blocks, and the region vote and its clustering only where a method has them."
 )
 HOW = (
     "Intervals: pictures drawn with replacement, the same ones for all methods, bias-corrected and accelerated. An "
@@ -63,7 +63,7 @@ class Comparison:
     @cached_property
     def rows(self) -> list[Row]:
         """One a method, the run's first method first."""
-        speeds = self.provenance.get("images_per_second_alone") or {}
+        speeds = self.provenance.get("images_per_second_at_least") or {}
         return [
             Row(method, {name: _cell(result) for name, result in part["settings"].items()}, speeds.get(method))
             for method, part in self.document["methods"].items()
@@ -179,7 +179,7 @@ def comparison_markdown(found: Comparison) -> str:
     if len(found.rows) > 1:
         below = [[row.method, *(difference_text(row.cells[name]) for name in found.settings)] for row in found.rows[1:]]
         parts += [f"Difference to {found.first}, points:", markdown_table(differences, below)]
-    parts += [f"{HOW} {ALONE} {found.memory}"]
+    parts += [f"{HOW} {SPEED} {found.memory}"]
     return "\n\n".join([*parts, *_elsewhere_markdown(found)]) + "\n"
 
 

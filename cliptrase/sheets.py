@@ -1,4 +1,4 @@
-"""A sheet for one picture: picture, truth, predictions, errors and named regions in one image with a legend.
+"""A sheet for one picture: picture, truth, predictions, errors, named regions and a correlation, with a legend.
 
 Colours are the palette's, the same everywhere. Wrong pixels are vermilion over grey, which every common kind of colour
 blindness tells apart; what is not scored is hatched, and label maps have dark outlines, so that nothing is said by hue
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cliptrase.drawing import GAP, INK, TEXT, clipped, font
+from cliptrase.drawing import GAP, INK, TEXT, clipped, colour_scale, font, innermost
+from cliptrase.global_patch_panel import PatchMap
 from cliptrase.visualization import Picture, colourise, hex_colour
 
 LabelMap = NDArray[np.integer]
@@ -34,6 +35,7 @@ class Example:
         predictions: by method (H, W) labels, the main method first.
         truth: (H, W) labels, negative where not scored; None where there is none.
         regions: (H, W) region numbers, -1 for none; None without regions.
+        patch_map: denoised correlation of one patch, on the grid of `image`.
     """
 
     stem: str
@@ -41,6 +43,7 @@ class Example:
     predictions: Mapping[str, LabelMap]
     truth: LabelMap | None = None
     regions: LabelMap | None = None
+    patch_map: PatchMap | None = None
 
     @cached_property
     def ious(self) -> dict[str, float]:
@@ -57,10 +60,14 @@ def picture_iou(truth: LabelMap, prediction: LabelMap) -> float:
         truth: (H, W) labels, negative where not scored.
         prediction: (H, W) labels of at least 0.
     """
-    scored = truth >= 0
-    true, given = truth[scored], prediction[scored]
-    length = int(max(true.max(initial=0), given.max(initial=0))) + 1
-    hit, there, said = (np.bincount(part, minlength=length) for part in (true[true == given], true, given))
+    length = int(max(truth.max(), prediction.max())) + 1
+    pairs = truth.astype(np.int64)
+    np.maximum(pairs, -1, out=pairs)
+    pairs += 1
+    pairs *= length
+    pairs += prediction
+    counts = np.bincount(pairs.ravel(), minlength=(length + 1) * length).reshape(length + 1, length)[1:]  # scored ones
+    hit, there, said = counts.diagonal(), counts.sum(1), counts.sum(0)
     present = there > 0
     union = (there + said - hit)[present]
     return float(100 * (hit[present] / union).mean()) if present.any() else float("nan")
@@ -89,7 +96,8 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
     entries = list(_legend(example, names))
     places, below = _flow(entries, wide)
     top = 2 * TEXT + rows * (cell[1] + GAP)
-    page = Image.new("RGB", (wide, top + below), "white")
+    scale_height = 0 if example.patch_map is None else TEXT + GAP
+    page = Image.new("RGB", (wide, top + below + scale_height), "white")
     draw = ImageDraw.Draw(page)
     draw.text((GAP, TEXT), clipped(example.stem, wide - 2 * GAP), INK, font(TEXT), anchor="lm")
     for number, (title, picture) in enumerate(panels):
@@ -107,6 +115,9 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
             page.paste(Image.fromarray(swatch), box[:2])
         start = x + 2 * TEXT + 6 if label is not None else x
         draw.text((start, top + y + TEXT // 2), text, INK, font(TEXT), anchor="lm")
+    if example.patch_map is not None:
+        ends = ("correlation 0", f"{example.patch_map.highest:.2f}")
+        colour_scale(draw, (GAP, top + below), min(wide - 2 * GAP, 2 * PANEL), ends)
     return np.array(page)
 
 
@@ -116,9 +127,10 @@ def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[
     shown = {method: _resized(labels, size) for method, labels in example.predictions.items()}
     truth = None if example.truth is None else _resized(example.truth, size)
     main, labels = next(iter(shown.items()))
-    yield "picture", image
+    correlation, seen = example.patch_map, example.image.shape[:2]
+    yield "picture", image if correlation is None else correlation.marked(image, seen)
     if truth is not None:
-        yield "truth", _painted(image, truth)
+        yield "truth", _named_regions(_painted(image, truth), truth, truth, names)
     for method, own in shown.items():
         score = example.ious.get(method, np.nan)
         yield method if np.isnan(score) else f"{method}: mIoU {score:.1f}", _painted(image, own)
@@ -131,6 +143,9 @@ def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[
         regions = _resized(example.regions, size)
         count = len(np.unique(example.regions[example.regions >= 0]))
         yield f"{count} regions of {main}", _named_regions(_painted(image, labels, regions), regions, labels, names)
+    if correlation is not None:
+        row, column = correlation.patch
+        yield f"patch {row},{column}: denoised correlation", correlation.panel(seen, size)
 
 
 def _resized(labels: LabelMap, size: tuple[int, int]) -> LabelMap:
@@ -142,7 +157,7 @@ def _painted(image: Picture, labels: LabelMap, outlined: LabelMap | None = None)
     """Labels over the picture, what is not scored hatched, with outlines of `outlined` (by default the labels)."""
     # Without the picture's own hue, the label's is seen.
     light = Image.fromarray(image).convert("L").convert("RGB")
-    painted = np.array(Image.blend(light, Image.fromarray(colourise(labels)), 0.6))
+    painted = np.array(Image.blend(light, Image.fromarray(colourise(labels)), 0.7))
     _hatch_void(painted, image, labels)
     painted[_edges(labels if outlined is None else outlined)] = INK
     return painted
@@ -176,9 +191,7 @@ def _errors(image: Picture, labels: LabelMap, truth: LabelMap) -> Picture:
     """Wrong pixels in vermilion over the grey picture, what is not scored hatched."""
     wrong = (labels != truth) & (truth >= 0)
     errors = _grey(image)
-    errors[wrong] = np.array(Image.blend(Image.fromarray(image), Image.new("RGB", image.shape[1::-1], WRONG), 0.75))[
-        wrong
-    ]
+    errors[wrong] = (0.3 * errors[wrong] + 0.7 * np.array(WRONG)).round().astype(np.uint8)
     _hatch_void(errors, image, truth)
     errors[_edges(wrong)] = INK
     return errors
@@ -192,12 +205,11 @@ def _named_regions(painted: Picture, regions: LabelMap, labels: LabelMap, names:
     numbers, counts = np.unique(regions[regions >= 0], return_counts=True)
     taken: list[tuple[float, float, float, float]] = []
     for number in numbers[np.argsort(-counts)][:24]:
-        rows, columns = np.nonzero(regions == number)
-        middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)  # inside, nearest the centre
-        text = clipped(names[labels[rows[middle], columns[middle]]], width - 8)
+        row, column = innermost(regions == number)
+        text = clipped(names[labels[row, column]], width - 8)
         half = font(TEXT).getlength(text) / 2 + 3
-        x = min(max(float(columns[middle]), half), width - half)
-        y = min(max(float(rows[middle]), TEXT / 2 + 2), height - TEXT / 2 - 2)
+        x = min(max(float(column), half), width - half)
+        y = min(max(float(row), TEXT / 2 + 2), height - TEXT / 2 - 2)
         box = (x - half, y - TEXT / 2, x + half, y + TEXT / 2)
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
             continue

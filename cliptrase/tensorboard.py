@@ -3,11 +3,9 @@
 Nothing here changes a figure. The sheets are also kept as files, from which the report takes them.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict, replace
+from typing import Any
 from warnings import warn
 
 import numpy as np
@@ -17,25 +15,19 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from cliptrase.callbacks import ResultsWriter
 from cliptrase.charts import class_bars, confusion_picture, markdown_pairs, markdown_scores
+from cliptrase.comparison import Comparison, comparison_texts
 from cliptrase.distributed import from_all
 from cliptrase.drawing import png_bytes
+from cliptrase.errors import InputError
+from cliptrase.global_patch_analysis import denoised_map
 from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
-from cliptrase.results import COLUMNS, write_bytes, write_json
+from cliptrase.results import COLUMNS, results_document
 from cliptrase.run_folder import RunFolder
-from cliptrase.sheets import Example, picture_iou, sheet
+from cliptrase.sheet_choice import Chosen, example_of, keep, main_iou
+from cliptrase.sheets import sheet
 from cliptrase.visualization import Picture
-
-Kind = Literal["first", "named", "worst"]
-
-
-class Chosen(NamedTuple):
-    """A picture that gets a sheet."""
-
-    setting: str
-    kind: Kind
-    example: Example
-    iou: float  # of the main method on this picture, percent; NaN without truth
 
 
 class TensorBoardMasks(Callback):
@@ -48,12 +40,27 @@ class TensorBoardMasks(Callback):
         pictures: how many of the first ones (of the first process).
         names: stems of pictures wanted besides.
         worst: how many of those with the lowest mean IoU over their own classes (`test` only).
+        patch: row and column of the patch whose correlation is shown, from 0; the middle one by default.
+
+    Raises:
+        InputError: a negative row or column.
     """
 
-    def __init__(self, pictures: int = 4, names: list[str] | None = None, worst: int = 0) -> None:
+    def __init__(
+        self,
+        pictures: int = 4,
+        names: list[str] | None = None,
+        worst: int = 0,
+        patch: tuple[int, int] | None = None,
+    ) -> None:
+        if min(patch or (0, 0)) < 0:
+            raise InputError(
+                f"patch {list(patch or ())} of the sheets has a negative number; rows and columns count from 0"
+            )
         self.pictures = pictures
         self.names = set(names or [])
         self.worst = worst
+        self.patch = patch
         self._start()
 
     def _start(self) -> None:
@@ -108,7 +115,7 @@ class TensorBoardMasks(Callback):
         setting = module.settings[index].name
         for maps in outputs or ():
             for number, stem in enumerate(maps.stems):
-                iou = _iou(maps, number) if self.worst else float("nan")
+                iou = main_iou(maps, number) if self.worst else float("nan")
                 first = trainer.is_global_zero and self._shown.get(setting, 0) < self.pictures
                 if first or stem in self.names:
                     self._shown[setting] = self._shown.get(setting, 0) + first
@@ -118,7 +125,7 @@ class TensorBoardMasks(Callback):
                 worst = self._worst.setdefault(setting, [])
                 if not np.isnan(iou) and (len(worst) < self.worst or iou < worst[-1].iou):
                     worst.append(Chosen(setting, "worst", example_of(maps, number), iou))
-                    worst.sort(key=_by_iou)
+                    worst.sort(key=lambda row: row.rank)
                     del worst[self.worst :]
         if trainer.is_global_zero:
             self._show(trainer, module, self._waiting)
@@ -133,25 +140,30 @@ class TensorBoardMasks(Callback):
             return
         for setting in module.settings:
             of_name = [row for row in named if row.setting == setting.name]
-            lowest = sorted((row for row in worst if row.setting == setting.name), key=_by_iou)[: self.worst]
+            lowest = sorted((row for row in worst if row.setting == setting.name), key=lambda row: row.rank)[
+                : self.worst
+            ]
             self._show(trainer, module, of_name + lowest)
         if missing:
             warn(f"no picture is named {', '.join(sorted(missing))}, so it has no sheet", stacklevel=2)
 
-    @staticmethod
-    def _show(trainer: Trainer, module: TrainingFreeSegmentation, rows: Sequence[Chosen]) -> None:
+    def _show(self, trainer: Trainer, module: TrainingFreeSegmentation, rows: Sequence[Chosen]) -> None:
         """The first process draws, sends and keeps sheets."""
         names = {setting.name: setting.vocabulary.label_names for setting in module.settings}
         writer = writer_of(trainer)
         folder = next((call.path for call in trainer.callbacks if isinstance(call, RunFolder)), None)  # type: ignore[attr-defined]
+        drawn: dict[str, tuple[Chosen, bytes]] = {}
         for row in rows:
             group = f"{row.setting} worst" if row.kind == "worst" else row.setting
-            picture = sheet(row.example, names[row.setting])
+            # Computed again for these few, so that no correlation is kept and no picture waits for it.
+            correlation = denoised_map(module.segmenter, row.example.image, self.patch)
+            picture = sheet(replace(row.example, patch_map=correlation), names[row.setting])
             encoded = png_bytes(picture)
             if writer is not None:
                 add_png(writer, f"{group}/{row.example.stem}", encoded, picture)
-            if folder is not None:
-                keep(folder / "sheets", row, f"{group}/{row.example.stem}.png", encoded)
+            drawn[f"{group}/{row.example.stem}.png"] = row, encoded
+        if folder is not None and drawn:
+            keep(folder / "sheets", drawn)
 
 
 class TensorBoardSummary(Callback):
@@ -164,23 +176,26 @@ class TensorBoardSummary(Callback):
             return
         results, protocol = pl_module.results, pl_module.protocol.label
         writer.add_text("scores", markdown_scores(results, protocol))
+        found = Comparison(results_document(results, ResultsWriter.provenance(trainer, pl_module)))
+        for tag, text in comparison_texts(found).items():
+            writer.add_text(tag, text)
         main = pl_module.methods[0]
         for result in results[main]:
-            confusion = pl_module.counts[result.name][main][0].numpy()
-            present = (result.classes.pixels > 0).nonzero()[:, 0].tolist()
-            if not present:
+            confusion, classes = pl_module.counts[result.name][main].confusion.numpy(), result.headline_classes
+            if not classes.pixels.any():
                 continue
-            title = f"{result.name}, {main}, {protocol}"
-            shown = [result.label_names[label] for label in present]
-            bars = class_bars(shown, [100 * float(result.classes.iou[label]) for label in present], f"IoU: {title}")
+            title = f"{result.name}, {main}, {protocol}, {result.definition} definitions"
+            names = [name for name, pixels in zip(result.label_names, classes.pixels, strict=True) if pixels]
+            bars = class_bars(names, (100 * classes.iou[classes.pixels > 0]).tolist(), f"IoU: {title}")
             add_png(writer, f"class IoU/{result.name}", png_bytes(bars), bars)
             matrix = confusion_picture(confusion, result.label_names, f"Most confused: {title}")
             add_png(writer, f"confusion/{result.name}", png_bytes(matrix), matrix)
             writer.add_text(f"most confused/{result.name}", markdown_pairs(confusion, result.label_names))
-        names = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
-        figures = [f"{name}/{column}" for name in names for column in COLUMNS]
+        rows = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
+        figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
         card = pl_module.segmenter.card
-        parameters = {f"protocol/{key}": value for key, value in asdict(pl_module.protocol).items()}
+        parameters = {f"protocol/{key}": value for key, value in asdict(pl_module.protocol).items() if key != "own"}
+        parameters["protocol/hash"] = pl_module.protocol.digest
         parameters |= {"method": main, "clip": card.name, "weights": card.weights_hash, "activation": card.activation}
         parameters |= {"precision": str(trainer.precision), "devices": trainer.world_size}
         # The figures are logged already; this only says which of them belong to the hyperparameters.
@@ -197,42 +212,3 @@ def add_png(writer: SummaryWriter, tag: str, encoded: bytes, picture: Picture) -
     """Logs an (H, W, 3) picture that is encoded already."""
     image = Summary.Image(height=picture.shape[0], width=picture.shape[1], colorspace=3, encoded_image_string=encoded)
     writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]))
-
-
-def keep(folder: Path, row: Chosen, file: str, encoded: bytes) -> None:
-    """Writes a sheet's file and its line in `sheets.json`."""
-    index = folder / "sheets.json"
-    lines = json.loads(index.read_text())["sheets"] if index.exists() else []
-    iou = None if np.isnan(row.iou) else round(row.iou, 2)
-    line = {"setting": row.setting, "kind": row.kind, "stem": row.example.stem, "mIoU": iou, "file": file}
-    write_bytes(folder / file, encoded)
-    write_json(index, {"sheets": [*(old for old in lines if old["file"] != file), line]})
-
-
-def example_of(maps: LabelMaps, number: int) -> Example:
-    """One picture of a batch, copied to the CPU: the batch can go."""
-    regions = next(iter(maps.regions.values()), None)
-    return Example(
-        maps.stems[number],
-        maps.images[number].permute(1, 2, 0).cpu().numpy().copy(),
-        {method: _copied(labels[number]) for method, labels in maps.predictions.items()},
-        None if maps.labels is None else _copied(maps.labels[number]),
-        None if regions is None else _copied(regions[number]),
-    )
-
-
-def _copied(labels: Any) -> np.ndarray[Any, np.dtype[np.int32]]:
-    copied: np.ndarray[Any, np.dtype[np.int32]] = labels.cpu().numpy().astype(np.int32)
-    return copied
-
-
-def _iou(maps: LabelMaps, number: int) -> float:
-    """Of the main method on one picture, percent; NaN without truth."""
-    if maps.labels is None:
-        return float("nan")
-    prediction = next(iter(maps.predictions.values()))[number]
-    return picture_iou(maps.labels[number].cpu().numpy(), prediction.cpu().numpy())
-
-
-def _by_iou(row: Chosen) -> tuple[float, str]:
-    return row.iou, row.example.stem

@@ -1,6 +1,5 @@
 """Label maps as pictures: one palette everywhere, fixed by label index."""
 
-import colorsys
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Picture = NDArray[np.uint8]
+_Floats = NDArray[np.float64]
 _Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
 # Told apart with normal vision, protanopia, deuteranopia and tritanopia; made by `scripts/palette.py`.
@@ -20,6 +20,9 @@ _FIRST = """
 """
 _GOLDEN = 0.61803398875
 _TONES = ((0.75, 0.90), (0.55, 1.00), (0.90, 0.65))  # saturation and brightness, in turn
+# From dark blue over blue and green to pale yellow, each as much lighter than the one before: the order of values is
+# seen whatever one's colour vision, and in grey.
+_RISING = "100a40 1c3d85 137aa0 45b08f b5d85c fffbd0"
 UNLABELLED_COLOUR = (0, 0, 0)
 _STRIP_PIXELS = 1 << 18  # blended at a time: floating-point numbers of a whole photograph would take gigabytes
 
@@ -32,19 +35,35 @@ def palette() -> Picture:
     far apart in hue.
     """
     first = [tuple(bytes.fromhex(colour)) for colour in _FIRST.split()]
-    hues = ((index * _GOLDEN + 0.58) % 1 for index in range(65536))
-    rest = [colorsys.hsv_to_rgb(hue, *_TONES[index % len(_TONES)]) for index, hue in enumerate(hues)]
-    colours: Picture = (255 * np.array(rest)).round().astype(np.uint8)
+    index = np.arange(65536)
+    saturation, brightness = np.array(_TONES)[index % len(_TONES)].T
+    colours: Picture = (255 * _rgb((index * _GOLDEN + 0.58) % 1, saturation, brightness)).round().astype(np.uint8)
     colours[: len(first)] = first
     colours.flags.writeable = False  # one array for all callers
     return colours
 
 
+def _rgb(hue: NDArray[np.floating], saturation: NDArray[np.floating], value: NDArray[np.floating]) -> _Floats:
+    """Red, green and blue in [0, 1], (..., 3), as `colorsys.hsv_to_rgb` has them, for many colours at once."""
+    sector = np.array((5.0, 3.0, 1.0)) + 6 * hue[..., None]
+    fall = np.minimum(sector % 6, 4 - sector % 6).clip(0, 1)  # how far a channel is below the value
+    rgb: _Floats = value[..., None] * (1 - saturation[..., None] * fall)
+    return rgb
+
+
 def colourise(labels: NDArray[np.integer]) -> Picture:
     """Colours of a label map: (H, W) integers to (H, W, 3) uint8; negative labels are black."""
-    colours: Picture = palette()[labels.clip(0)]
+    colours: Picture = palette().take(labels, axis=0, mode="clip")
     colours[labels < 0] = UNLABELLED_COLOUR
     return colours
+
+
+def heat(values: NDArray[np.floating]) -> Picture:
+    """Colours of numbers in [0, 1], dark for low and light for high: (...) to (..., 3) uint8; others are cut off."""
+    stops = np.array([tuple(bytes.fromhex(colour)) for colour in _RISING.split()])
+    at = np.linspace(0, 1, len(stops))
+    channels = [np.interp(values, at, stops[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
 def overlay(image: Picture, labels: NDArray[np.integer], opacity: float = 0.6) -> Picture:

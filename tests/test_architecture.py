@@ -9,30 +9,34 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module of the package stands in one layer and imports only from earlier ones, or from its own.
 LAYERS = (
-    {"errors", "timing", "provenance", "visualization", "distributed", "markup"},
+    {"errors", "timing", "provenance", "visualization", "distributed", "markup", "published"},
     {
         "drawing",
         "vocabulary",
         "templates",
         "metrics",
+        "bootstrap",
         "correlation",
         "clustering",
+        "kernels",
+        "triton_kernels",
         "median",
         "upsampling",
         "classification",
     },
-    {"attention", "regions", "position", "pixels", "protocol", "results", "picture", "global_patch_panel"},
-    {"sheets", "methods", "charts", "report_page"},
+    {"attention", "regions", "position", "pixels", "protocol", "results", "picture", "counting", "global_patch_panel"},
+    {"sheets", "methods", "charts", "comparison", "report_comparison", "report_page"},
     {"encoder", "text", "checkpoint", "report"},
     {"windows", "whole_inference", "weights"},
     {"slide_inference"},
     {"segmenter"},
-    {"lightning_module"},
-    {"run_folder"},
+    {"global_patch_analysis"},
+    {"lightning_module", "global_patch_figure"},
+    {"run_folder", "global_patch", "sheet_choice"},
     {"callbacks", "photo_writer", "tensorboard"},
     {"cli"},
 )
-LIGHTNING = {"run_folder", "lightning_module", "callbacks", "photo_writer", "tensorboard", "cli"}
+LIGHTNING = {"run_folder", "sheet_choice", "lightning_module", "callbacks", "photo_writer", "tensorboard", "cli"}
 
 
 def imports(path: Path) -> set[str]:

@@ -123,6 +123,19 @@ def test_projections_of_the_block_before_the_last(loaded_clip: LoadedClip) -> No
     assert p.grid == (14, 14)
 
 
+def test_walking_block_by_block_is_the_same_walk(loaded_clip: LoadedClip) -> None:
+    visual = loaded_clip.model.visual
+    encoder, pixels = VisualEncoder(visual), scene_batch([3, 4], 64, 96) / 255
+    with torch.no_grad():
+        blocks = list(encoder.blocks(pixels))
+        expected = encoder(pixels, VANILLA).penultimate
+    assert len(blocks) == len(visual.transformer.resblocks)
+    assert torch.equal(blocks[-2].query, expected.query)
+    assert torch.equal(blocks[-2].tokens, expected.tokens)
+    assert not torch.equal(blocks[-1].tokens, expected.tokens)
+    assert {p.grid for p in blocks} == {(4, 6)}
+
+
 @pytest.mark.parametrize("grid", [(14, 14), (21, 21), (7, 7), (20, 30), (5, 14), (14, 15), (1, 1)])
 def test_position_embedding_is_resampled_by_the_scale_factor(grid: tuple[int, int]) -> None:
     embedding = torch.randn(197, 6, generator=torch.Generator().manual_seed(4))
@@ -176,3 +189,21 @@ def test_coca_is_refused() -> None:
     )
     with pytest.raises(InputError, match="not by its class token; supported are"):
         VisualEncoder(model.visual)
+
+
+def test_a_batch_in_parts_is_the_batch(loaded_clip: LoadedClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off the native grid, where methods take walks of their own; two pictures at a time, then the fifth."""
+    encoder = VisualEncoder(loaded_clip.model.visual)
+    methods = [METHODS[name] for name in ("cliptrase", "maskclip")]
+    pixels = scene_batch([1, 2, 3, 4, 5], 64, 96) / 255
+    with torch.no_grad():
+        whole = encoder(pixels, methods)
+        monkeypatch.setattr("cliptrase.encoder._TOKENS", 50)  # 4 x 6 patches and the class token, twice
+        parts = encoder(pixels, methods)
+    assert len(parts.walks) == len(whole.walks) == 2
+    for name in whole.features:
+        torch.testing.assert_close(parts.features[name], whole.features[name], rtol=0, atol=1e-5)
+    for found, expected in zip(parts.walks, whole.walks, strict=True):
+        for part in ("query", "key", "value", "tokens"):
+            mine, usual = getattr(found.penultimate, part), getattr(expected.penultimate, part)
+            torch.testing.assert_close(mine, usual, rtol=0, atol=1e-4)

@@ -1,6 +1,7 @@
 """TensorBoard events read back: sheets, tables, charts, hyperparameters."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from cliptrase.charts import class_bars, confused_pairs, confusion_picture, markdown_pairs
-from cliptrase.drawing import png_bytes
+from cliptrase.drawing import innermost, png_bytes
+from cliptrase.global_patch_analysis import denoised_map
+from cliptrase.global_patch_panel import PatchMap
 from cliptrase.lightning_module import LabelMaps
+from cliptrase.segmenter import Segmenter
+from cliptrase.sheet_choice import example_of
 from cliptrase.sheets import PANEL, Example, picture_iou, sheet
-from cliptrase.tensorboard import example_of
-from cliptrase.visualization import hex_colour
+from cliptrase.visualization import Picture, heat, hex_colour
 from datamodules import VOC20
-from tests.command import Run, run
+from tests.command import Run, complaint, run
 from tests.kit import save_labels, write_detectron2_tree
 
 SHEETS = "[{class_path: cliptrase.tensorboard.TensorBoardMasks, init_args: %s}]"
@@ -104,6 +108,31 @@ def test_sheets_change_no_figure(finished: Run, voc: Path, tiny_clip: Path, tmp_
     assert not (plain.folder / "sheets").exists()
 
 
+def test_correlations_are_computed_for_the_sheets_alone(
+    voc: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int] | None] = []
+
+    def counted(segmenter: Segmenter, image: Picture, patch: tuple[int, int] | None) -> PatchMap:
+        asked.append(patch)
+        return denoised_map(segmenter, image, patch)
+
+    monkeypatch.setattr("cliptrase.tensorboard.denoised_map", counted)
+    middle, corner = (
+        run("test", tmp_path / name, *options(voc, tiny_clip, f"{{pictures: 1, worst: 1{patch}}}"))
+        for name, patch in (("middle", ""), ("corner", ", patch: [0, 3]"))
+    )
+    assert asked == [None, None, (0, 3), (0, 3)]
+    assert middle.results["methods"] == corner.results["methods"]
+    one, other = ((done.folder / "sheets" / "VOC20" / "scene_0.png").read_bytes() for done in (middle, corner))
+    assert one != other
+
+
+def test_a_negative_patch_is_refused(voc: Path, tiny_clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = complaint(capsys, "test", *options(voc, tiny_clip, "{patch: [-1, 2]}"))
+    assert told == "patch [-1, 2] of the sheets has a negative number; rows and columns count from 0"
+
+
 def test_scores_tables_and_charts(finished: Run, events: EventAccumulator) -> None:
     result = finished.results["settings"]["VOC20"]
     for column, value in result["scores"].items():
@@ -115,6 +144,7 @@ def test_scores_tables_and_charts(finished: Run, events: EventAccumulator) -> No
     assert f"| VOC20 | cliptrase | released | 4 | {figures} |" in table
     assert "| VOC20 | vanilla | textbook |" in table
     assert "| truth | predicted as |" in text(events, "most confused/VOC20")
+    assert text(events, "scores/comparison") == (finished.folder / "comparison.md").read_text()
     bars = events.Images("class IoU/VOC20")[0]
     present = sum(entry["pixels"] > 0 for entry in result["per_class"])
     assert bars.height > 20 * present
@@ -157,7 +187,8 @@ def example(height: int = 40, width: int = 60, labels: int = 5) -> Example:
     truth = np.arange(height)[:, None] * labels // height * np.ones(width, dtype=np.int32)[None]
     truth[:, :5] = -1
     prediction = np.full((height, width), 1, dtype=np.int32)
-    return Example("name", image, {"a": prediction, "b": truth.clip(0)}, truth, prediction)
+    row = PatchMap(generator.random((-(-height // 16), -(-width // 16))), (0, 1), (16, 16))
+    return Example("name", image, {"a": prediction, "b": truth.clip(0)}, truth, prediction, row)
 
 
 def test_picture_iou_against_sets() -> None:
@@ -180,6 +211,26 @@ def test_a_sheet_of_any_shape(height: int, width: int, labels: int) -> None:
     assert page.shape[1] <= 6 * (PANEL + 20)
     assert page.shape[0] <= 2600
     assert png_bytes(page).startswith(b"\x89PNG")
+
+
+def test_a_sheet_shows_the_correlation_of_a_patch() -> None:
+    own = example(160, 160)
+    assert own.patch_map is not None
+    with_map, without = sheet(own, ["a"] * 5), sheet(replace(own, patch_map=None), ["a"] * 5)
+    highest = heat(np.array(1.0))
+    lightest = [int((page == highest).all(-1).sum()) for page in (with_map, without)]
+    assert lightest[0] - lightest[1] > 600  # a patch of 25 x 25 has the highest value
+
+
+def test_names_stand_inside_their_areas() -> None:
+    """A ring's middle is not in the ring, and the border is no place for a name."""
+    area = np.zeros((40, 60), dtype=bool)
+    area[5:35, 5:55] = True
+    area[12:30, 12:48] = False
+    area[5:35, 40:55] = True
+    row, column = innermost(area)
+    assert area[row - 6 : row + 7, column - 6 : column + 7].all()
+    assert innermost(np.eye(1, dtype=bool)) == (0, 0)
 
 
 def test_a_legend_names_only_what_occurs() -> None:

@@ -1,5 +1,6 @@
 """Colours that everybody tells apart, overlays, legends that fit."""
 
+import colorsys
 import runpy
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from cliptrase.visualization import colourise, hex_colour, overlay, palette, with_legend
+from cliptrase.visualization import colourise, heat, hex_colour, overlay, palette, with_legend
 from tests.kit import scene
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,10 +72,28 @@ def test_the_script_gives_these_colours() -> None:
     assert distance.min() > 12
 
 
+def test_heat_rises_in_lightness_for_everybody() -> None:
+    """So values keep their order whatever one's colour vision."""
+    colours = heat(np.linspace(0, 1, 64))
+    lightness = runpy.run_path(str(ROOT / "scripts" / "palette.py"))["lab"](colours.astype(float))[..., 0]  # (4, 64)
+    steps = np.diff(lightness, axis=1)
+    assert (steps > 0).all()
+    assert (steps.max(1) < 3 * steps.mean(1)).all()  # no step that looks like an edge
+    assert heat(np.array([-2.0, 0.0, 1.0, 7.0])).tolist() == [colours[0].tolist()] * 2 + [colours[-1].tolist()] * 2
+
+
 def test_neighbours_in_index_differ() -> None:
     rows = lab(palette()[:1000], VISIONS["normal"])
     for step in (1, 2, 3):
         assert np.linalg.norm(rows[step:] - rows[:-step], axis=1).min() > 20
+
+
+def test_later_colours_are_spread_over_the_hues() -> None:
+    """As Python's own conversion has them: the golden ratio from hue to hue, three tones in turn."""
+    tones = ((0.75, 0.90), (0.55, 1.00), (0.90, 0.65))
+    for index in (*range(32, 400), 65534, 65535):
+        rgb = colorsys.hsv_to_rgb((index * (5**0.5 - 1) / 2 + 0.58) % 1, *tones[index % 3])
+        assert np.abs(palette()[index] - 255 * np.array(rgb)).max() <= 0.501, index
 
 
 def test_palette_is_one_for_all() -> None:
