@@ -225,7 +225,8 @@ def _chart(run: Run, setting: str) -> Html:
     chart = element("ol", *bars, class_="bars")
     if len(bars) > _OPEN:
         chart = element("details", element("summary", f"{len(bars)} classes"), chart)
-    note = [element("p", f"{absent} classes do not occur in these pictures.", class_="soft")] if absent else []
+    absence = "1 class does" if absent == 1 else f"{absent} classes do"
+    note = [element("p", f"{absence} not occur in these pictures.", class_="soft")] if absent else []
     heading = element("h3", f"IoU of each class, percent, {definition} definition, protocol {run.protocol}")
     return element("section", heading, element("ul", *key, class_="key"), chart, *note, class_="card")
 
