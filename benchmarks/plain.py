@@ -3,6 +3,9 @@
 Protocol `paper`. Blocks with explicit attention, cosine similarity of broadcast heads, scikit-learn's DBSCAN, SciPy's
 median filter, whole stacks of upsampled maps. It shares no code with the package, and its label maps must equal the
 package's (tests/benchmarks/test_plain.py).
+
+The released code broadcasts one head after the other, where here all heads go at once, and does more that nothing
+reads, which is left out here: the similarity in the last block too, and the weights of all blocks kept in one stack.
 """
 
 from typing import Any

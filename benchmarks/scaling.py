@@ -4,7 +4,6 @@ python -m benchmarks.scaling --processes 1 2 --pictures 200
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -18,10 +17,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from benchmarks import subjects
-from cliptrase import provenance
+from benchmarks import record, subjects
 
-RESULTS = Path(__file__).parent / "results"
 NAMES = ("sky", "tree", "road", "house", "person")
 
 
@@ -77,7 +74,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
-    where = provenance.environment(torch.device("cuda" if options.accelerator == "gpu" else "cpu"))
+    about = record.facts(
+        torch.device("cuda" if options.accelerator == "gpu" else "cpu"),
+        cores=os.cpu_count(),
+        model=options.model,
+        size=options.size,
+        batch=options.batch_size,
+        workers=options.workers,
+    )
     rows: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -93,22 +97,8 @@ def main(arguments: list[str] | None = None) -> None:
             row["pictures_per_s"] = options.pictures / taken
             row["speed_up"] = row["pictures_per_s"] / (rows[0]["pictures_per_s"] if rows else row["pictures_per_s"])
             rows.append(row)
-            print(", ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)
-    facts = {key: where[key] for key in ("date", "command", "commit", "device", "platform")} | {
-        "cores": os.cpu_count(),
-        "model": options.model,
-        "size": options.size,
-        "batch": options.batch_size,
-        "workers": options.workers,
-        "versions": " ".join(f"{name}={version}" for name, version in where["versions"].items()),
-    }
-    path = options.out or RESULTS / f"scaling_{where['date'][:16].replace(':', '')}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *facts])
-        writer.writeheader()
-        writer.writerows(row | facts for row in rows)
-    print(f"written to {path}")
+            print(record.line(row), flush=True)
+    print(f"written to {record.store('scaling', rows, about, options.out)}")
 
 
 if __name__ == "__main__":

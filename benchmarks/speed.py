@@ -5,7 +5,6 @@ python -m benchmarks.speed --models ViT-L-14 --sizes 336 --batch-sizes 1 8 64 --
 """
 
 import argparse
-import csv
 import itertools
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -18,18 +17,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks import measure, subjects
+from benchmarks import measure, record, subjects
 from benchmarks.plain import PlainSegmenter
-from cliptrase import SegmentationScores, provenance
+from cliptrase import SegmentationScores
 from cliptrase.timing import StageTimer
 from datamodules.transforms import Geometry
 
-RESULTS = Path(__file__).parent / "results"
 STAGES = ("forward", "correlation", "clustering", "regions", "classification", "vote")
 SHOWN = (
     *("model", "size", "batch", "precision", "names"),
     *(*STAGES, "scores", "step", "bare", "plain"),
-    *("step/bare", "plain/step", "pictures/s", "peak_mib"),
+    *("step/bare", "plain/step", "plain/bare", "plain_system", "pictures/s", "peak_mib"),
 )
 
 
@@ -101,6 +99,7 @@ def measure_one(
         row["plain"] = 1000 * taken["plain"] / len(few)
         row["plain/step"] = row["plain"] / row["step"]
         row["plain/bare"] = row["plain"] / row["bare"]
+        row["plain_system"] = measure.system_share(one_by_one)
         row["plain_differs"] = sum(
             int((theirs != ours.cpu().numpy()).sum()) for theirs, ours in zip(one_by_one(), predicted, strict=False)
         )
@@ -109,17 +108,6 @@ def measure_one(
     if precision != "fp32":
         row["agreement"] = float((segmenter(images, classifier)["cliptrase"] == predicted).float().mean())
     return row
-
-
-def show(value: Any) -> str:
-    """A cell of the table."""
-    return (
-        f"{value:.0f}"
-        if isinstance(value, float) and value >= 100
-        else f"{value:.3g}"
-        if isinstance(value, float)
-        else str(value)
-    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,25 +130,17 @@ def main(arguments: list[str] | None = None) -> None:
     if options.clock == "cpu" and options.device != "cpu":
         parser.error("--clock cpu does not see the work of another device; leave it out or give --device cpu")
     torch.set_num_threads(options.threads)
-    where = provenance.environment(torch.device(options.device))
-    versions = " ".join(f"{name}={version}" for name, version in where["versions"].items())
-    facts = {key: where[key] for key in ("date", "command", "commit", "device", "platform")}
-    facts |= {"threads": options.threads, "clock": options.clock, "versions": versions}
+    about = record.facts(torch.device(options.device), threads=options.threads, clock=options.clock)
     rows = []
     print(" ".join(f"{name:>10.10}" for name in SHOWN))
     for model, size in itertools.product(options.models, options.sizes):
         decode = decode_ms(size, options.clock)
         for precision, names, batch in itertools.product(options.precisions, options.names, options.batch_sizes):
             row = measure_one(model, size, batch, precision, names, options) | {"decode": decode}
-            rows.append(row | facts)
-            print(" ".join(f"{show(row.get(name, '')):>10}" for name in SHOWN), flush=True)
-    path = options.out or RESULTS / f"speed_{where['date'][:16].replace(':', '')}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-        writer.writeheader()
-        writer.writerows(rows)
-    print(f"milliseconds a picture; {where['device']}, {options.clock} clock; written to {path}")
+            rows.append(row)
+            print(" ".join(f"{record.show(row.get(name, '')):>10}" for name in SHOWN), flush=True)
+    path = record.store("speed", rows, about, options.out)
+    print(f"milliseconds a picture; {about['device']}, {options.clock} clock; written to {path}")
 
 
 if __name__ == "__main__":

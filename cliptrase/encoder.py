@@ -1,6 +1,6 @@
 """Dense features from an open_clip visual tower whose blocks are walked here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,10 @@ from cliptrase.classification import Size, check_grid
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
 from cliptrase.position import PositionEmbedding, resample_position_embedding
+
+# Tokens that a CPU walks with at a time. An MLP's hidden values then stay under 32 MiB for the usual widths; larger
+# ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step and more.
+_TOKENS = 1800
 
 
 @dataclass(frozen=True)
@@ -65,17 +69,17 @@ class VisualEncoder(nn.Module):
         self.tower = _supported(tower)
 
     def require(self, methods: Sequence[Method]) -> None:
-        """Checks that the tower is deep enough: a second stream starts from what a block of CLIP's own has made.
+        """Checks that the tower is deep enough.
 
         Raises:
-            InputError: a method whose rule governs as many blocks as there are, or more.
+            InputError: a method whose rule governs more blocks than there are.
         """
         blocks = len(self.tower.transformer.resblocks)
         for method in methods:
-            if method.depth >= blocks:
+            if method.depth > blocks:
                 raise InputError(
-                    f"method {method.name} governs the last {method.depth} blocks and needs one more before them; the "
-                    f"visual tower has {blocks}; take another method or a deeper tower such as ViT-B-16"
+                    f"method {method.name} governs the last {method.depth} blocks, but the visual tower has {blocks}; "
+                    "take another method or a deeper tower such as ViT-B-16"
                 )
 
     def forward(self, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
@@ -93,16 +97,42 @@ class VisualEncoder(nn.Module):
             ValueError: H or W is not a multiple of the patch.
         """
         self.require(methods)
-        patch = (int(self.tower.patch_size[0]), int(self.tower.patch_size[1]))
-        grid = check_grid((pixels.shape[2], pixels.shape[3]), patch)
+        grid = self._grid(pixels)
         native = tuple(self.tower.grid_size) == grid
         companies: dict[PositionEmbedding, list[Method]] = {}
         for method in methods:
             companies.setdefault("dino" if native else method.position_embedding, []).append(method)
-        patches = self._patches(pixels, grid)
-        walks = [self._walk(self._embed(patches, grid, how), company, grid) for how, company in companies.items()]
+        at_a_time = len(pixels) if pixels.is_cuda else max(1, _TOKENS // (grid[0] * grid[1] + 1))
+        parts = []
+        for some in pixels.split(at_a_time):
+            patches = self._patches(some, grid)
+            parts.append([self._walk(self._embed(patches, grid, how), group, grid) for how, group in companies.items()])
+        walks = [_joined(walk) for walk in zip(*parts, strict=True)]
         found = {name: features for walk in walks for name, features in walk.features.items()}
         return Encoding(walks, grid, {method.name: found[method.name] for method in methods})
+
+    def blocks(self, pixels: Tensor) -> Iterator[Projections]:
+        """What every block of CLIP's own walk attends with, first to last, one block in memory at a time.
+
+        Args:
+            pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
+
+        Raises:
+            ValueError: H or W is not a multiple of the patch.
+        """
+        grid = self._grid(pixels)
+        x = self._embed(self._patches(pixels, grid), grid, "dino")
+        *blocks, last = self.tower.transformer.resblocks
+        for block in blocks:
+            p = _project(block, x, grid)
+            yield p
+            x = _finish(block, x, query_key(p))
+        yield _project(last, x, grid)
+
+    def _grid(self, pixels: Tensor) -> Size:
+        """(h, w) patches of (B, 3, H, W)."""
+        height, width = self.tower.patch_size
+        return check_grid((pixels.shape[2], pixels.shape[3]), (int(height), int(width)))
 
     def _patches(self, pixels: Tensor, grid: Size) -> Tensor:
         """Patch embedding: (B, 3, H, W) to (B, N, W).
@@ -146,6 +176,17 @@ class VisualEncoder(nn.Module):
                 y = torch.cat([token, y[:, 1:]], dim=1)
             features[reading] = tower.ln_post(y) @ tower.proj  # (B, N+1, E)
         return Walk({method.name: features[_reading(method)] for method in methods}, projected[0])
+
+
+def _joined(walks: Sequence[Walk]) -> Walk:
+    """Walks of a batch's parts as one of the whole batch."""
+    first, *more = walks
+    if not more:
+        return first
+    features = {name: torch.cat([walk.features[name] for walk in walks]) for name in first.features}
+    p = [walk.penultimate for walk in walks]
+    query, key, value = (torch.cat([getattr(one, name) for one in p]) for name in ("query", "key", "value"))
+    return Walk(features, Projections(query, key, value, torch.cat([one.tokens for one in p]), p[0].grid))
 
 
 _Reading = tuple[AttentionRule, bool, bool, int]

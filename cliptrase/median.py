@@ -1,4 +1,4 @@
-"""Median filter as a fixed network of elementwise minima and maxima: exact, and the same code on CPU and GPU.
+"""Median filter as a fixed network of elementwise minima and maxima: exact, on any device; on a GPU see `kernels`.
 
 The columns of a window are sorted once and shared by all windows that they lie in; sorted columns are merged by
 Batcher's odd-even network (AFIPS 1968), and the median is picked from two sorted halves without merging them. For
@@ -9,6 +9,8 @@ from functools import reduce
 
 import torch
 from torch import Tensor
+
+from cliptrase import kernels
 
 # Pixels worked on at a time: a CPU wants the network's planes in its cache, a GPU wants few kernels.
 _STRIP = {"cpu": 1 << 14, "cuda": 1 << 22}
@@ -24,6 +26,8 @@ def median_filter(maps: Tensor, size: int = 7) -> Tensor:
     Returns:
         (M, H, W).
     """
+    if maps.dtype == torch.float32 and kernels.usable(maps.device):
+        return kernels.median_window(maps, size)
     radius = size // 2
     rows = _symmetric(maps.shape[1], radius, maps.device)
     columns = _symmetric(maps.shape[2], radius, maps.device)

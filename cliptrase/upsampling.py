@@ -3,7 +3,7 @@
 Pixels between the same four patches form a cell, and inside a cell a bilinear map stays between its values at the
 four corners. A map that lies below one and the same other map at all four corners is therefore nowhere the highest
 inside. What is left, a handful of maps a cell however many there are, is upsampled cell by cell under a running
-maximum: cost and memory hardly grow with the number of maps.
+maximum: cost and memory hardly grow with the number of maps. On a GPU a kernel keeps that maximum over all maps.
 """
 
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cliptrase import kernels
 from cliptrase.classification import Size
 
 # Of the largest magnitude: far above what rounding moves an upsampled value (some 5e-7), so that leaving maps out
@@ -40,37 +41,40 @@ class _Axis(NamedTuple):
     Attributes:
         share: (n + 1, r) what the upper patch gives to each of a cell's pixels, of which there are at most r.
         slot: (length,) number of a pixel's place when all cells' places are laid end to end.
-        cell: (length,) a pixel's cell.
-        pixel_share: (length,) a pixel's entry of `share`.
     """
 
     share: Tensor
     slot: Tensor
-    cell: Tensor
-    pixel_share: Tensor
+
+
+def _positions(patches: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Each pixel's cell and what the upper patch gives to it, both (length,).
+
+    Half-pixel centres, in float32 as torch's own interpolation has them.
+    """
+    position = (torch.arange(length, device=device) + 0.5) * (patches / length) - 0.5
+    cell = position.floor().long() + 1
+    return cell, (position - (cell - 1).clamp_min(0)).clamp_min(0)
 
 
 def _axis(patches: int, length: int, device: torch.device) -> _Axis:
-    """Half-pixel centres, in float32 as torch's own interpolation has them."""
-    pixel = torch.arange(length, device=device)
-    position = (pixel + 0.5) * (patches / length) - 0.5  # (length,)
-    cell = position.floor().long() + 1
-    pixel_share = (position - (cell - 1).clamp_min(0)).clamp_min(0)
+    """See `_Axis`."""
+    cell, pixel_share = _positions(patches, length, device)
     sizes = torch.bincount(cell, minlength=patches + 1)
-    place = pixel - (sizes.cumsum(0) - sizes)[cell]
+    place = torch.arange(length, device=device) - (sizes.cumsum(0) - sizes)[cell]
     most = int(sizes.max())
     share = torch.zeros(patches + 1, most, device=device)
     share[cell, place] = pixel_share
-    return _Axis(share, cell * most + place, cell, pixel_share)
+    return _Axis(share, cell * most + place)
 
 
 def bilinear_matrix(patches: int, length: int, device: torch.device) -> Tensor:
     """(length, patches) matrix that upsamples one axis bilinearly (align_corners false)."""
-    axis = _axis(patches, length, device)
-    low, high = (axis.cell - 1).clamp_min(0), axis.cell.clamp_max(patches - 1)  # (length,)
+    cell, share = _positions(patches, length, device)
+    low, high = (cell - 1).clamp_min(0), cell.clamp_max(patches - 1)  # (length,)
     matrix = torch.zeros(length, patches, device=device)
-    matrix.scatter_add_(1, low.unsqueeze(1), 1 - axis.pixel_share.unsqueeze(1))
-    return matrix.scatter_add_(1, high.unsqueeze(1), axis.pixel_share.unsqueeze(1))
+    matrix.scatter_add_(1, low.unsqueeze(1), 1 - share.unsqueeze(1))
+    return matrix.scatter_add_(1, high.unsqueeze(1), share.unsqueeze(1))
 
 
 def upsampled_argmax(maps: Tensor, size: Size, weight: Tensor | None = None) -> Tensor:
@@ -84,6 +88,8 @@ def upsampled_argmax(maps: Tensor, size: Size, weight: Tensor | None = None) -> 
     Returns:
         (B, H, W) int64 in [0, C).
     """
+    if kernels.usable(maps.device):
+        return kernels.highest_map(maps, size, weight)
     batch, _, height, width = maps.shape
     vertical, horizontal = _axis(height, size[0], maps.device), _axis(width, size[1], maps.device)
     rows = torch.arange(-1, height + 1, device=maps.device).clamp(0, height - 1)

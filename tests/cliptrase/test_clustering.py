@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
+from benchmarks import subjects
+from cliptrase import whole_inference
+from cliptrase.classification import TextClassifier
 from cliptrase.clustering import dbscan
+from cliptrase.segmenter import Segmenter
 from tests import references
 
 
@@ -131,3 +135,25 @@ def test_batch_is_one_by_one() -> None:
     assert (together[1] == -1).all()
     assert (together[2] == 0).all()
     assert together.dtype == torch.int64
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_mixed_precision_does_not_reach_the_clustering(
+    dtype: torch.dtype, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is compared with eps comes in float32, and is clustered as without autocast."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def keep(points: torch.Tensor, eps: float, min_samples: int) -> torch.Tensor:
+        seen.append((points, dbscan(points, eps, min_samples)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(whole_inference, "dbscan", keep)
+    classifier = TextClassifier(torch.eye(segmenter.clip.visual.output_dim)[:5], torch.arange(5), 5)
+    with torch.autocast("cpu", dtype):
+        segmenter(subjects.pictures(2, 224), classifier)
+    ((points, clusters),) = seen
+    assert points.dtype == torch.float32
+    assert not torch.equal(points, points.to(dtype).float())  # nor was it rounded on the way
+    assert torch.equal(clusters, dbscan(points, segmenter.protocol.eps, segmenter.protocol.min_samples))
+    assert clusters.max() >= 0

@@ -1,0 +1,130 @@
+"""Every benchmark runs through and stores what it says."""
+
+import csv
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmarks import compare, measure, memory, precision, record, scaling, speed, text
+from cliptrase.methods import METHODS
+from cliptrase.segmenter import Segmenter
+from cliptrase.weights import LoadedClip
+
+CPU = torch.device("cpu")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_result_says_where_it_comes_from(tmp_path: Path) -> None:
+    about = record.facts(CPU, threads=1)
+    path = record.store("name", [{"a": 1}, {"a": 2, "b": 0.5}], about, tmp_path / "deep" / "found.csv")
+    first, second = rows_of(path)
+    assert (first["a"], first["b"], second["a"], second["b"]) == ("1", "", "2", "0.5")
+    assert {"date", "command", "commit", "device", "platform", "threads", "versions"} <= set(first)
+    assert f"torch={torch.__version__}".split("+")[0] in first["versions"]
+    assert record.line({"a": 1, "b": 0.123456, "c": 1234.5}) == "a 1, b 0.123, c 1234"
+
+
+def test_turns_give_the_median_without_the_first_round() -> None:
+    took = iter([9.0, 1.0, 3.0, 2.0])
+    calls = []
+
+    def work() -> None:
+        calls.append(next(took))
+
+    assert measure.interleaved({"work": work}, 3, "cpu", CPU)["work"] >= 0
+    assert len(calls) == 4
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_speed(tmp_path: Path) -> None:
+    options = ["--models", "tiny", "--sizes", "224", "--batch-sizes", "2", "--names", "7", "--rounds", "1"]
+    speed.main([*options, "--plain", "1", "--precisions", "fp32", "bf16", "--out", str(tmp_path / "speed.csv")])
+    exact, mixed = rows_of(tmp_path / "speed.csv")
+    assert exact["plain_differs"] == "0"
+    assert float(exact["plain/step"]) == pytest.approx(float(exact["plain"]) / float(exact["step"]))
+    assert 0 <= float(exact["plain_system"]) <= 1
+    assert 0 < float(mixed["agreement"]) <= 1
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_memory_is_of_this_process() -> None:
+    peak = memory.peak_mib("tiny", 224, 1, 5, CPU)
+    assert 50 < peak < 1e5  # Python with torch takes some 200
+
+
+def test_memory_of_each_case_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is asked with everything that was asked of the whole."""
+    asked: list[list[str]] = []
+    run = subprocess.run
+
+    def answer(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if command[0] == "git":  # asked for the commit
+            return run(command, **options)
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, f"some warning\n{1000.5 + len(asked)}\n", "")
+
+    monkeypatch.setattr(subprocess, "run", answer)
+    options = ["--model", "ViT-B-32", "--size", "64", "--batch", "3", "--threads", "1", "--device", "cpu"]
+    memory.main([*options, "--names", "3", "70", "--out", str(tmp_path / "memory.csv")])
+    first, second = rows_of(tmp_path / "memory.csv")
+    assert (first["names"], first["peak_mib"], first["more_mib"]) == ("3", "1001.5", "0.0")
+    assert (second["names"], second["peak_mib"], second["more_mib"]) == ("70", "1002.5", "1.0")
+    for command, names in zip(asked, ("3", "70"), strict=True):
+        given = dict(zip(command[3::2], command[4::2], strict=True))
+        assert given == dict(zip(options[::2], options[1::2], strict=True)) | {"--one": names}
+
+
+def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "out of memory")
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: failed)
+    with pytest.raises(SystemExit, match="out of memory"):
+        memory.main(["--names", "3", "--out", str(tmp_path / "memory.csv")])
+
+
+def test_text(tiny_subject: LoadedClip) -> None:
+    names, templates = ["cat", "a long name of many words", "dog"], ["a photo of a {}.", "{}"]
+    row = text.compare(tiny_subject.model, tiny_subject.tokenizer, names, templates, rounds=1)
+    assert row["prompts"] == 6
+    assert row["ratio"] == pytest.approx(row["ms_a_prompt_untrimmed"] / row["ms_a_prompt"])
+    assert 0 <= row["largest_difference"] < 1e-5
+
+
+def test_a_cached_start_encodes_nothing(
+    tiny_subject: LoadedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cliptrase.segmenter.encode_names", None)
+    assert text.cached_start(Segmenter(tiny_subject, cache_dir=tmp_path), ["cat", "dog"]) > 0
+
+
+def test_precision(tmp_path: Path) -> None:
+    given = precision.subject("embedded", 0, 2, CPU)
+    exact, mixed = precision.stages(*given, "32-true"), precision.stages(*given, "bf16-mixed")
+    same = precision.agreement(exact, exact)
+    assert set(same.values()) == {0, 100}
+    found = precision.agreement(exact, mixed)
+    assert 0 < found["features_max_difference"] < 0.1
+    assert 0 < found["correlation_max_difference"] < 0.1
+    assert 90 < found["same_label_percent"] <= 100
+    assert mixed.affinity.dtype == torch.float32
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_compare(tmp_path: Path) -> None:
+    methods = [name for name, method in METHODS.items() if method.depth == 1]  # the tiny tower is shallow
+    options = ["--sizes", "224", "--batch-sizes", "1", "--names", "5", "--rounds", "1", "--out"]
+    compare.main([*options, str(tmp_path / "compare.csv"), "--methods", *methods])
+    (row,) = rows_of(tmp_path / "compare.csv")
+    assert float(row["sum"]) == pytest.approx(sum(float(row[name]) for name in methods))
+    assert float(row["together/sum"]) == pytest.approx(float(row["together"]) / float(row["sum"]))
+
+
+def test_scaling_reads_what_it_writes(tmp_path: Path) -> None:
+    root = scaling.save_pictures(tmp_path / "pictures", 3)
+    assert [len(list((root / name).iterdir())) for name in ("image", "gt")] == [3, 3]
