@@ -85,7 +85,7 @@ class ResultsWriter(Callback):
         results = module.results
         document = results_document(results, self.provenance(trainer, module))
         write_json(self.folder.path / "results.json", document)
-        write_text(self.folder.path / "results.csv", csv_text(results, module.protocol.label))
+        write_text(self.folder.path / "results.csv", csv_text(results))
         if len(results) > 1:
             compared = Comparison(document)
             write_text(self.folder.path / "comparison.csv", comparison_csv(compared))

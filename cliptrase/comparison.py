@@ -27,6 +27,7 @@ class Cell(NamedTuple):
     """One method on one setting."""
 
     images: int
+    vocabulary_hash: str | None
     mIoU: float | None  # noqa: N815 (the name in results.json)
     interval: Sequence[float] | None
     difference: float | None  # to the first method, in points
@@ -91,6 +92,19 @@ class Comparison:
         return str((self.provenance.get("protocol") or {}).get("label", "of an unknown protocol"))
 
     @property
+    def protocol_hash(self) -> str:
+        """Of all the protocol's values."""
+        return str((self.provenance.get("protocol") or {}).get("hash", ""))
+
+    @property
+    def origin(self) -> str:
+        """Hashes of protocol and vocabularies in a sentence: what must be equal for figures to compare."""
+        if not self.rows:
+            return ""
+        words = ", ".join(f"{name} {cell.vocabulary_hash}" for name, cell in self.rows[0].cells.items())
+        return f"Hash of the protocol: {self.protocol_hash}; of the names: {words}."
+
+    @property
     def definition(self) -> str:
         """Whose definition of the scores: the protocol's own."""
         settings: Mapping[str, Mapping[str, Any]] = self.document["settings"]
@@ -134,6 +148,7 @@ def _cell(result: Mapping[str, Any]) -> Cell:
     source = result.get("published_source")
     return Cell(
         result["images"],
+        result.get("vocabulary_hash"),
         scores["mIoU"],
         intervals.get("mIoU"),
         difference.get("mIoU"),
@@ -147,7 +162,18 @@ def comparison_csv(found: Comparison) -> str:
     """Content of `comparison.csv`: a line for each method and setting."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    heads = ["method", "setting", "protocol", "definition", "images", "mIoU", "low", "high"]
+    heads = [
+        "method",
+        "setting",
+        "protocol",
+        "protocol_hash",
+        "vocabulary_hash",
+        "definition",
+        "images",
+        "mIoU",
+        "low",
+        "high",
+    ]
     heads += ["difference", "difference_low", "difference_high", "published_mIoU", "published_source"]
     writer.writerow([*heads, "images_per_second", "run_peak_memory_mib"])
     for row in found.rows:
@@ -155,7 +181,8 @@ def comparison_csv(found: Comparison) -> str:
             figures = [cell.images, cell.mIoU, *(cell.interval or ("", "")), cell.difference]
             beside = [*(cell.difference_interval or ("", "")), cell.published, cell.source]
             made = [row.images_per_second, found.provenance.get("peak_memory_mib")]
-            writer.writerow([row.method, name, found.protocol, found.definition, *figures, *beside, *made])
+            origin = [found.protocol, found.protocol_hash, cell.vocabulary_hash, found.definition]
+            writer.writerow([row.method, name, *origin, *figures, *beside, *made])
     return buffer.getvalue()
 
 
@@ -179,7 +206,7 @@ def comparison_markdown(found: Comparison) -> str:
     if len(found.rows) > 1:
         below = [[row.method, *(difference_text(row.cells[name]) for name in found.settings)] for row in found.rows[1:]]
         parts += [f"Difference to {found.first}, points:", markdown_table(differences, below)]
-    parts += [f"{HOW} {SPEED} {found.memory}"]
+    parts += [f"{HOW} {SPEED} {found.memory} {found.origin}"]
     return "\n\n".join([*parts, *_elsewhere_markdown(found)]) + "\n"
 
 

@@ -17,7 +17,7 @@ from cliptrase.errors import InputError
 from cliptrase.protocol import Protocol as EvaluationProtocol
 from cliptrase.provenance import peak_memory_mib
 from cliptrase.published import published_beside
-from cliptrase.results import SettingResult
+from cliptrase.results import Origin, SettingResult
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import Activation, load_clip
@@ -226,6 +226,7 @@ class TrainingFreeSegmentation(LightningModule):
             published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
         return SettingResult.from_confusion(
             setting.name,
+            Origin(label, self.protocol.digest, setting.vocabulary.digest),
             setting.vocabulary.label_names,
             counts[method].confusion,
             counts[method].images,

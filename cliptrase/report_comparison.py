@@ -39,7 +39,7 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
     caption = f"{found.title}; below a figure its difference to {found.first}"
     parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
     yield element("div", element("table", *parts), class_="scroll", tabindex=0)
-    yield element("p", f"{HOW} {SPEED} {found.memory}", class_="soft")
+    yield element("p", f"{HOW} {SPEED} {found.memory} {found.origin}", class_="soft")
 
 
 def _lines(cell: Cell) -> Iterator[Html]:

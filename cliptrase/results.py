@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -31,12 +31,21 @@ COLUMNS = Scores._fields
 INTERVAL = f"{100 * LEVEL:g} % interval"
 
 
+class Origin(NamedTuple):
+    """What stands beside every figure: figures compare only where all of it is equal."""
+
+    protocol: str  # label
+    protocol_hash: str
+    vocabulary_hash: str
+
+
 @dataclass(frozen=True)
 class SettingResult:
     """Scores of one method on one setting.
 
     Attributes:
         name: the setting's.
+        origin: protocol and vocabulary.
         label_names: a name for each label.
         images: pictures scored.
         definition: the protocol's own; tables show it.
@@ -48,6 +57,7 @@ class SettingResult:
     """
 
     name: str
+    origin: Origin
     label_names: Sequence[str]
     images: int
     definition: Definition
@@ -61,6 +71,7 @@ class SettingResult:
     def from_confusion(
         cls,
         name: str,
+        origin: Origin,
         label_names: Sequence[str],
         confusion: Tensor,
         images: int,
@@ -82,6 +93,7 @@ class SettingResult:
         }
         return cls(
             name,
+            origin,
             label_names,
             images,
             definition,
@@ -112,6 +124,7 @@ class SettingResult:
         classes, textbook = self.classes["released"], self.classes["textbook"]
         return {
             "images": self.images,
+            **self.origin._asdict(),
             "definition": self.definition,
             "scores": self.definitions["released"].rounded(),
             "textbook": self.definitions["textbook"].rounded(),
@@ -167,16 +180,16 @@ def results_document(results: Mapping[str, Sequence[SettingResult]], provenance:
     return {"settings": main, "methods": by_method, "provenance": dict(provenance)}
 
 
-def csv_text(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> str:
+def csv_text(results: Mapping[str, Sequence[SettingResult]]) -> str:
     """Content of `results.csv`: a line for each method, setting and definition."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "setting", "protocol", "definition", "images", *COLUMNS])
+    writer.writerow(["method", "setting", *Origin._fields, "definition", "images", *COLUMNS])
     for method, settings in results.items():
         for result in settings:
             for definition, scores in result.lines:
                 images = result.images if definition != "published" else ""
-                writer.writerow([method, result.name, protocol, definition, images, *scores.rounded().values()])
+                writer.writerow([method, result.name, *result.origin, definition, images, *scores.rounded().values()])
     return buffer.getvalue()
 
 

@@ -167,7 +167,9 @@ def test_shallow_towers(name: str) -> None:
     found = features(VisualEncoder(tower(shape | {"layers": max(depth, 2)}).visual), pixels, name)
     assert found.isfinite().all()
     if depth > 1:
-        with pytest.raises(InputError, match=rf"method {name} governs the last {depth} blocks, but .* has {depth - 1}; take"):
+        with pytest.raises(
+            InputError, match=rf"method {name} governs the last {depth} blocks, but .* has {depth - 1}; take"
+        ):
             features(VisualEncoder(tower(shape | {"layers": depth - 1}).visual), pixels, name)
 
 

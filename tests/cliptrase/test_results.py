@@ -16,6 +16,7 @@ from cliptrase.bootstrap import Difference, Estimate, Interval
 from cliptrase.metrics import Scores, released_scores
 from cliptrase.results import (
     COLUMNS,
+    Origin,
     SettingResult,
     csv_text,
     print_table,
@@ -27,12 +28,13 @@ from cliptrase.results import (
 )
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
+ORIGIN = Origin("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210")
 PUBLISHED = (89.68, 91.4, 82.49, 80.95)
 
 
 def result(name: str = "VOC20", confusion: torch.Tensor = CONFUSION, published: bool = False) -> SettingResult:
     return SettingResult.from_confusion(
-        name, ("cat", "dog, wolf", "кот"), confusion, 4, PUBLISHED if published else None
+        name, ORIGIN, ("cat", "dog, wolf", "кот"), confusion, 4, PUBLISHED if published else None
     )
 
 
@@ -48,6 +50,7 @@ def strict(text: str) -> object:
 def test_figures_of_a_setting() -> None:
     document = result(published=True).as_dict()
     assert document["images"] == 4
+    assert {key: document[key] for key in Origin._fields} == ORIGIN._asdict()
     assert document["scores"]["pAcc"] == 70.0
     assert document["textbook"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
     assert document["textbook"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
@@ -80,18 +83,18 @@ def test_no_method_gives_an_empty_document() -> None:
 
 def test_csv_agrees_with_json() -> None:
     results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
-    rows = list(csv.DictReader(io.StringIO(csv_text(results, "paper 336, eps 1"))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(results))))
     assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
         *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "mmseg", "published")),
         *(("cliptrase", "PC59", kind) for kind in ("released", "textbook", "mmseg")),
         *(("vanilla", "VOC20", kind) for kind in ("released", "textbook", "mmseg")),
     ]
-    assert {row["protocol"] for row in rows} == {"paper 336, eps 1"}
+    assert {(row["protocol"], row["protocol_hash"], row["vocabulary_hash"]) for row in rows} == {ORIGIN}
     assert [row["images"] for row in rows[:4]] == ["4", "4", "4", ""]
     for row, key in zip(rows, ("scores", "textbook", "mmseg", "published"), strict=False):
         document = results["cliptrase"][0].as_dict()[key]
         assert {column: float(row[column]) for column in COLUMNS} == document
-    empty = list(csv.DictReader(io.StringIO(csv_text({"m": [result(confusion=CONFUSION * 0)]}, "p"))))
+    empty = list(csv.DictReader(io.StringIO(csv_text({"m": [result(confusion=CONFUSION * 0)]}))))
     assert [row["mIoU"] for row in empty] == ["", "", ""]
 
 
@@ -117,7 +120,7 @@ def test_the_protocols_own_definition_comes_first() -> None:
     estimate = Estimate(Interval(12.345, 67.891), Difference(-1.5, Interval(-2.0, 3.25)))
     nan = float("nan")
     own = SettingResult.from_confusion(
-        "VOC20", ("a", "b", "c"), confusion, 4, (nan, nan, nan, 81.54), "mmseg", estimate, "a source"
+        "VOC20", ORIGIN, ("a", "b", "c"), confusion, 4, (nan, nan, nan, 81.54), "mmseg", estimate, "a source"
     )
     mean = round(100 * (6 / 9 + 1 / 3) / 3, 2)
     document = own.as_dict()
@@ -127,7 +130,7 @@ def test_the_protocols_own_definition_comes_first() -> None:
     assert document["published_source"] == "a source"
     assert document["intervals"]["mIoU"] == [12.35, 67.89]
     assert document["intervals"]["difference_to_first"] == {"mIoU": -1.5, "interval": [-2.0, 3.25]}
-    rows = list(csv.DictReader(io.StringIO(csv_text({"m": [own]}, "sclip"))))
+    rows = list(csv.DictReader(io.StringIO(csv_text({"m": [own]}))))
     assert [row["definition"] for row in rows] == ["mmseg", "released", "textbook", "published"]
     assert float(rows[0]["mIoU"]) == mean
     text = shown({"m": [own]})
