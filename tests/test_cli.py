@@ -44,8 +44,10 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
     assert set(result) == {
         *("images", "definition", "scores", "textbook", "mmseg", "intervals"),
-        *("per_class", "published", "published_source"),
+        *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
     }
+    assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
+    assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]
     assert set(result["scores"]) == set(result["textbook"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
     assert [entry["name"] for entry in result["per_class"]] == list(VOC20.card.vocabulary.label_names)
     assert sum(entry["pixels"] for entry in result["per_class"]) > 0
