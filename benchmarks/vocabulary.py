@@ -55,7 +55,7 @@ def count(
         name: segmenter.classifier(card.vocabulary, card.class_token_weighting, setting=setting)
         for name, card in cards.items()
     }
-    counter = SettingCounter(list(cards), dataset.card.vocabulary.num_labels)
+    counter = SettingCounter(list(cards), dataset.card.vocabulary.num_labels).to(segmenter.device)
     method = segmenter.methods[0].name
     loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=group_by_size)
     for groups in tqdm(loader, desc=setting, unit="batch", disable=None):

@@ -49,6 +49,8 @@ def geometry(values: Namespace | Protocol) -> Geometry:
         interpolation: Interpolation = "opencv"
     else:
         interpolation = "bilinear" if protocol.name == "detectron2" else "bicubic"
+    if unknown := sorted(protocol.own.keys() - set(_DATA)):
+        raise InputError(f"protocol.own names {unknown[0]!r}, which is no setting; take some of {', '.join(_DATA)}")
     sizes = {name: protocol.of(name).size for name in protocol.own}
     return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
 

@@ -190,7 +190,7 @@ def comparison_markdown(found: Comparison) -> str:
     """Content of `comparison.md`: figures, differences, and what others publish in a list of its own."""
     heads, differences = ["method"], ["method"]
     for name in found.settings:
-        heads += [name, *([f"{name} published"] if name in found.has_published else [])]
+        heads += [name, *([f"{name} published (ViT-B/16)"] if name in found.has_published else [])]
         differences.append(name)
     heads += [*(["average"] if found.with_average else []), "images/s"]
     rows = []
@@ -241,7 +241,7 @@ def comparison_table(found: Comparison) -> Table:
     for name in found.settings:
         table.add_column(name, justify="right")
         if name in found.has_published:
-            table.add_column(f"{name}\npublished", justify="right", style="dim")
+            table.add_column(f"{name}\npublished\n(ViT-B/16)", justify="right", style="dim")
     for name in ("average",) if found.with_average else ():
         table.add_column(name, justify="right")
     table.add_column("images/s", justify="right")

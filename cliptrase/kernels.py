@@ -6,7 +6,9 @@ code in Triton's interpreter on a CPU; how fast they are on a GPU was not measur
 """
 
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,20 +53,21 @@ def highest_map(maps: Tensor, size: Size, weight: Tensor | None = None) -> Tenso
     batch, names, height, width = maps.shape
     winners = torch.empty(batch, *size, dtype=torch.int64, device=maps.device)
     block = 256
-    highest[(-(-size[0] * size[1] // block), batch)](
-        maps,
-        maps if weight is None else weight.contiguous(),
-        winners,
-        names,
-        height,
-        width,
-        *size,
-        height / size[0],
-        width / size[1],
-        WEIGHTED=weight is not None,
-        BLOCK=block,
-        enable_fp_fusion=False,  # rounds as the tensor code does
-    )
+    with _device(maps):
+        highest[(-(-size[0] * size[1] // block), batch)](
+            maps,
+            maps if weight is None else weight.contiguous(),
+            winners,
+            names,
+            height,
+            width,
+            *size,
+            height / size[0],
+            width / size[1],
+            WEIGHTED=weight is not None,
+            BLOCK=block,
+            enable_fp_fusion=False,  # rounds as the tensor code does
+        )
     return winners
 
 
@@ -89,7 +92,13 @@ def median_window(maps: Tensor, size: int) -> Tensor:
     lanes = 1 << (size * size - 1).bit_length()
     block = 32
     # Maps are numbered along the grid's first axis where CUDA allows 2^31, blocks along the second, 2^16.
-    median[(count, -(-height * width // block))](
-        maps, medians, height, width, SIZE=size, LANES=lanes, BLOCK=block, enable_fp_fusion=False
-    )
+    with _device(maps):
+        median[(count, -(-height * width // block))](
+            maps, medians, height, width, SIZE=size, LANES=lanes, BLOCK=block, enable_fp_fusion=False
+        )
     return medians
+
+
+def _device(maps: Tensor) -> AbstractContextManager[Any]:
+    """Triton launches on the current device, which need not be the one that the maps are on."""
+    return torch.cuda.device(maps.device) if maps.is_cuda else nullcontext()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
@@ -60,6 +61,8 @@ _PUBLISHED: Mapping[tuple[str, int], Mapping[str, Any]] = {
         },
     },
 }
+# What another size of a protocol is told apart from.
+_OF_NAME: Mapping[str, Mapping[str, Any]] = {name: values for (name, _), values in _PUBLISHED.items()}
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,9 @@ class Protocol:
     def __post_init__(self) -> None:
         windowed = ("window", "stride", "logit_scale")
         for key in ("size", "longest", "eps", "min_samples", *(windowed if self.windowed else ())):
-            if getattr(self, key) <= 0:
-                raise InputError(f"protocol.{key} must be greater than 0, not {getattr(self, key)}")
+            if not 0 < getattr(self, key) < math.inf:
+                cure = f"; configs/{self.name}.yaml has one that works" if key in windowed else ""
+                raise InputError(f"protocol.{key} must be greater than 0, not {getattr(self, key)}{cure}")
         for key in ("background_threshold", "min_area"):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f"protocol.{key} is a share in [0, 1), not {getattr(self, key)}")
@@ -150,18 +154,25 @@ class Protocol:
     def label(self) -> str:
         """Short name for tables: `paper 336`, `sclip`; values that are not the published ones are named."""
         published = _PUBLISHED.get((self.name, self.size))
-        if published is None:
-            name = self.name if self.name == "photos" else f"{self.name} {self.size}"
-            return f"{name}, eps {self.eps:g}, min_samples {self.min_samples}, {self.templates}"
-        usual = Protocol(self.name, self.size, **published)
+        known: Mapping[str, Any] = published if published is not None else _OF_NAME.get(self.name, {})
+        usual = Protocol(self.name, self.size, **known)
         unused = {"longest"} if self.name == "paper" else set()
+        named = f"{self.name} {self.size}" if self.name == "paper" else self.name
+        if published is None:
+            unused |= {"eps", "min_samples", "templates"}
+            named = f"{self.name} {self.size}, eps {self.eps:g}, min_samples {self.min_samples}, {self.templates}"
         changed = [key.name for key in fields(self) if getattr(self, key.name) != getattr(usual, key.name)]
-        said = {"own": "other values for settings"}
-        words = [said.get(key, f"{key} {getattr(self, key)}") for key in changed if key not in unused]
-        return ", ".join([f"{self.name} {self.size}" if self.name == "paper" else self.name, *words])
+        own = f"values for settings {_hash(self.own)[:8]}" if self.own else "no values for settings"
+        words = [own if key == "own" else f"{key} {getattr(self, key)}" for key in changed if key not in unused]
+        return ", ".join([named, *words])
 
     @property
     def digest(self) -> str:
         """SHA-256 of every value, 16 hexadecimal digits."""
-        values = json.loads(json.dumps(asdict(self)), parse_int=float)  # 40 and 40.0 are one value
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        return _hash(asdict(self))[:16]
+
+
+def _hash(values: Mapping[str, Any]) -> str:
+    """SHA-256 of numbers and names; 40 and 40.0 are one value."""
+    floats = json.loads(json.dumps(values), parse_int=float)
+    return hashlib.sha256(json.dumps(floats, sort_keys=True).encode()).hexdigest()

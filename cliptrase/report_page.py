@@ -17,7 +17,8 @@ _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'
 _DEFINITIONS = (
     "Released definitions are those of CLIPtrase's published figures: 0.01 pixels are added to each denominator, and "
     "mAcc is over all classes, an absent one counting 0. Textbook figures (detectron2's) add nothing and leave absent "
-    "classes out; mmseg's let a class that is predicted and absent count 0 in mIoU. The protocol's own come first."
+    "classes out; mmseg's let a class that is predicted and absent count 0 in mIoU. The protocol's own come first. "
+    "Published figures are of CLIP ViT-B/16 with OpenAI's weights."
 )
 
 
@@ -63,8 +64,8 @@ def page(runs: Sequence[Run]) -> str:
     """
     title = f"cliptrase: {runs[0].name}" if len(runs) == 1 else f"cliptrase: {len(runs)} runs side by side"
     settings = list(dict.fromkeys(setting for run in runs for setting in run.document["settings"]))
-    protocols = list(dict.fromkeys(run.protocol for run in runs))
-    note = f"Protocol {protocols[0]}." if len(protocols) == 1 else "Figures of different protocols do not compare."
+    protocols = {str(run.provenance.get("protocol")) for run in runs}
+    note = f"Protocol {runs[0].protocol}." if len(protocols) == 1 else "Figures of different protocols do not compare."
     dates = [f"{run.provenance['date']}"[:10] for run in runs if "date" in run.provenance]
     note += f" Made on {', '.join(dict.fromkeys(dates))}." if dates else ""
     body = [
@@ -82,11 +83,7 @@ def page(runs: Sequence[Run]) -> str:
     head = [
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element(
-            "meta",
-            http_equiv="Content-Security-Policy",
-            content=_NOTHING_FETCHED,
-        ),
+        element("meta", http_equiv="Content-Security-Policy", content=_NOTHING_FETCHED),
         element("title", title),
         element("style", Html((Path(__file__).parent / "report.css").read_text())),
     ]

@@ -206,7 +206,7 @@ def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str) -
     for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
         table.add_column(column, justify="right")
     for column in known:
-        table.add_column(f"{column}\npublished", justify="right", style="dim")
+        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim")
     for method, result in rows:
         interval = interval_text(result.estimate.interval) if result.estimate else ""
         row = [method, result.name, str(result.images), *map(figure, result.headline), interval]
@@ -257,4 +257,4 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Writes JSON that a person can read."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

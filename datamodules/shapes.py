@@ -51,7 +51,7 @@ class Shapes(SegmentationDataModule):
 
     def dataset(self, card: Card, with_labels: bool) -> SegmentationDataset:
         """The test split's first scenes."""
-        return ShapesDataset(card, self.geometry, self.scenes)
+        return ShapesDataset(card, self.geometry.of(card.name), self.scenes)
 
 
 class ShapesDataset(SegmentationDataset):

@@ -85,6 +85,11 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             "--data.background_index 9 is not among the labels 0..1",
         ),
         (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1.0"),
+        (
+            ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.own", "{VOC2x: {logit_scale: 65}}"],
+            "protocol.own names 'VOC2x', which is no setting; take some of ADE150",
+        ),
+        (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),
         (["--data", "VOC20", "--protocol.window", "96"], "protocol.window is for the protocols sclip and clearclip"),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--model.method", "cliptrase+majority"],

@@ -49,7 +49,7 @@ def test_windows_have_values_for_settings() -> None:
     assert (protocol.of("VOC21").logit_scale, protocol.of("VOC21").min_area) == (65, 0.1)
     assert protocol.of("COCO171").size == 448
     assert protocol.of("PC59") == replace(protocol, own={})
-    assert replace(protocol, own={}).label == "sclip, other values for settings"
+    assert replace(protocol, own={}).label == "sclip, no values for settings"
     assert replace(protocol, vocabulary="plain").label == "sclip, vocabulary plain"
     assert replace(protocol, own={}).digest != protocol.digest
     assert replace(protocol, logit_scale=40.0).digest == protocol.digest
@@ -60,7 +60,10 @@ def test_windows_have_values_for_settings() -> None:
     [
         ({"window": 224}, "protocol.window is for the protocols sclip and clearclip, not paper; leave it out"),
         ({"min_area": 0.1}, "protocol.min_area is for the protocols sclip and clearclip"),
-        ({"name": "sclip", "window": 224, "stride": 112}, "protocol.logit_scale must be greater than 0, not 0"),
+        (
+            {"name": "sclip", "window": 224, "stride": 112},
+            "protocol.logit_scale must be greater than 0, not 0; configs/sclip.yaml has one that works",
+        ),
         ({**WINDOWS, "stride": 225}, "protocol.stride 225 leaves gaps between windows of 224 pixels; take 224 or less"),
         ({**WINDOWS, "background_threshold": 1}, r"protocol.background_threshold is a share in \[0, 1\), not 1"),
         ({**WINDOWS, "own": {"VOC21": {"scale": 1}}}, "protocol.own.VOC21 sets 'scale'; it may set size, window, "),
@@ -71,6 +74,29 @@ def test_windows_have_values_for_settings() -> None:
 def test_windows_out_of_range(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         Protocol(**values)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["eps", "logit_scale", "background_threshold", "min_area"])
+def test_numbers_that_are_none(key: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"protocol.{key} .*, not {value}"):
+        Protocol(**{**WINDOWS, key: value})
+    with pytest.raises(InputError, match=f"protocol.{key} .*, not {value}"):
+        Protocol(**WINDOWS, own={"VOC21": {key: value}})
+
+
+@pytest.mark.parametrize("size", [64, 336])
+def test_labels_tell_protocols_apart(size: int) -> None:
+    """At sizes that nobody has published too."""
+    usual = Protocol(**WINDOWS, size=size)
+    changes: list[dict[str, Any]] = [
+        *({"window": 96, "stride": 48}, {"stride": 56}, {"logit_scale": 10}, {"background_threshold": 0.3}),
+        *({"min_area": 0.2}, {"vocabulary": "plain"}, {"own": {"PC59": {"logit_scale": 3}}}, {"longest": 1000}),
+        *({"eps": 0.3}, {"min_samples": 9}, {"templates": "vild"}),
+    ]
+    labels = {replace(usual, **change).label for change in changes} | {usual.label}
+    assert len(labels) == len(changes) + 1
+    assert Protocol(size=448, vocabulary="plain").label != Protocol(size=448).label
 
 
 def test_scores_by_protocol() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cliptrase.vocabulary import Vocabulary
 from datamodules.base import PublishedSetting
@@ -12,6 +13,8 @@ from datamodules.benchmark import ALL_SETTINGS, Benchmark
 from datamodules.card import Card, Edition, shipped_names
 from datamodules.coco import COCOObject
 from datamodules.errors import DataError
+from datamodules.photos import Photos
+from datamodules.shapes import Shapes
 from datamodules.transforms import Geometry
 from datamodules.voc import VOC20, VOC21
 from tests.kit import save_labels, scene, write_detectron2_tree
@@ -96,6 +99,16 @@ def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
         module = ALL_SETTINGS[name](root=tmp_path, geometry=geometry)
         module.setup("predict")
         assert module.datasets[0][0].image.shape[1:] == size
+
+
+@pytest.mark.parametrize("wanted", [40, 60])
+def test_scenes_and_photos_too(tmp_path: Path, wanted: int) -> None:
+    geometry = Geometry("whole", 40, 2048, "opencv", {"Shapes": wanted, "Photos": wanted})
+    Image.fromarray(scene(0, 50, 50)[0]).save(tmp_path / "own.png")
+    for module in (Shapes(1, geometry=geometry), Photos([str(tmp_path / "own.png")], "cat", geometry=geometry)):
+        module.prepare_data()
+        module.setup("predict")
+        assert module.datasets[0][0].image.shape[1] == wanted
 
 
 def test_opencv_resizes_without_antialias() -> None:
