@@ -29,7 +29,7 @@ _UNTRAINED = ("fit", "validate")
 _DEMO = "configs/demo.yaml"
 _DEFAULT_CONFIG = "configs/paper_336.yaml"
 _DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
-_NO_DATA = f"no data: give --data with one of {', '.join(_DATA)}"
+_NO_DATA = f"no data: give --data with one of {', '.join(_DATA)}, or --config {_DEMO}"
 # Lines in which jsonargparse tells of its own types, not of the user's input.
 _ABOUT_TYPES = (
     "Given value",

@@ -187,7 +187,7 @@ def correlation_maps(result: GlobalPatches, number: int = 0) -> Image.Image:
     text = (
         "Each map from 0 and less to its highest value among the other patches. To see: whether the dotted patches "
         "draw attention in 1 although they show something else, whether they still go with the chosen patch in 2, and "
-        "how far 3 darkens them, while what looks like the chosen patch stays light."
+        "how dots and the rest compare in 2 and in 3. Differences in 3 can pass 1: correlations reach down to -1."
     )
     page = _headed(f"What goes with patch {row},{column}, block before the last", text, WIDE, size[1] + 5 * TEXT)
     draw = ImageDraw.Draw(page)

@@ -68,6 +68,9 @@ def page(runs: Sequence[Run]) -> str:
     note = f"Protocol {runs[0].protocol}." if len(protocols) == 1 else "Figures of different protocols do not compare."
     dates = [f"{run.provenance['date']}"[:10] for run in runs if "date" in run.provenance]
     note += f" Made on {', '.join(dict.fromkeys(dates))}." if dates else ""
+    models = [run.provenance["model"] for run in runs if "model" in run.provenance]
+    names = [" ".join(filter(None, (model["clip"], model["pretrained"]))) for model in models]
+    note += f" CLIP: {', '.join(dict.fromkeys(names))}." if names else ""
     body = [
         element("h1", title),
         element("p", note, class_="soft"),

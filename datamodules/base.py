@@ -55,7 +55,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         images = next((folder / name for name in card.images if (folder / name).is_dir()), folder / card.images[0])
         labels = folder / card.labels
         if with_labels and images.is_dir() and card.made_by and not labels.is_dir():
-            raise DataError(f"no folder {labels}; make it by: {card.made_by}")
+            raise DataError(f"no folder {labels}; make it by: {card.made_by} --source DIR --root {self.root}")
         return find_pairs(images, labels if with_labels else None, card)
 
     def prepare_data(self) -> None:

@@ -57,21 +57,36 @@ class Benchmark(SegmentationDataModule):
                 f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(ALL_SETTINGS)}"
             )
         self.cards = [ALL_SETTINGS[name].card.edition(edition or Edition()) for name in wanted]
-        self.missing = [card for card in self.cards if not (self.root / card.folder).is_dir()]
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """What is not there, by setting: the data set's folder, or, to be scored, label maps that are made here."""
+        scored = self.trainer is not None and self.trainer.testing
+        found = {}
+        for card in self.cards:
+            folder, labels = self.root / card.folder, self.root / card.folder / card.labels
+            if not folder.is_dir():
+                found[card.name] = str(folder)
+            elif scored and card.made_by and not labels.is_dir():
+                found[card.name] = f"{labels}, made by: {card.made_by} --source DIR --root {self.root}"
+        return found
 
     @property
     def settings(self) -> list[Card]:
         """Cards of the settings whose folders are there."""
-        return [card for card in self.cards if card not in self.missing]
+        missing = self.missing
+        return [card for card in self.cards if card.name not in missing]
 
     def prepare_data(self) -> None:
         """Names what is missing, then checks the files of the rest."""
         if not self.settings:
+            if any((self.root / card.folder).is_dir() for card in self.cards):
+                raise DataError(f"no label maps for any setting: {'; '.join(self.missing.values())}")
             folders = ", ".join(sorted({card.folder for card in self.cards}))
             raise DataError(
                 f"none of the folders {folders} is in {self.root}; name the place that holds them by --data.root"
             )
         if self.missing:
-            names = ", ".join(f"{card.name} ({self.root / card.folder})" for card in self.missing)
+            names = ", ".join(f"{name} ({what})" for name, what in self.missing.items())
             rank_zero_warn(f"left out, for their folders are missing: {names}")
         super().prepare_data()

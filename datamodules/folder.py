@@ -74,7 +74,14 @@ class Folder(SegmentationDataModule):
         return [self.card]
 
     def pairs(self, card: Card, with_labels: bool) -> list[Pair]:
-        """Files of the two folders."""
+        """Files of the two folders.
+
+        Raises:
+            DataError: a folder is not there.
+        """
+        for folder, option in ((self.images, "images"), *(((self.labels, "labels"),) if with_labels else ())):
+            if not folder.is_dir():
+                raise DataError(f"no folder {folder}; name another place by --data.{option}")
         return find_pairs(self.images, self.labels if with_labels else None, card)
 
 

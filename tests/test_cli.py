@@ -223,6 +223,19 @@ def test_a_benchmark_names_what_is_missing(voc: Path, tiny_clip: Path, tmp_path:
     assert list(finished.results["settings"]) == ["VOC20", "VOC21"]
 
 
+def test_a_benchmark_goes_on_without_label_maps_that_are_made_here(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
+    """VOC21 without void apart cannot be scored by mmseg's rules, VOC20 can; masks need no label maps at all."""
+    smaller = ["--protocol.size", "64", "--protocol.window", "48", "--protocol.stride", "32", *model(tiny_clip)]
+    options = ["--config", "configs/sclip.yaml", *smaller, "--data", "Benchmark", "--data.root", str(voc)]
+    chosen = [*options, "--data.settings", "[VOC20, VOC21]"]
+    cure = "made by: python -m datamodules.prepare voc --keep-void --source DIR --root"
+    with pytest.warns(UserWarning, match=rf"VOC21 \(.*annotations_detectron2_void/val, {cure}"):
+        scored = run("test", tmp_path / "test", *chosen)
+    assert list(scored.results["settings"]) == ["VOC20"]
+    predicted = run("predict", tmp_path / "predict", *chosen)
+    assert predicted.mask("VOC21", "scene_0").shape == (120, 150)
+
+
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_configuration_is_understood(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "--config", str(config), "--data", "VOC20", "--print_config"]) == 0

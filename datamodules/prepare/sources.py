@@ -43,6 +43,7 @@ def first_there(source: Path, candidates: Iterable[str], what: str, holds: str =
     raise DataError(
         f"no {what} in {source}: looked for {', '.join(str(place / holds) for place in places)}; "
         "name the folder that the archives were unpacked to by --source"
+        + (", or the list by --list" if what.startswith("list") else "")
     )
 
 
