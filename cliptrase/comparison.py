@@ -101,7 +101,7 @@ class Comparison:
         """Hashes of protocol and vocabularies in a sentence: what must be equal for figures to compare."""
         if not self.rows:
             return ""
-        words = ", ".join(f"{name} {cell.vocabulary_hash}" for name, cell in self.rows[0].cells.items())
+        words = ", ".join(f"{name} {cell.vocabulary_hash or 'unknown'}" for name, cell in self.rows[0].cells.items())
         return f"Hash of the protocol: {self.protocol_hash}; of the names: {words}."
 
     @property

@@ -193,7 +193,7 @@ def _setting(runs: Sequence[Run], setting: str) -> Iterator[Html]:
     yield element("div", *(_chart(run, setting) for run in shown), class_="charts")
     for run in shown:
         most = max(2, _SHEETS // len(run.document["settings"]) // len(runs))
-        own = [sheet for sheet in run.sheets if sheet["setting"] == setting]
+        own = {sheet["stem"]: sheet for sheet in run.sheets if sheet["setting"] == setting}.values()  # each once
         worst = [sheet for sheet in own if sheet["kind"] == "worst"][: most // 2]
         others = [sheet for sheet in own if sheet["kind"] != "worst"][: most - len(worst)]
         if chosen := others + worst:
@@ -222,7 +222,7 @@ def _chart(run: Run, setting: str) -> Html:
         bars.append(
             element("li", name, element("span", *inner, class_="track"), element("span", value, class_="value"))
         )
-    chart = element("ol", *bars, class_="bars")
+    chart = element("ol", *bars, class_="bars wide" if len(marks) > 4 else "bars")
     if len(bars) > _OPEN:
         chart = element("details", element("summary", f"{len(bars)} classes"), chart)
     absence = "1 class does" if absent == 1 else f"{absent} classes do"
