@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from benchmarks import record, subjects
 from cliptrase import Protocol, Segmenter, Vocabulary
-from cliptrase.classification import TextClassifier
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.ops.classification import TextClassifier
 from cliptrase.vocabulary import single_names
 from cliptrase.weights import load_clip
 from datamodules.shapes_scenes import NAMES, scene

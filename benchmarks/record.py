@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from cliptrase import provenance
-from cliptrase.results import write_text
+from cliptrase.evaluation import provenance
+from cliptrase.evaluation.results import write_text
 
 RESULTS = Path(__file__).parent / "results"
 

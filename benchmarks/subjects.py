@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase import Protocol, Segmenter
-from cliptrase.classification import TextClassifier
+from cliptrase.ops.classification import TextClassifier
 from cliptrase.weights import LoadedClip
 
 # The published values by size; DBSCAN's cost hardly depends on them.

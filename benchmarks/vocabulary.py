@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import record
-from cliptrase.bootstrap import estimates
 from cliptrase.cli import edition, geometry
-from cliptrase.counting import Counts, SettingCounter
 from cliptrase.errors import InputError
+from cliptrase.evaluation.bootstrap import estimates
+from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter

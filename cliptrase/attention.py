@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.classification import Size
+from cliptrase.ops.classification import Size
 
 
 @dataclass(frozen=True)

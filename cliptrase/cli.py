@@ -14,13 +14,13 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 import datamodules
-from cliptrase.callbacks import MaskWriter, ReportWriter, ResultsWriter
+from cliptrase.callbacks.photo_writer import PhotoWriter, failure_sentence
+from cliptrase.callbacks.run_folder import RunFolder, RunLogger, new_run_folder
+from cliptrase.callbacks.tensorboard import TensorBoardSummary
+from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
-from cliptrase.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.protocol import Protocol
-from cliptrase.run_folder import RunFolder, RunLogger, new_run_folder
-from cliptrase.tensorboard import TensorBoardSummary
 from datamodules import DataError, Geometry, SegmentationDataModule
 from datamodules.card import Edition
 from datamodules.transforms import Interpolation

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliptrase.attention import AttentionRule, Projections, query_key
-from cliptrase.classification import Size, check_grid
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
-from cliptrase.position import PositionEmbedding, resample_position_embedding
+from cliptrase.ops.classification import Size, check_grid
+from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
 
 # Tokens that a CPU walks with at a time. An MLP's hidden values then stay under 32 MiB for the usual widths; larger
 # ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step and more.

@@ -17,15 +17,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from cliptrase.drawing import png_bytes
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError, one_line
+from cliptrase.evaluation.results import write_bytes
+from cliptrase.figures.drawing import png_bytes
+from cliptrase.figures.picture import fit, upright
+from cliptrase.figures.visualization import Picture
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
-from cliptrase.picture import fit, upright
-from cliptrase.pixels import to_whole_patches
-from cliptrase.results import write_bytes
-from cliptrase.visualization import Picture
+from cliptrase.ops.pixels import to_whole_patches
 from cliptrase.weights import LoadedClip, load_clip
 
 _LONGEST = 4  # times the shorter side

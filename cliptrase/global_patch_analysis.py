@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from cliptrase.attention import Projections
-from cliptrase.classification import Size
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
-from cliptrase.global_patch_panel import PatchMap
-from cliptrase.pixels import to_whole_patches
+from cliptrase.figures.patch_panel import PatchMap
+from cliptrase.figures.visualization import Picture
+from cliptrase.ops.classification import Size
+from cliptrase.ops.pixels import to_whole_patches
 from cliptrase.segmenter import Segmenter
-from cliptrase.visualization import Picture
 
 FACTOR = 2.0
 """Times the average patch's attention from which on a patch is global."""

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from cliptrase.drawing import GAP, INK, TEXT, clipped, colour_scale, font, heat_map, mark, wrapped
+from cliptrase.figures.drawing import GAP, INK, TEXT, clipped, colour_scale, font, heat_map, mark, wrapped
+from cliptrase.figures.visualization import Picture
 from cliptrase.global_patch_analysis import FACTOR, GlobalPatches
-from cliptrase.visualization import Picture
 
 WIDE = 1320  # pixels
 _HEAD = 20  # size of a heading

@@ -9,15 +9,15 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from cliptrase.bootstrap import Estimate, estimates
-from cliptrase.classification import Size, TextClassifier
-from cliptrase.counting import Counts, SettingCounter
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
+from cliptrase.evaluation.bootstrap import Estimate, estimates
+from cliptrase.evaluation.counting import Counts, SettingCounter
+from cliptrase.evaluation.provenance import peak_memory_mib
+from cliptrase.evaluation.published import published_beside
+from cliptrase.evaluation.results import Origin, SettingResult
+from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import Protocol as EvaluationProtocol
-from cliptrase.provenance import peak_memory_mib
-from cliptrase.published import published_beside
-from cliptrase.results import Origin, SettingResult
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import Activation, load_clip

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from cliptrase import attention
 from cliptrase.errors import InputError
-from cliptrase.position import PositionEmbedding
+from cliptrase.ops.position import PositionEmbedding
 
 Vote = Literal["majority", "mean"]
 

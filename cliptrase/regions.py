@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.classification import Size
-from cliptrase.median import median_filter
-from cliptrase.upsampling import bilinear_matrix, upsampled_argmax
+from cliptrase.ops.classification import Size
+from cliptrase.ops.median import median_filter
+from cliptrase.ops.upsampling import bilinear_matrix, upsampled_argmax
 
 
 def cluster_means(affinity: Tensor, clusters: Tensor) -> Tensor:

@@ -8,20 +8,20 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from cliptrase.classification import Size, TextClassifier
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
+from cliptrase.figures.picture import Segmentation, fit, upright
+from cliptrase.inference.slide import Windows, encode_windows
+from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.methods import Method, get_method
-from cliptrase.picture import Segmentation, fit, upright
-from cliptrase.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
+from cliptrase.ops.classification import Size, TextClassifier
+from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
-from cliptrase.slide_inference import Windows, encode_windows
 from cliptrase.templates import TEMPLATES
 from cliptrase.text import TextCache, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
-from cliptrase.whole_inference import WholePictures, find_regions
 
 
 class Segmenter(nn.Module):

@@ -7,36 +7,30 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Every module of the package stands in one layer and imports only from earlier ones, or from its own.
+# Every module of the package stands in one layer and imports only from earlier ones, or from its own. A room whose
+# modules all stand in one layer is named as a whole.
 LAYERS = (
-    {"errors", "timing", "provenance", "visualization", "distributed", "markup", "published"},
-    {
-        "drawing",
-        "vocabulary",
-        "templates",
-        "metrics",
-        "bootstrap",
-        "correlation",
-        "clustering",
-        "kernels",
-        "triton_kernels",
-        "median",
-        "upsampling",
-        "classification",
-    },
-    {"attention", "regions", "position", "pixels", "protocol", "results", "picture", "counting", "global_patch_panel"},
-    {"sheets", "methods", "charts", "comparison", "report_comparison", "report_page"},
-    {"encoder", "text", "checkpoint", "report"},
-    {"windows", "whole_inference", "weights"},
-    {"slide_inference"},
+    {"errors", "timing", "distributed", "templates", "metrics", "evaluation.provenance", "evaluation.published"},
+    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
+    {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
+    {"evaluation.markdown", "methods"},
+    {"evaluation.comparison", "encoder", "text", "checkpoint"},
+    {"report", "inference", "weights"},
     {"segmenter"},
-    {"global_patch_analysis"},
-    {"lightning_module", "global_patch_figure"},
-    {"run_folder", "global_patch", "sheet_choice"},
-    {"callbacks", "photo_writer", "tensorboard"},
+    {"global_patch_analysis", "lightning_module"},
+    {"global_patch_figure"},
+    {"callbacks", "global_patch"},
     {"cli"},
 )
-LIGHTNING = {"run_folder", "sheet_choice", "lightning_module", "callbacks", "photo_writer", "tensorboard", "cli"}
+# What a room's modules may not import from one another: its own order, first to last.
+ORDERS = {
+    "callbacks": ("run_folder", "sheet_choice", "writers", "photo_writer", "tensorboard"),
+    "figures": ("visualization", "drawing", "charts", "patch_panel", "picture", "sheets"),
+    "inference": ("windows", "whole", "slide"),
+    "ops": ("classification", "triton_kernels", "kernels", "median", "pixels", "position", "upsampling"),
+    "report": ("markup", "comparison", "page", "reading", "__main__"),
+}
+LIGHTNING = {"lightning_module", "callbacks", "cli"}
 
 
 def imports(path: Path) -> set[str]:
@@ -50,32 +44,50 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def own_modules() -> list[Path]:
-    return [path for path in sorted((ROOT / "cliptrase").glob("*.py")) if path.stem != "__init__"]
+def own_modules() -> dict[str, Path]:
+    """Paths by dotted name below `cliptrase`, without the rooms' own `__init__`."""
+    package = ROOT / "cliptrase"
+    paths = [path for path in sorted(package.rglob("*.py")) if path.stem != "__init__"]
+    return {".".join(path.relative_to(package).with_suffix("").parts): path for path in paths}
+
+
+MODULES = own_modules()
+
+
+def own_imports(path: Path) -> set[str]:
+    """Modules of the package that a file imports, by dotted name below it."""
+    return {name.removeprefix("cliptrase.") for name in imports(path)} & MODULES.keys()
 
 
 def layer_of(module: str) -> int:
-    (layer,) = [number for number, names in enumerate(LAYERS) if module in names]
+    room = module.partition(".")[0]
+    (layer,) = [number for number, names in enumerate(LAYERS) if module in names or room in names]
     return layer
 
 
-@pytest.mark.parametrize("path", own_modules(), ids=lambda path: path.stem)
-def test_a_module_imports_only_what_lies_before_it(path: Path) -> None:
-    layer = layer_of(path.stem)
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] == "cliptrase" and len(parts) > 1 and (ROOT / "cliptrase" / f"{parts[1]}.py").exists():
-            assert layer_of(parts[1]) <= layer, f"{path.stem} imports {parts[1]}"
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_lies_before_it(module: str) -> None:
+    for name in own_imports(MODULES[module]):
+        assert layer_of(name) <= layer_of(module), f"{module} imports {name}"
 
 
-@pytest.mark.parametrize("path", own_modules(), ids=lambda path: path.stem)
-def test_the_method_needs_no_trainer(path: Path) -> None:
-    if path.stem not in LIGHTNING:
-        assert not any(name.startswith(("pytorch_lightning", "datamodules")) for name in imports(path))
+@pytest.mark.parametrize("module", [module for module in MODULES if module.partition(".")[0] in ORDERS])
+def test_a_room_has_an_order(module: str) -> None:
+    room, _, own = module.partition(".")
+    order = ORDERS[room]
+    for name in own_imports(MODULES[module]):
+        if name.startswith(f"{room}."):
+            assert order.index(name.partition(".")[2]) < order.index(own), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.partition(".")[0] not in LIGHTNING])
+def test_the_method_needs_no_trainer(module: str) -> None:
+    names = imports(MODULES[module])
+    assert not any(name.startswith(("pytorch_lightning", "datamodules")) for name in names)
 
 
 def test_the_model_knows_nothing_of_the_data_modules() -> None:
-    users = {path.stem for path in own_modules() if any(n.startswith("datamodules") for n in imports(path))}
+    users = {name for name, path in MODULES.items() if any(n.startswith("datamodules") for n in imports(path))}
     assert users == {"cli"}
 
 

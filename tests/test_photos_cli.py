@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.attention import Projections
-from cliptrase.classification import TextClassifier
 from cliptrase.cli import main
 from cliptrase.encoder import Encoding, VisualEncoder, Walk
+from cliptrase.figures.visualization import colourise, hex_colour, overlay
 from cliptrase.methods import Method
+from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
-from cliptrase.visualization import colourise, hex_colour, overlay
 from datamodules.photo_files import read_photo
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import scene

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 from benchmarks import subjects
-from cliptrase import whole_inference
-from cliptrase.classification import TextClassifier
 from cliptrase.clustering import dbscan
+from cliptrase.inference import whole as whole_inference
+from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
 from tests import references
 

@@ -12,14 +12,14 @@ from PIL import Image
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
+from cliptrase.figures.patch_panel import PatchMap
+from cliptrase.figures.visualization import heat
 from cliptrase.global_patch import main, parse_patch, show
 from cliptrase.global_patch_analysis import FACTOR, analyse, denoised_map
 from cliptrase.global_patch_figure import WIDE, attention_maps, correlation_maps, figure, picture_panel, share_chart
-from cliptrase.global_patch_panel import PatchMap
 from cliptrase.methods import METHODS
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
-from cliptrase.visualization import heat
 from cliptrase.weights import LoadedClip
 from tests.cliptrase.test_encoder import tower
 from tests.kit import scene, scene_batch

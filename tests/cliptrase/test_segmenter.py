@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.classification import TextClassifier, patch_logits
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.errors import InputError
+from cliptrase.ops.classification import TextClassifier, patch_logits
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
@@ -161,7 +161,7 @@ def test_features_keep_their_length_under_detectron2(loaded_clip: LoadedClip) ->
                 seen[name] = patches
                 return patch_logits(patches, *rest)  # type: ignore[arg-type]
 
-            patch.setattr("cliptrase.whole_inference.patch_logits", watch)
+            patch.setattr("cliptrase.inference.whole.patch_logits", watch)
             segmenter(images, classifier)
     torch.testing.assert_close(seen["paper"].norm(dim=-1), torch.ones(1, 100))
     assert (seen["detectron2"].norm(dim=-1) - 1).abs().min() > 0.05

@@ -1,0 +1,200 @@
+"""What a run leaves behind: one folder with results, masks and TensorBoard pictures."""
+
+import io
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from cliptrase.callbacks.run_folder import RunFolder, identities, write_counts
+from cliptrase.evaluation.comparison import Comparison, comparison_csv, comparison_markdown, comparison_table
+from cliptrase.evaluation.provenance import environment
+from cliptrase.evaluation.results import (
+    COLUMNS,
+    csv_text,
+    print_table,
+    results_document,
+    score_table,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from cliptrase.lightning_module import TrainingFreeSegmentation
+from cliptrase.report.page import page
+from cliptrase.report.reading import read_run
+
+_REGION_STAGES = ("correlation", "clustering", "regions")
+
+
+class ResultsWriter(Callback):
+    """Writes `results.json` and tables as files, prints the tables and sends scores to TensorBoard.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._written: set[str] = set()
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keeps every finished setting, so that a run that is killed leaves them."""
+        self._write(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes what is left, and shows the figures."""
+        if not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
+            return
+        self._write(trainer, pl_module)
+        results = pl_module.results
+        print_table(score_table(results, pl_module.protocol.label))
+        if len(results) > 1:
+            document = results_document(results, self.provenance(trainer, pl_module))
+            print_table(comparison_table(Comparison(document)))
+        print(f"results: {self.folder.path / 'results.json'}")
+        for logger in trainer.loggers:
+            logger.log_metrics(
+                {
+                    f"{method}/{result.name}/{column}": getattr(result.headline, column)
+                    for method, settings in results.items()
+                    for result in settings
+                    for column in COLUMNS
+                }
+            )
+
+    def _write(self, trainer: Trainer, module: LightningModule) -> None:
+        """The first process writes the files anew when a setting has been finished."""
+        if not trainer.is_global_zero or not isinstance(module, TrainingFreeSegmentation):
+            return
+        new = [name for name in module.counts if name not in self._written]
+        if not new:
+            return
+        for name in new:
+            write_counts(self.folder.path, name, module.counts[name])
+        self._written.update(new)
+        results = module.results
+        document = results_document(results, self.provenance(trainer, module))
+        write_json(self.folder.path / "results.json", document)
+        write_text(self.folder.path / "results.csv", csv_text(results))
+        if len(results) > 1:
+            compared = Comparison(document)
+            write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
+            write_text(self.folder.path / "comparison.md", comparison_markdown(compared))
+
+    @staticmethod
+    def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
+        """How the figures were made; everything that may differ between equal runs is here."""
+        scored = {setting.name for setting in module.settings}
+        images = sum(counts[module.method][1] for name, counts in module.counts.items() if name in scored)
+        work = sum(seconds for stage, seconds in module.seconds.items() if stage != "text")
+        card = module.segmenter.card
+        return {
+            "protocol": {"label": module.protocol.label, **asdict(module.protocol), "hash": module.protocol.digest},
+            "method": module.method,
+            "methods": {method.name: method.source for method in module.segmenter.methods},
+            "model": {
+                "clip": card.name,
+                "pretrained": card.pretrained,
+                "activation": card.activation,
+                "weights_hash": card.weights_hash,
+            },
+            "vocabularies": {
+                setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
+                for setting in module.all_settings
+            },
+            "identities": identities(trainer, module),
+            "unfinished": module.unfinished,
+            "precision": str(trainer.precision),
+            "processes": trainer.world_size,
+            "images_per_second": round(images / work, 3) if work else None,
+            "images_per_second_at_least": {
+                method: round(images / seconds, 3) if seconds > 0 else None
+                for method, seconds in seconds_alone(module).items()
+            },
+            "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
+            **environment(module.device),
+            "peak_memory_mib": module.peak_memory_mib,
+        }
+
+
+def seconds_alone(module: TrainingFreeSegmentation) -> dict[str, float]:
+    """By method the seconds of the stages that a run of it alone would have, text left out: it is kept between runs.
+
+    The tower's pass serves all methods and counts in full, regions only for methods that vote.
+    """
+    own = module.segmenter.timer.own_seconds()
+    shared = sum(seconds for stage, seconds in module.seconds.items() if stage != "text") - sum(own.values())
+    regions = sum(module.seconds.get(stage, 0) for stage in _REGION_STAGES)
+    return {
+        method.name: shared + own.get(method.name, 0) - (0 if method.regions else regions)
+        for method in module.segmenter.methods
+    }
+
+
+class ReportWriter(Callback):
+    """Writes `report.html` beside `results.json`, from what the run's folder holds.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The first process writes; it comes after the writers of results and sheets."""
+        if trainer.is_global_zero and (self.folder.path / "results.json").exists():
+            write_text(self.folder.path / "report.html", page([read_run(self.folder.path)]))
+            print(f"report: {self.folder.path / 'report.html'}")
+
+
+class MaskWriter(Callback):
+    """Writes a label map for every predicted picture to `masks/<setting>/<stem>.png`.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Every process writes its own pictures; the masks are those that `test` scores."""
+        if not isinstance(pl_module, TrainingFreeSegmentation):
+            return
+        setting = pl_module.settings[dataloader_idx]
+        for maps in outputs:
+            predictions = maps.predictions[pl_module.methods[0]].cpu().numpy()
+            for stem, labels in zip(maps.stems, predictions, strict=True):
+                path = self.folder.path / "masks" / setting.name / f"{stem}.png"
+                write_bytes(path, mask_png(labels, setting.vocabulary.num_labels))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says where the masks are."""
+        if trainer.is_global_zero:
+            print(f"masks: {self.folder.path / 'masks'}")
+
+
+def mask_png(labels: np.ndarray[Any, Any], num_labels: int) -> bytes:
+    """A label map (H, W) as PNG: 8-bit, 16-bit over 255 labels."""
+    buffer = io.BytesIO()
+    Image.fromarray(labels.astype(np.uint16 if num_labels > 255 else np.uint8)).save(buffer, format="PNG")
+    return buffer.getvalue()

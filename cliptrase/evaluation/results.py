@@ -1,0 +1,260 @@
+"""Result files and tables: JSON and CSV for scripts, a table for people."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from cliptrase.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
+from cliptrase.metrics import (
+    ClassScores,
+    Definition,
+    Scores,
+    mmseg_class_scores,
+    mmseg_scores,
+    released_class_scores,
+    released_scores,
+    textbook_class_scores,
+    textbook_scores,
+)
+
+COLUMNS = Scores._fields
+INTERVAL = f"{100 * LEVEL:g} % interval"
+
+
+class Origin(NamedTuple):
+    """What stands beside every figure: figures compare only where all of it is equal."""
+
+    protocol: str  # label
+    protocol_hash: str
+    vocabulary_hash: str
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """Scores of one method on one setting.
+
+    Attributes:
+        name: the setting's.
+        origin: protocol and vocabulary.
+        label_names: a name for each label.
+        images: pictures scored.
+        definition: the protocol's own; tables show it.
+        definitions: scores in percent by every definition, the protocol's own first.
+        classes: per class by every definition.
+        estimate: intervals of mIoU by the protocol's own definition; None for fewer than two pictures.
+        published: figures of the method's authors under this very protocol, NaN where they give none.
+        published_source: where those were read, if not in the paper that the setting's card names.
+    """
+
+    name: str
+    origin: Origin
+    label_names: Sequence[str]
+    images: int
+    definition: Definition
+    definitions: Mapping[Definition, Scores]
+    classes: Mapping[Definition, ClassScores]
+    estimate: Estimate | None
+    published: Scores | None
+    published_source: str
+
+    @classmethod
+    def from_confusion(
+        cls,
+        name: str,
+        origin: Origin,
+        label_names: Sequence[str],
+        confusion: Tensor,
+        images: int,
+        published: Sequence[float] | None = None,
+        definition: Definition = "released",
+        estimate: Estimate | None = None,
+        published_source: str = "",
+    ) -> "SettingResult":
+        """Scores of a (C, C) int64 confusion matrix, rows being ground truth."""
+        scores: dict[Definition, Scores] = {
+            "released": released_scores(confusion),
+            "textbook": textbook_scores(confusion),
+            "mmseg": mmseg_scores(confusion),
+        }
+        classes: dict[Definition, ClassScores] = {
+            "released": released_class_scores(confusion),
+            "textbook": textbook_class_scores(confusion),
+            "mmseg": mmseg_class_scores(confusion),
+        }
+        return cls(
+            name,
+            origin,
+            label_names,
+            images,
+            definition,
+            {definition: scores[definition]} | scores,
+            classes,
+            estimate,
+            Scores(*published) if published is not None else None,
+            published_source,
+        )
+
+    @property
+    def headline(self) -> Scores:
+        """Scores by the protocol's own definition."""
+        return self.definitions[self.definition]
+
+    @property
+    def headline_classes(self) -> ClassScores:
+        """Per class by the protocol's own definition."""
+        return self.classes[self.definition]
+
+    @property
+    def lines(self) -> list[tuple[str, Scores]]:
+        """Scores by definition, the protocol's own first, and the published ones last."""
+        return [*self.definitions.items(), *([("published", self.published)] if self.published else [])]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form in which `results.json` holds it; `scores` are by the released definition under every protocol."""
+        classes, textbook = self.classes["released"], self.classes["textbook"]
+        return {
+            "images": self.images,
+            **self.origin._asdict(),
+            "definition": self.definition,
+            "scores": self.definitions["released"].rounded(),
+            "textbook": self.definitions["textbook"].rounded(),
+            "mmseg": self.definitions["mmseg"].rounded(),
+            "intervals": _intervals(self.estimate) if self.estimate else None,
+            "published": self.published.rounded() if self.published else None,
+            "published_source": self.published_source or None,
+            "per_class": [
+                {
+                    "label": label,
+                    "name": name,
+                    "pixels": int(classes.pixels[label]),
+                    "accuracy": _percent(classes.accuracy[label]),
+                    "IoU": _percent(classes.iou[label]),
+                    "textbook": {
+                        "accuracy": _percent(textbook.accuracy[label]),
+                        "IoU": _percent(textbook.iou[label]),
+                    },
+                }
+                for label, name in enumerate(self.label_names)
+            ],
+        }
+
+
+def _intervals(estimate: Estimate) -> dict[str, Any]:
+    """Bounds of mIoU in percent, and of the difference to the run's first method in points."""
+    difference = estimate.difference
+    return {
+        "level": LEVEL,
+        "resamples": RESAMPLES,
+        "mIoU": [round(bound, 2) for bound in estimate.interval],
+        "difference_to_first": {
+            "mIoU": round(difference.value, 2),
+            "interval": [round(bound, 2) for bound in difference.interval],
+        }
+        if difference
+        else None,
+    }
+
+
+def _percent(fraction: Tensor) -> float | None:
+    value = float(fraction)
+    return None if value != value else round(100 * value, 2)
+
+
+def results_document(results: Mapping[str, Sequence[SettingResult]], provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Content of `results.json`: the first method's settings, every method's, and how they were made."""
+    by_method = {
+        method: {"settings": {result.name: result.as_dict() for result in settings}}
+        for method, settings in results.items()
+    }
+    main = next(iter(by_method.values()))["settings"] if by_method else {}
+    return {"settings": main, "methods": by_method, "provenance": dict(provenance)}
+
+
+def csv_text(results: Mapping[str, Sequence[SettingResult]]) -> str:
+    """Content of `results.csv`: a line for each method, setting and definition."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "setting", *Origin._fields, "definition", "images", *COLUMNS])
+    for method, settings in results.items():
+        for result in settings:
+            for definition, scores in result.lines:
+                images = result.images if definition != "published" else ""
+                writer.writerow([method, result.name, *result.origin, definition, images, *scores.rounded().values()])
+    return buffer.getvalue()
+
+
+def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> Table:
+    """A table of all methods and settings by the protocol's own definition, published figures beside ours."""
+    rows = [(method, result) for method, settings in results.items() for result in settings]
+    published = [result.published._asdict() for _, result in rows if result.published]
+    known = [column for column in COLUMNS if any(figures[column] == figures[column] for figures in published)]
+    others = list(rows[0][1].definitions)[1:] if rows else []
+    named = f", {rows[0][1].definition} definitions" if rows else ""
+    table = Table(title=f"protocol {protocol}, percent{named}", title_justify="left")
+    table.add_column("method")
+    table.add_column("setting")
+    for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
+        table.add_column(column, justify="right")
+    for column in known:
+        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim")
+    for method, result in rows:
+        interval = interval_text(result.estimate.interval) if result.estimate else ""
+        row = [method, result.name, str(result.images), *map(figure, result.headline), interval]
+        row += [figure(result.definitions[definition].mIoU) for definition in others]
+        row += [figure(getattr(result.published, column)) if result.published else "" for column in known]
+        table.add_row(*row)
+    return table
+
+
+def figure(value: float | None) -> str:
+    """Two decimals, or `-` where there is no figure."""
+    return "-" if value is None or value != value else f"{value:.2f}"
+
+
+def interval_text(bounds: Sequence[float], signed: bool = False) -> str:
+    """`12.34 to 56.78`; `signed` for a difference."""
+    return " to ".join(f"{bound:+.2f}" if signed else f"{bound:.2f}" for bound in bounds)
+
+
+def print_table(table: Table) -> None:
+    """Prints a table as wide as it needs to be where the output is a file, and within the window on a terminal."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=Console(width=10_000).measure(table).maximum)
+    console.print(table)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it, so that nobody reads half of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file beside its place and renames it, so that nobody reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(aside).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner reads
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Writes JSON that a person can read."""
+    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""From encoded pictures to label maps: whole, or window by window."""

@@ -1,0 +1,180 @@
+"""Label maps from overlapping windows: protocols `sclip` and `clearclip`, after mmseg's sliding inference.
+
+Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cliptrase.encoder import VisualEncoder
+from cliptrase.inference.whole import find_regions
+from cliptrase.inference.windows import Maps, SmoothMaps, VotedMaps, WindowAxis
+from cliptrase.methods import Method
+from cliptrase.ops.classification import Size, TextClassifier, patch_logits
+from cliptrase.ops.pixels import to_whole_patches
+from cliptrase.protocol import Protocol
+from cliptrase.timing import StageTimer
+
+_PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of pictures as the tower saw their windows, ready for any names.
+
+    Attributes:
+        features: by method (B, ny, nx, N, E) unit patch features.
+        regions: by method that votes (B, ny, nx, side_y, side_x) int64; each window is clustered by itself.
+        grid: (h, w) patches of a window.
+        rows: windows from top to bottom.
+        columns: windows from left to right.
+        protocol: `sclip` or `clearclip`, with the setting's own values.
+    """
+
+    features: dict[str, Tensor]
+    regions: dict[str, Tensor]
+    grid: Size
+    rows: WindowAxis
+    columns: WindowAxis
+    protocol: Protocol
+
+    def labels(self, method: Method, classifier: TextClassifier, timer: StageTimer) -> Tensor:
+        """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
+
+        With regions a pixel of a window has its region's mean logits.
+        """
+        features = self.features[method.name]
+        with timer.stage("classification", features.device, method.name):
+            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grid)
+            cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
+        regions = self.regions.get(method.name)
+        if regions is None:
+            with timer.stage("classification", features.device, method.name):
+                return decide(SmoothMaps(cosines, self.rows, self.columns), classifier, self.protocol)
+        with timer.stage("vote", features.device, method.name):
+            return decide(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
+
+
+def encode_windows(
+    pixels: Tensor,
+    encoder: VisualEncoder,
+    patch: Size,
+    methods: Sequence[Method],
+    protocol: Protocol,
+    size: Size,
+    timer: StageTimer,
+) -> Windows:
+    """Shows all windows of a batch to the tower, as many at once as memory allows.
+
+    Args:
+        pixels: (B, 3, H, W) normalised, any size.
+        encoder: walks the tower.
+        patch: (height, width) of a patch.
+        methods: of the run.
+        protocol: `sclip` or `clearclip`, with the setting's own values.
+        size: (H, W) of the label maps.
+        timer: gets the stages up to the regions.
+    """
+    rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
+    columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
+    side = (rows.side, columns.side)
+    cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
+    shape = (len(pixels), len(rows.starts), len(columns.starts))
+    windows = _whole_patches(torch.stack(cut, 1).flatten(0, 1), patch)  # (B * ny * nx, 3, h', w')
+    features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
+    regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
+    for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
+        with timer.stage("forward", pixels.device):
+            encoding = encoder(part, methods)
+            for name, tokens in encoding.features.items():
+                features[name].append(F.normalize(tokens[:, 1:].float(), dim=-1))
+        for name, found in find_regions(encoding, methods, protocol, side, side, timer).items():
+            regions[name].append(found)
+    return Windows(
+        {name: torch.cat(parts).unflatten(0, shape) for name, parts in features.items()},
+        {name: torch.cat(parts).unflatten(0, shape) for name, parts in regions.items()},
+        encoding.grid,
+        rows,
+        columns,
+        protocol,
+    )
+
+
+def _whole_patches(windows: Tensor, patch: Size) -> Tensor:
+    """Leaves out the rows and columns beyond whole patches, as the tower's convolution does; at least one is kept."""
+    height, width = (
+        max(side // step * step, min(side, step)) for side, step in zip(windows.shape[2:], patch, strict=True)
+    )
+    return to_whole_patches(windows[:, :, :height, :width], patch)
+
+
+def decide(maps: Callable[[], Maps], classifier: TextClassifier, protocol: Protocol) -> Tensor:
+    """Labels from maps of cosines: softmax over names, the highest name of a class, the background's rules.
+
+    Args:
+        maps: gives the maps of all names, as often as it is called.
+        classifier: names, labels and background.
+        protocol: `logit_scale`, and with a background `min_area` and `background_threshold`.
+
+    Returns:
+        (B, H, W) int64 in [0, classifier.num_labels).
+    """
+    background = classifier.background_label
+    with_probability = background is not None and protocol.background_threshold > 0
+    name, logit, log_sum = _highest(maps(), protocol.logit_scale, None, with_probability)
+    labels = classifier.fold[name]
+    if background is None:
+        return labels
+    if protocol.min_area:
+        small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
+        if small.any():
+            name, logit, _ = _highest(maps(), protocol.logit_scale, ~small[:, classifier.fold], False)
+            labels = classifier.fold[name]
+    if with_probability:
+        labels = labels.masked_fill((logit - log_sum).exp() < protocol.background_threshold, background)
+    return labels
+
+
+def _highest(maps: Maps, scale: float, allowed: Tensor | None, with_sum: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Number and logit of the highest name at every pixel, and the logarithm of all names' summed exponentials.
+
+    Args:
+        maps: (B, c, H, W) cosines at a time.
+        scale: of the cosines.
+        allowed: (B, C) names that may win, None for all.
+        with_sum: whether the sum is wanted; it is over all names.
+
+    Returns:
+        (B, H, W) int64, float32 and float32.
+    """
+    best = log_sum = number = torch.empty(0)
+    for first, some in maps:
+        logits = some * scale
+        if with_sum:
+            part = logits.logsumexp(1)
+            log_sum = part if first == 0 else torch.logaddexp(log_sum, part)
+        if allowed is not None:
+            barred = ~allowed[:, first : first + logits.shape[1], None, None]
+            logits = logits.masked_fill(barred, float("-inf"))
+        value, index = logits.max(1)
+        if first == 0:
+            best, number = value, index
+        else:
+            number = torch.where(value > best, index + first, number)
+            best = torch.maximum(best, value)
+    return number, best, log_sum
+
+
+def _small_classes(labels: Tensor, num_labels: int, background: int, share: float) -> Tensor:
+    """(B, labels) foreground classes that cover no more than `share` of the pixels that are not background."""
+    image = torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
+    areas = torch.bincount((image * num_labels + labels).flatten(), minlength=len(labels) * num_labels)
+    areas = areas.view(len(labels), num_labels)
+    areas[:, background] = 0
+    small = areas <= share * areas.sum(1, keepdim=True)
+    small[:, background] = False
+    return small

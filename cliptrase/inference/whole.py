@@ -1,0 +1,111 @@
+"""Label maps of pictures that the tower sees whole: protocols `paper`, `detectron2` and `photos`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from cliptrase.clustering import dbscan
+from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.encoder import Encoding, Walk
+from cliptrase.methods import Method
+from cliptrase.ops.classification import Size, TextClassifier, patch_logits
+from cliptrase.ops.upsampling import upsampled_argmax
+from cliptrase.protocol import Protocol
+from cliptrase.regions import majority_vote, mean_logits_vote, region_map
+from cliptrase.timing import StageTimer
+
+
+def find_regions(
+    encoding: Encoding, methods: Sequence[Method], protocol: Protocol, canvas: Size, size: Size, timer: StageTimer
+) -> dict[str, Tensor]:
+    """Regions of a batch for every method that votes, in float32 whatever the precision of the tower.
+
+    Args:
+        encoding: of the batch.
+        methods: of the run.
+        protocol: for `eps` and `min_samples`.
+        canvas: (height, width) that the patch grid is stretched over.
+        size: (H, W) top left part of it that is wanted.
+        timer: gets the stages `correlation`, `clustering` and `regions`.
+
+    Returns:
+        by method's name (B, H, W) int64 region of every pixel, -1 all over a picture that has none.
+    """
+    found: dict[str, Tensor] = {}
+    for walk in encoding.walks:
+        voters = [method for method in methods if method.regions and method.name in walk.features]
+        if voters:
+            with torch.autocast(walk.penultimate.query.device.type, enabled=False):
+                found |= _regions_of_walk(walk, voters, protocol, canvas, size, timer)
+    return found
+
+
+def _regions_of_walk(
+    walk: Walk, voters: Sequence[Method], protocol: Protocol, canvas: Size, size: Size, timer: StageTimer
+) -> dict[str, Tensor]:
+    """Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them."""
+    p = walk.penultimate
+    device = p.query.device
+    with timer.stage("correlation", device):
+        correlation = self_correlation(p.query, p.key, p.value)
+    found: dict[str, Tensor] = {}
+    for denoise in {method.denoise for method in voters}:
+        with timer.stage("correlation", device):
+            affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
+        with timer.stage("clustering", device):
+            clusters = dbscan(affinity, protocol.eps, protocol.min_samples)
+        with timer.stage("regions", device):
+            regions = region_map(affinity, clusters, p.grid, canvas)[:, : size[0], : size[1]]
+        found |= {method.name: regions for method in voters if method.denoise == denoise}
+    return found
+
+
+@dataclass(frozen=True)
+class WholePictures:
+    """A batch of pictures as the tower saw them whole, ready for any names.
+
+    Attributes:
+        encoding: of the batch.
+        regions: by method that votes (B, H, W) int64; see `find_regions`.
+        protocol: `paper`, `detectron2` or `photos`.
+        scale: exp(logit_scale) of the model.
+        canvas: (height, width) that the patch grid is stretched over.
+        size: (H, W) of the label maps, top left part of the canvas.
+    """
+
+    encoding: Encoding
+    regions: dict[str, Tensor]
+    protocol: Protocol
+    scale: float
+    canvas: Size
+    size: Size
+
+    def labels(self, method: Method, classifier: TextClassifier, timer: StageTimer) -> Tensor:
+        """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
+        features = self.encoding.features[method.name].float()
+        device = features.device
+        detectron2 = self.protocol.name == "detectron2"
+        if not detectron2:
+            features = F.normalize(features, dim=-1)
+        with timer.stage("classification", device, method.name):
+            logits = patch_logits(
+                features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
+            )  # (B, C, h, w)
+            weight = None
+            if classifier.class_token_weighting:
+                weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
+            if weight is not None and detectron2:
+                logits, weight = logits * weight[:, :, None, None], None
+            names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
+        regions = self.regions.get(method.name)
+        if regions is None:
+            return classifier.fold[names]
+        with timer.stage("vote", device, method.name):
+            if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
+                # Weighting before the upsampling or after it is the same: a name has one weight.
+                weighted = logits if weight is None else logits * weight[:, :, None, None]
+                return classifier.fold[mean_logits_vote(weighted, regions, names, self.canvas)]
+            return majority_vote(classifier.fold[names], regions, classifier.num_labels)

@@ -1,0 +1,38 @@
+"""`python -m cliptrase.report`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cliptrase.errors import InputError
+from cliptrase.evaluation.results import write_text
+from cliptrase.report.page import page
+from cliptrase.report.reading import read_run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Makes a page from old results.
+
+    Returns:
+        exit status: 0 where the page is written, 1 with a sentence where a file cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="python -m cliptrase.report", description="A page from runs' results.")
+    parser.add_argument("results", nargs="+", type=Path, help="results.json of a run, or the run's folder")
+    parser.add_argument(
+        "--out", type=Path, help="default: report.html beside one results.json, comparison.html here for several"
+    )
+    options = parser.parse_args(arguments)
+    first = options.results[0] if options.results[0].is_dir() else options.results[0].parent
+    out = options.out or (first / "report.html" if len(options.results) == 1 else Path("comparison.html"))
+    try:
+        write_text(out, page([read_run(path) for path in options.results]))
+    except (InputError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"report: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

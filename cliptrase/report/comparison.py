@@ -1,0 +1,81 @@
+"""The report's comparison of methods, and its list of what others publish under protocols of their own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison
+from cliptrase.evaluation.published import TITLE
+from cliptrase.evaluation.results import figure, interval_text
+from cliptrase.report.markup import Html, element
+
+
+def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
+    """The table of a run of several methods; nothing for a single one.
+
+    Args:
+        document: content of `results.json`.
+    """
+    found = Comparison(document)
+    if len(found.rows) < 2 or not found.settings:
+        return
+    heads = [element("th", "method", scope="col")]
+    for name in found.settings:
+        heads.append(element("th", name, scope="col", class_="start"))
+        if name in found.has_published:
+            heads.append(element("th", f"{name} published (ViT-B/16)", scope="col"))
+    heads += [element("th", "average", scope="col", class_="start")] if found.with_average else []
+    heads.append(element("th", "images/s", scope="col", class_="start"))
+    lines = []
+    for place, row in enumerate(found.rows):
+        cells = []
+        for name in found.settings:
+            cells.append(element("td", *_lines(row.cells[name]), class_="start"))
+            if name in found.has_published:
+                cells.append(element("td", *_published(row.cells[name])))
+        cells += [element("td", figure(row.average), class_="start")] if found.with_average else []
+        cells.append(element("td", figure(row.images_per_second), class_="start"))
+        head = element("th", row.method, scope="row")
+        lines.append(element("tr", head, *cells, class_=None if place else "main"))
+    caption = f"{found.title}; below a figure its difference to {found.first}"
+    parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
+    yield element("div", element("table", *parts), class_="scroll", tabindex=0)
+    yield element("p", f"{HOW} {SPEED} {found.memory} {found.origin}", class_="soft")
+
+
+def _lines(cell: Cell) -> Iterator[Html]:
+    """A figure with its interval, and below it the difference with its own, coloured where it is not by chance."""
+    yield element("span", figure(cell.mIoU))
+    if cell.interval:
+        yield element("small", interval_text(cell.interval))
+    if cell.difference is not None and cell.difference_interval is not None:
+        low, high = cell.difference_interval
+        kind = "up" if low > 0 else "down" if high < 0 else None
+        text = f"{cell.difference:+.2f} ({interval_text(cell.difference_interval, signed=True)})"
+        yield element("small", text, class_=kind)
+
+
+def _published(cell: Cell) -> Iterator[Html]:
+    if cell.published is not None:
+        yield element("span", figure(cell.published))
+        yield element("small", str(cell.source))
+
+
+def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
+    """Figures of other systems that stand beside none of the runs': a table of its own."""
+    tables = [Comparison(document).elsewhere for document in documents]
+    shown = [rows for place, rows in enumerate(tables) if rows and rows not in tables[:place]]
+    if not shown:
+        return
+    yield element("h2", TITLE)
+    for heads, *rows in shown:
+        top = [element("th", head, scope="col", class_="words" if head in heads[:3] else None) for head in heads]
+        lines = [
+            element(
+                "tr",
+                element("th", row[0], scope="row"),
+                *(element("td", text, class_="words" if place < 2 else None) for place, text in enumerate(row[1:])),
+            )
+            for row in rows
+        ]
+        parts = (element("caption", "mIoU, percent"), element("thead", element("tr", *top)), element("tbody", *lines))
+        yield element("div", element("table", *parts), class_="scroll", tabindex=0)

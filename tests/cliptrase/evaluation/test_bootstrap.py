@@ -1,0 +1,152 @@
+"""Intervals against a plain loop, against scipy, and by how often they hold the truth."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from cliptrase.evaluation import bootstrap
+from cliptrase.evaluation.bootstrap import LEVEL, estimates, resample_weights
+from cliptrase.metrics import Definition, mean_iou
+from tests import references
+
+CLASSES = 4
+
+
+def confusions(pictures: int, seed: int) -> np.ndarray:
+    """(2 methods, P, C, C) counts of pictures that differ in what they hold and in how well it is found."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 400, (pictures, CLASSES)) * (rng.random((pictures, CLASSES)) < 0.5)
+    truth[:, 0] += 50
+    quality = rng.uniform(0.2, 0.6, (pictures, 1))
+    found = []
+    for better in (0.0, 0.1):
+        hits = np.round(truth * np.clip(quality + better + rng.normal(0, 0.1, truth.shape), 0, 1)).astype(int)
+        rows = np.zeros((pictures, CLASSES, CLASSES), dtype=int)
+        for label in range(CLASSES):
+            rows[:, label, label] = hits[:, label]
+            rows[:, label, (label + 1) % CLASSES] = truth[:, label] - hits[:, label]
+        found.append(rows)
+    return np.stack(found)
+
+
+def counts_of(confusion: np.ndarray) -> Tensor:
+    """(..., C, C) to (..., 3, C)."""
+    return torch.from_numpy(np.stack([np.diagonal(confusion, 0, -2, -1), confusion.sum(-1), confusion.sum(-2)], -2))
+
+
+def plain_miou(confusion: np.ndarray, definition: Definition) -> float:
+    score = references.mmseg_scores if definition == "mmseg" else references.scores
+    found = score(confusion.tolist()) if definition == "mmseg" else score(confusion.tolist(), definition == "released")  # type: ignore[call-arg]
+    assert found is not None
+    return found["mIoU"]
+
+
+def plain_bca(value: float, drawn: list[float], jackknife: list[float]) -> list[float]:
+    """Efron & Tibshirani, equations 14.9 to 14.15, number by number."""
+    below = sum(sample < value for sample in drawn) + sum(sample == value for sample in drawn) / 2
+    bias = scipy.stats.norm.ppf(below / len(drawn))
+    mean = sum(jackknife) / len(jackknife)
+    acceleration = sum((mean - one) ** 3 for one in jackknife) / (
+        6 * sum((mean - one) ** 2 for one in jackknife) ** 1.5
+    )
+    bounds = []
+    for tail in ((1 - LEVEL) / 2, (1 + LEVEL) / 2):
+        shifted = bias + scipy.stats.norm.ppf(tail)
+        bounds.append(np.quantile(drawn, scipy.stats.norm.cdf(bias + shifted / (1 - acceleration * shifted))))
+    return bounds
+
+
+@pytest.mark.parametrize("definition", ["released", "textbook", "mmseg"])
+def test_a_plain_loop_over_resamples_gives_the_same(definition: Definition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_CHUNK", 7)  # several parts, the last one smaller
+    rows = confusions(12, seed=3)
+    rows[:, 9:, 3] = 0  # a class that a resample may miss while it is predicted
+    rows[:, :9, 3] = 0
+    rows[0, 2, 3, 3] = rows[1, 2, 3, 0] = 40
+    draws = 60
+    found = estimates(counts_of(rows), definition, draws)
+    assert found is not None
+    values, drawn, left_out = [], [], []
+    weights = resample_weights(12, draws)
+    for own in rows:
+        values.append(plain_miou(own.sum(0), definition))
+        repeated = [np.repeat(own, weight.tolist(), axis=0).sum(0) for weight in weights]
+        drawn.append([plain_miou(total, definition) for total in repeated])
+        left_out.append([plain_miou(np.delete(own, place, 0).sum(0), definition) for place in range(12)])
+    for number in (0, 1):
+        assert found[number].interval == pytest.approx(plain_bca(values[number], drawn[number], left_out[number]))
+    differences = [list(np.subtract(two, one)) for one, two in (drawn, left_out)]
+    assert found[0].difference is None
+    assert found[1].difference is not None
+    assert found[1].difference.value == pytest.approx(values[1] - values[0])
+    assert found[1].difference.interval == pytest.approx(plain_bca(values[1] - values[0], *differences))
+
+
+def test_scipys_own_bootstrap_agrees() -> None:
+    """Other draws of the same pictures: bounds differ by no more than draws do among themselves."""
+    rows = confusions(80, seed=4)[0]
+    counts = counts_of(rows)
+    found = estimates(counts[None], "mmseg", 4000)
+    assert found is not None
+
+    def statistic(places: np.ndarray) -> float:
+        return float(mean_iou(counts[places.astype(int)].sum(0), "mmseg"))
+
+    bounds = []
+    for seed in range(3):
+        theirs = scipy.stats.bootstrap(
+            (np.arange(80),), statistic, vectorized=False, method="BCa", n_resamples=1500, rng=seed
+        )
+        bounds.append(list(theirs.confidence_interval))
+    spread = np.std(bounds, axis=0, ddof=1).max()
+    assert np.abs(np.mean(bounds, axis=0) - found[0].interval).max() < max(4 * spread, 0.3)
+    assert found[0].interval.high - found[0].interval.low > 10 * spread  # so that the line above can fail
+
+
+def test_each_row_draws_as_many_pictures_as_there_are() -> None:
+    weights = resample_weights(30, 2000)
+    assert weights.sum(1).unique().tolist() == [30]
+    assert torch.equal(weights, resample_weights(30, 2000))
+    deviation = 30 * math.sqrt(1 / 30 * 29 / 30 * 2000 / 30)
+    assert (weights.double().sum(0) - 2000).abs().max() < 5 * deviation
+
+
+def test_the_same_method_twice_differs_by_nothing() -> None:
+    counts = counts_of(confusions(10, seed=5))[:1].repeat(2, 1, 1, 1)
+    first, second = estimates(counts, "released") or []
+    assert first.interval == second.interval
+    assert second.difference == (0, (0, 0))
+
+
+def test_pictures_that_tell_nothing() -> None:
+    counts = counts_of(confusions(10, seed=6))
+    empty = torch.zeros(2, 5, 3, CLASSES, dtype=counts.dtype)
+    assert estimates(torch.cat([counts, empty], 1), "mmseg") == estimates(counts, "mmseg")
+    assert estimates(torch.cat([counts[:, :1], empty], 1), "mmseg") is None
+    assert estimates(empty[:, :0], "mmseg") is None
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Data sets drawn from a population whose mIoU is known; pictures are the units.
+
+    An interval from P pictures is right up to terms of the order 1/P, hence a point of leave besides the error of the
+    simulation, which is binomial: three standard deviations.
+    """
+    population = counts_of(confusions(50_000, seed=7))
+    truth = mean_iou(population.sum(1), "mmseg")
+    generator = torch.Generator().manual_seed(8)
+    sets, pictures = 800, 150
+    held = torch.zeros(3)
+    for _ in range(sets):
+        chosen = torch.randint(population.shape[1], (pictures,), generator=generator)
+        first, second = estimates(population[:, chosen], "mmseg", 1000) or []
+        assert second.difference is not None
+        bounds = (first.interval, second.interval, second.difference.interval)
+        for number, (interval, value) in enumerate(zip(bounds, (*truth, truth[1] - truth[0]), strict=True)):
+            held[number] += interval.low <= value <= interval.high
+    leave = 3 * math.sqrt(LEVEL * (1 - LEVEL) / sets) + 0.01
+    assert (held / sets - LEVEL).abs().max() < leave, held / sets

@@ -1,0 +1,140 @@
+"""The comparison of a run: one row a method, each figure that of `results.json`."""
+
+import csv
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cliptrase import lightning_module
+from cliptrase.callbacks.writers import seconds_alone
+from cliptrase.evaluation.comparison import Comparison, comparison_csv, comparison_markdown
+from cliptrase.evaluation.published import published_beside
+from cliptrase.evaluation.results import figure, interval_text
+from cliptrase.timing import StageTimer
+from datamodules import PC59, VOC20
+from tests.command import Run, run
+from tests.kit import write_detectron2_tree
+
+METHODS = ["cliptrase", "vanilla", "sclip"]
+SETTINGS = ["VOC20", "PC59"]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("datasets")
+    for seed, module in enumerate((VOC20, PC59)):
+        write_detectron2_tree(root, module.card, sizes=((48, 60), (64, 48), (50, 50)), seed=seed)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Under the protocol `sclip`, which knows published figures of one of its three methods."""
+    options = ["--config", "configs/sclip.yaml", "--data", "Benchmark", "--data.settings", f"[{', '.join(SETTINGS)}]"]
+    options += ["--data.root", str(root), "--model.clip", f"local-dir:{tiny_clip}", "--trainer.callbacks", "[]"]
+    methods = ["--model.method", METHODS[0], "--model.compare", f"[{', '.join(METHODS[1:])}]"]
+    return run("test", tmp_path_factory.mktemp("run") / "out", *options, *methods)
+
+
+def test_rows_are_the_results(finished: Run) -> None:
+    document = finished.results
+    found = Comparison(document)
+    assert (found.protocol, found.definition, found.first) == ("sclip", "mmseg", "cliptrase")
+    assert [row.method for row in found.rows] == METHODS
+    for row in found.rows:
+        for name, cell in row.cells.items():
+            result = document["methods"][row.method]["settings"][name]
+            assert cell.mIoU == result["mmseg"]["mIoU"]
+            assert cell.interval == result["intervals"]["mIoU"]
+            first = document["settings"][name]["mmseg"]["mIoU"]
+            if row.method == METHODS[0]:
+                assert cell.difference is None
+            else:
+                assert cell.difference == pytest.approx(cell.mIoU - first, abs=0.011)
+        values = [cell.mIoU for cell in row.cells.values()]
+        assert row.average == pytest.approx(sum(values) / 2)  # type: ignore[arg-type]
+        assert row.images_per_second == document["provenance"]["images_per_second_at_least"][row.method]
+
+
+def test_files_agree_with_the_document(finished: Run) -> None:
+    found = Comparison(finished.results)
+    markdown, table = (finished.folder / f"comparison.{kind}" for kind in ("md", "csv"))
+    text, lines = markdown.read_text(), list(csv.DictReader(table.read_text().splitlines()))
+    assert text == comparison_markdown(found)
+    assert table.read_text() == comparison_csv(found)
+    assert [(line["method"], line["setting"]) for line in lines] == [(m, s) for m in METHODS for s in SETTINGS]
+    for line in lines:
+        result = finished.results["methods"][line["method"]]["settings"][line["setting"]]
+        assert [float(line["low"]), float(line["high"])] == result["intervals"]["mIoU"]
+        beside = published_beside("sclip", line["method"], line["setting"])
+        assert (line["published_mIoU"], line["published_source"]) == (
+            (str(beside[0]), beside[1]) if beside else ("", "")
+        )
+        assert bool(line["difference"]) == (line["method"] != METHODS[0])
+        cell = f"{figure(result['mmseg']['mIoU'])} ({interval_text(result['intervals']['mIoU'])})"
+        assert re.search(rf"^\| {line['method']} \|.*{re.escape(cell)}", text, re.MULTILINE)
+    assert "Comparison of methods" in (finished.folder / "report.html").read_text()
+
+
+def test_timings_are_provenance_alone(finished: Run) -> None:
+    document = finished.results
+    made = document["provenance"]
+    assert set(made["images_per_second_at_least"]) == set(METHODS)
+    assert made["peak_memory_mib"] > 50
+    assert "second" not in str(document["methods"])
+    assert "peak" not in str(document["methods"])
+
+
+def test_one_method_is_not_compared(
+    root: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And peak memory is the most of any process: another one tells of a tebibyte."""
+    monkeypatch.setattr(lightning_module, "from_all", lambda rows: [*rows, 1 << 20])
+    options = [
+        "--config",
+        "configs/paper_224.yaml",
+        "--protocol.size",
+        "64",
+        "--data",
+        "VOC20",
+        "--data.root",
+        str(root),
+    ]
+    alone = run("test", tmp_path / "out", *options, "--model.clip", f"local-dir:{tiny_clip}")
+    assert not list(alone.folder.glob("comparison.*"))
+    assert alone.results["provenance"]["peak_memory_mib"] == 1 << 20
+    result = alone.results["settings"]["VOC20"]
+    assert result["intervals"]["mIoU"][0] <= result["scores"]["mIoU"] <= result["intervals"]["mIoU"][1]
+    assert result["intervals"]["difference_to_first"] is None
+    assert "Comparison of methods" not in (alone.folder / "report.html").read_text()
+
+
+def test_an_average_needs_all_settings_of_more_than_one() -> None:
+    figures = {"scores": {"mIoU": 20.0}, "images": 3}
+    none = {"scores": {"mIoU": None}, "images": 0}
+
+    def average(settings: dict[str, Any]) -> float | None:
+        return Comparison({"settings": settings, "methods": {"a": {"settings": settings}}}).rows[0].average
+
+    assert average({"x": figures}) is None
+    assert average({"x": figures, "y": none}) is None
+    assert average({"x": figures, "y": {**figures, "scores": {"mIoU": 30.0}}}) == 25
+
+
+def test_seconds_of_a_method_alone() -> None:
+    """Shared stages count in full, regions only for those that vote, a method's own only for it."""
+    timer = StageTimer()
+    for stage, method, seconds in (
+        *(("text", "", 100.0), ("data", "", 1.0), ("forward", "", 10.0)),
+        *(("clustering", "", 4.0), ("regions", "", 3.0)),
+        *(("classification", "a", 0.5), ("vote", "a", 0.25), ("classification", "b", 0.75)),
+    ):
+        timer.add(stage, seconds, method)
+    segmenter = SimpleNamespace(
+        timer=timer, methods=[SimpleNamespace(name=name, regions=name == "a") for name in ("a", "b")]
+    )
+    module = cast(Any, SimpleNamespace(segmenter=segmenter, seconds=timer.seconds()))
+    assert seconds_alone(module) == {"a": 1 + 10 + 4 + 3 + 0.5 + 0.25, "b": 1 + 10 + 0.75}

@@ -1,0 +1,60 @@
+"""One PIL image and words in, a label map and an overlay out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cliptrase import Protocol, Segmenter
+from cliptrase.errors import InputError
+from cliptrase.figures.picture import fit, upright
+from tests.kit import scene
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_clip: Path) -> Segmenter:
+    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("photos", size=64))
+
+
+def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
+    picture = Image.fromarray(scene(3, 90, 150)[0])
+    found = whole.segment(picture, "cat, kitten; dog", background="wall, floor")
+    assert found.labels.shape == (90, 150)
+    assert found.names == ("cat", "dog", "background")
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert found.shares["dog"] == (found.labels == 1).mean()
+    assert found.overlay().size[0] == 160  # a legend needs a little width
+    np.testing.assert_array_equal(found.picture, np.array(picture))
+
+
+def test_a_picture_is_turned_as_its_camera_says(whole: Segmenter, tmp_path: Path) -> None:
+    picture = Image.fromarray(scene(3, 90, 150)[0])
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.png", exif=exif)
+    assert whole.segment(Image.open(tmp_path / "turned.png"), "cat; dog").labels.shape == (150, 90)
+
+
+def test_modes_become_rgb() -> None:
+    grey = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    np.testing.assert_array_equal(np.array(upright(Image.fromarray(grey)))[..., 0], (grey / 257).round())
+    clear = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    assert upright(clear).getpixel((0, 0)) == (255, 255, 255)
+    assert upright(Image.new("CMYK", (4, 4))).mode == "RGB"
+
+
+def test_the_longer_side_is_bounded() -> None:
+    assert fit(Image.new("RGB", (4000, 10)), size=64, longest=128).shape == (1, 3, 1, 128)
+    assert fit(Image.new("RGB", (200, 100)), size=64, longest=1000).shape == (1, 3, 64, 128)
+
+
+def test_other_protocols_take_batches(tiny_clip: Path) -> None:
+    squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol(size=64))
+    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('photos'\), not 'paper'"):
+        squares.segment(Image.new("RGB", (64, 64)), "cat")
+
+
+def test_words_are_needed(whole: Segmenter) -> None:
+    with pytest.raises(InputError, match="hold a class without a name; write them like 'cat, kitten; dog'"):
+        whole.segment(Image.new("RGB", (64, 64)), "cat; ;dog")
