@@ -24,8 +24,9 @@ def cluster_means(affinity: Tensor, clusters: Tensor) -> Tensor:
         (B, K, N); rows of clusters that a picture does not have are 0.
     """
     count = int(clusters.max()) + 1 if clusters.numel() else 0
-    member = (clusters.unsqueeze(1) == torch.arange(count, device=clusters.device).view(1, -1, 1)).to(affinity.dtype)
-    return member @ affinity / member.sum(-1, keepdim=True).clamp_min(1)  # (B, K, N)
+    member = (clusters.unsqueeze(1) == torch.arange(count, device=clusters.device).view(1, -1, 1)).double()
+    sums = member @ affinity.double()  # (B, K, N); in float64, since two regions may meet in values very much alike
+    return (sums / member.sum(-1, keepdim=True).clamp_min(1)).to(affinity.dtype)
 
 
 def region_map(affinity: Tensor, clusters: Tensor, grid: Size, size: Size) -> Tensor:

@@ -50,11 +50,12 @@ class _Axis(NamedTuple):
 def _positions(patches: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Each pixel's cell and what the upper patch gives to it, both (length,).
 
-    Half-pixel centres, in float32 as torch's own interpolation has them.
+    Half-pixel centres, in float64: in float32, as torch's own interpolation has them, a position far from the origin
+    is off by some 3e-6, which moves a map by more than all other rounding and with it a border here and there.
     """
-    position = (torch.arange(length, device=device) + 0.5) * (patches / length) - 0.5
+    position = (torch.arange(length, device=device, dtype=torch.float64) + 0.5) * (patches / length) - 0.5
     cell = position.floor().long() + 1
-    return cell, (position - (cell - 1).clamp_min(0)).clamp_min(0)
+    return cell, (position - (cell - 1).clamp_min(0)).clamp_min(0).float()
 
 
 def _axis(patches: int, length: int, device: torch.device) -> _Axis:
