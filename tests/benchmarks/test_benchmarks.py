@@ -51,6 +51,9 @@ def test_speed(tmp_path: Path) -> None:
     assert float(exact["plain/step"]) == pytest.approx(float(exact["plain"]) / float(exact["step"]))
     assert 0 <= float(exact["plain_system"]) <= 1
     assert 0 < float(mixed["agreement"]) <= 1
+    assert float(mixed["plain/step"]) == pytest.approx(float(mixed["plain"]) / float(mixed["step"]))
+    assert exact["plain/bare"]
+    assert not mixed["plain/bare"]
 
 
 @pytest.mark.usefixtures("tiny_subject")

@@ -23,7 +23,7 @@ def git(folder: Path, *arguments: str) -> str:
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit, from which the package seems to run."""
     folder = tmp_path / "checkout"
-    (folder / "cliptrase").mkdir(parents=True)
+    (folder / "cliptrase" / "evaluation").mkdir(parents=True)
     (folder / "cliptrase" / "evaluation" / "provenance.py").write_text("# one\n")
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
