@@ -4,8 +4,9 @@ Protocol `paper`. Blocks with explicit attention, cosine similarity of broadcast
 median filter, whole stacks of upsampled maps. It shares no code with the package, and its label maps must equal the
 package's (tests/benchmarks/test_plain.py).
 
-The released code broadcasts one head after the other, where here all heads go at once, and does more that nothing
-reads, which is left out here: the similarity in the last block too, and the weights of all blocks kept in one stack.
+The released code broadcasts one head after the other, where here all heads go at once, and computes more than anything
+reads: the similarity in the last block too, and the mean over heads of what every other block attends by. With
+`as_released` this does the same work, in the same order and to the same end.
 """
 
 from typing import Any
@@ -28,13 +29,17 @@ class PlainSegmenter:
         std: (3,) RGB standard deviation.
         eps: DBSCAN's radius.
         min_samples: DBSCAN's neighbours of a core point.
+        as_released: whether to do all the work of the released code, also what nothing reads.
     """
 
-    def __init__(self, clip: Any, mean: Tensor, std: Tensor, eps: float, min_samples: int) -> None:
+    def __init__(
+        self, clip: Any, mean: Tensor, std: Tensor, eps: float, min_samples: int, as_released: bool = False
+    ) -> None:
         self.tower = clip.visual
         self.scale = clip.logit_scale.exp()
         self.mean, self.std = mean.view(3, 1, 1), std.view(3, 1, 1)
         self.eps, self.min_samples = eps, min_samples
+        self.as_released = as_released
 
     @torch.no_grad()
     def __call__(self, image: Tensor, text: Tensor) -> NDArray[np.int64]:
@@ -63,17 +68,24 @@ class PlainSegmenter:
         x = torch.cat([tower.class_embedding.view(1, 1, -1).to(patches.dtype), patches], 1)[0]  # (N + 1, W)
         x = tower.ln_pre(x + self.position(round(patches.shape[1] ** 0.5)))
         *_, before_last, last = blocks = list(tower.transformer.resblocks)
+        unread: list[Tensor] = []
         for block in blocks:
             query, key, value = self.heads(block, x)  # (H, N + 1, D)
             if block is before_last:
                 correlation = self.correlation(query, key, value)
             pairs = [(query, query), (key, key), (value, value)] if block is last else [(query, key)]
             factor = query.shape[-1] ** -0.5
-            weights = torch.stack([(a * factor @ b.mT).softmax(-1) for a, b in pairs]).sum(0)  # (H, N + 1, N + 1)
+            products = [a * factor @ b.mT for a, b in pairs]  # each (H, N + 1, N + 1)
+            if self.as_released:
+                last_one = block is last
+                unread.append(self.correlation(query, key, value) if last_one else products[0].clone().mean(0))
+            weights = torch.stack([product.softmax(-1) for product in products]).sum(0)  # (H, N + 1, N + 1)
             attended = (weights.to(value.dtype) @ value).transpose(0, 1).flatten(1)  # (N + 1, W)
             x = x + block.attn.out_proj(attended)
             x = x + block.mlp(block.ln_2(x))
         tokens = tower.ln_post(x) @ tower.proj
+        if unread:
+            torch.stack(unread)
         return tokens / tokens.norm(dim=-1, keepdim=True), correlation
 
     @staticmethod
@@ -82,10 +94,15 @@ class PlainSegmenter:
         qkv = F.linear(block.ln_1(x), block.attn.in_proj_weight, block.attn.in_proj_bias)
         return [part.unflatten(1, (block.attn.num_heads, -1)).transpose(0, 1) for part in qkv.chunk(3, -1)]
 
-    @staticmethod
-    def correlation(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def correlation(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Cosine similarity of every pair of tokens, mean over q, k, v and heads: (N + 1, N + 1)."""
         parts = (query.float(), key.float(), value.float())
+        if self.as_released:
+            by_head = [
+                sum(F.cosine_similarity(part.unsqueeze(1), part.unsqueeze(0), dim=-1) for part in head) / 3
+                for head in zip(*parts, strict=True)
+            ]
+            return torch.stack(by_head).mean(0)
         similar = [F.cosine_similarity(part.unsqueeze(1), part.unsqueeze(2), dim=-1) for part in parts]
         mean: Tensor = torch.stack(similar).mean((0, 1))
         return mean

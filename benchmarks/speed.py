@@ -27,7 +27,8 @@ STAGES = ("forward", "correlation", "clustering", "regions", "classification", "
 SHOWN = (
     *("model", "size", "batch", "precision", "names"),
     *(*STAGES, "scores", "step", "bare", "plain"),
-    *("step/bare", "plain/step", "plain/bare", "plain_system", "pictures/s", "peak_mib"),
+    *("as_released", "step/bare", "plain/step", "plain/bare", "as_released/step", "as_released/bare"),
+    *("plain_system", "pictures/s", "peak_mib"),
 )
 
 
@@ -57,8 +58,10 @@ def measure_one(
     device = torch.device(options.device)
     segmenter = subjects.segmenter(model, size, device)
     bare = subjects.random_tower(model, size).to(device)
-    plain = PlainSegmenter(
-        segmenter.clip, segmenter.mean, segmenter.std, segmenter.protocol.eps, segmenter.protocol.min_samples
+    protocol = segmenter.protocol
+    plain, as_released = (
+        PlainSegmenter(segmenter.clip, segmenter.mean, segmenter.std, protocol.eps, protocol.min_samples, whole)
+        for whole in (False, True)
     )
     images = subjects.pictures(batch, size).to(device)
     pixels = segmenter.prepare(images)
@@ -77,8 +80,8 @@ def measure_one(
 
     few = images[: min(batch, options.plain)]
 
-    def one_by_one() -> list[Any]:
-        return [plain(image, classifier.embeddings) for image in few]  # in float32 beside any precision, as released
+    def one_by_one(segment: PlainSegmenter = plain) -> list[Any]:
+        return [segment(image, classifier.embeddings) for image in few]  # in float32 beside any precision, as released
 
     peak = measure.peak_memory_mib(step, device)
     predicted = step()
@@ -87,6 +90,7 @@ def measure_one(
     works["scores"] = lambda: metric.update(predicted, predicted.flip(0))
     if len(few):
         works["plain"] = one_by_one
+        works["as_released"] = lambda: one_by_one(as_released)
     segmenter.timer.reset()
     taken = measure.interleaved(works, options.rounds, options.clock, device)
     stages = {name: value / (options.rounds + 1) for name, value in segmenter.timer.seconds().items()}
@@ -94,11 +98,12 @@ def measure_one(
     row |= {name: 1000 * stages[name] / batch for name in STAGES}
     row |= {name: 1000 * taken[name] / batch for name in ("scores", "step", "bare")}
     row["step/bare"] = row["step"] / row["bare"]
-    if "plain" in taken:
-        row["plain"] = 1000 * taken["plain"] / len(few)
-        row["plain/step"] = row["plain"] / row["step"]
-        if precision == "fp32":  # how plain it is: no strawman
-            row["plain/bare"] = row["plain"] / row["bare"]
+    if len(few):
+        for name in ("plain", "as_released"):
+            row[name] = 1000 * taken[name] / len(few)
+            row[f"{name}/step"] = row[name] / row["step"]
+            if precision == "fp32":  # how plain it is: no strawman
+                row[f"{name}/bare"] = row[name] / row["bare"]
         row["plain_system"] = measure.system_share(one_by_one)
         row["plain_differs"] = sum(
             int((theirs != ours.cpu().numpy()).sum()) for theirs, ours in zip(one_by_one(), predicted, strict=False)

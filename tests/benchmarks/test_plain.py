@@ -11,10 +11,13 @@ from cliptrase.segmenter import Segmenter
 from cliptrase.weights import LoadedClip
 
 
+@pytest.mark.parametrize("as_released", [False, True])
 @pytest.mark.parametrize(("size", "eps", "min_samples"), [(224, 0.7, 3), (336, 1.1, 7)])
-def test_plain_is_the_packages(size: int, eps: float, min_samples: int, loaded_clip: LoadedClip) -> None:
+def test_plain_is_the_packages(
+    size: int, eps: float, min_samples: int, as_released: bool, loaded_clip: LoadedClip
+) -> None:
     segmenter = Segmenter(loaded_clip, Protocol(size=size, eps=eps, min_samples=min_samples))
-    plain = PlainSegmenter(loaded_clip.model, segmenter.mean, segmenter.std, eps, min_samples)
+    plain = PlainSegmenter(loaded_clip.model, segmenter.mean, segmenter.std, eps, min_samples, as_released)
     images = pictures(3, size)
     names = classifier(40, loaded_clip.model.visual.output_dim, segmenter.device)
     ours = segmenter(images, names)["cliptrase"].numpy()
