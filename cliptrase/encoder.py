@@ -1,19 +1,21 @@
 """Dense features from an open_clip visual tower whose blocks are walked here."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliptrase.attention import AttentionRule, Projections, query_key
+from cliptrase.block import finish, project
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
 from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
+from cliptrase.timing import StageTimer
 
 # Tokens that a CPU walks with at a time. An MLP's hidden values then stay under 32 MiB for the usual widths; larger
 # ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step and more.
@@ -82,7 +84,7 @@ class VisualEncoder(nn.Module):
                     "take another method or a deeper tower such as ViT-B-16"
                 )
 
-    def forward(self, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
+    def forward(self, pixels: Tensor, methods: Sequence[Method], timer: StageTimer | None = None) -> Encoding:
         """Features of a batch under several methods.
 
         The blocks are walked once for all methods that share the position embedding's resampling, on the native
@@ -91,6 +93,7 @@ class VisualEncoder(nn.Module):
         Args:
             pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
             methods: at least one.
+            timer: gets the stage `forward`, with what each part of it serves.
 
         Raises:
             InputError: the tower is too shallow for a method.
@@ -99,15 +102,18 @@ class VisualEncoder(nn.Module):
         self.require(methods)
         grid = self._grid(pixels)
         native = tuple(self.tower.grid_size) == grid
+        timer = timer or StageTimer()
         companies: dict[PositionEmbedding, list[Method]] = {}
         for method in methods:
             companies.setdefault("dino" if native else method.position_embedding, []).append(method)
         at_a_time = len(pixels) if pixels.is_cuda else max(1, _TOKENS // (grid[0] * grid[1] + 1))
         parts = []
         for some in pixels.split(at_a_time):
-            patches = self._patches(some, grid)
-            parts.append([self._walk(self._embed(patches, grid, how), group, grid) for how, group in companies.items()])
-        walks = [_joined(walk) for walk in zip(*parts, strict=True)]
+            with timer.stage("forward", pixels.device):
+                patches = self._patches(some, grid)
+            parts.append([self._walk(patches, how, group, grid, timer) for how, group in companies.items()])
+        with timer.stage("forward", pixels.device):
+            walks = [_joined(walk) for walk in zip(*parts, strict=True)]
         found = {name: features for walk in walks for name, features in walk.features.items()}
         return Encoding(walks, grid, {method.name: found[method.name] for method in methods})
 
@@ -124,10 +130,10 @@ class VisualEncoder(nn.Module):
         x = self._embed(self._patches(pixels, grid), grid, "dino")
         *blocks, last = self.tower.transformer.resblocks
         for block in blocks:
-            p = _project(block, x, grid)
+            p = project(block, x, grid)
             yield p
-            x = _finish(block, x, query_key(p))
-        yield _project(last, x, grid)
+            x = finish(block, x, query_key(p))
+        yield project(last, x, grid)
 
     def _grid(self, pixels: Tensor) -> Size:
         """(h, w) patches of (B, 3, H, W)."""
@@ -151,31 +157,46 @@ class VisualEncoder(nn.Module):
         embedded: Tensor = tower.ln_pre(torch.cat([token, patches], dim=1) + position.to(patches.dtype))
         return embedded
 
-    def _walk(self, x: Tensor, methods: Sequence[Method], grid: Size) -> Walk:
-        """Runs all blocks over (B, N+1, W) tokens; methods that read alike share the reading."""
+    def _walk(
+        self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size, timer: StageTimer
+    ) -> Walk:
+        """Runs all blocks over (B, N, W) patches; methods that read alike share the reading."""
         tower = self.tower
+        readings: dict[_Reading, list[str]] = {}  # and whose they are
+        for method in methods:
+            readings.setdefault(_reading(method), []).append(method.name)
+
+        def stage(names: list[str]) -> AbstractContextManager[None]:
+            return timer.stage("forward", patches.device, names)
+
+        all_names = [method.name for method in methods]
+        deep_names = [method.name for method in methods if method.depth > 1]
+        with stage(all_names):
+            x = self._embed(patches, grid, how)  # (B, N+1, W)
         blocks = list(tower.transformer.resblocks)
-        readings = dict.fromkeys(_reading(method) for method in methods)
         streams: dict[_Reading, Tensor] = {}
-        projected: list[Projections] = []
+        projected: list[Projections] = []  # of the last two blocks
         for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
-            p = _project(block, x, grid)
-            for reading in readings:
+            with stage(all_names):
+                p = project(block, x, grid)
+                onward = finish(block, x, query_key(p)) if left > 1 else x
+            for reading, names in readings.items():
                 rule, residual, mlp, depth = reading
                 if left <= depth:
-                    streams[reading] = _finish(block, streams.get(reading, x), rule(p), residual, mlp)
-            projected = [*projected[-1:], p]
-            if left > 1:
-                x = _finish(block, x, query_key(p))
-        if any(depth > 1 for *_, depth in readings):
-            attended = F.scaled_dot_product_attention(p.query[:, :, :1], p.key, p.value)
-            token = _finish(block, x[:, :1], attended)  # (B, 1, W): all that is needed of CLIP's own last block
-        features = {}
+                    with stage(names):
+                        streams[reading] = finish(block, streams.get(reading, x), rule(p), residual, mlp)
+            projected, x = [*projected[-1:], p], onward
+        if deep_names:
+            with stage(deep_names):
+                attended = F.scaled_dot_product_attention(p.query[:, :, :1], p.key, p.value)
+                token = finish(block, x[:, :1], attended)  # (B, 1, W): all that is needed of CLIP's own last block
+        features: dict[str, Tensor] = {}
         for reading, y in streams.items():
-            if reading[-1] > 1:
-                y = torch.cat([token, y[:, 1:]], dim=1)
-            features[reading] = tower.ln_post(y) @ tower.proj  # (B, N+1, E)
-        return Walk({method.name: features[_reading(method)] for method in methods}, projected[0])
+            with stage(readings[reading]):
+                if reading[-1] > 1:
+                    y = torch.cat([token, y[:, 1:]], dim=1)
+                features |= dict.fromkeys(readings[reading], tower.ln_post(y) @ tower.proj)  # (B, N+1, E)
+        return Walk(features, projected[0])
 
 
 def _joined(walks: Sequence[Walk]) -> Walk:
@@ -202,38 +223,6 @@ def _unfold(pixels: Tensor, grid: Size) -> Tensor:
     batch, channels, height, width = pixels.shape
     patches = pixels.reshape(batch, channels, grid[0], height // grid[0], grid[1], width // grid[1])
     return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
-
-
-def _heads(block: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value of normalised tokens (B, T, W), each (B, H, T, D)."""
-    attn = block.attn
-    qkv = F.linear(tokens, attn.in_proj_weight, attn.in_proj_bias)  # (B, T, 3W)
-    query, key, value = qkv.unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    return query, key, value
-
-
-def _project(block: Any, x: Tensor, grid: Size) -> Projections:
-    tokens = block.ln_1(x)
-    return Projections(*_heads(block, tokens), tokens, grid)
-
-
-def _finish(block: Any, x: Tensor, attended: Tensor, residual: bool = True, mlp: bool = True) -> Tensor:
-    """The rest of a block: (B, T, W) tokens and (B, H, T, D) attended values to (B, T, W)."""
-    attended = block.ls_1(block.attn.out_proj(attended.transpose(1, 2).flatten(2)))
-    x = x + attended if residual else attended
-    if not mlp:
-        return x
-    hidden = block.mlp.c_fc(block.ln_2(x))  # (B, T, 4W)
-    changed: Tensor = block.ls_2(block.mlp.c_proj(_activate(block.mlp.gelu, hidden)))
-    return x + changed
-
-
-def _activate(activation: nn.Module, hidden: Tensor) -> Tensor:
-    """QuickGELU with one temporary for open_clip's three, which on a CPU cost more than the arithmetic."""
-    if isinstance(activation, QuickGELU) and not hidden.requires_grad:
-        return torch.mul(hidden, 1.702).sigmoid_().mul_(hidden)
-    activated: Tensor = activation(hidden)
-    return activated
 
 
 def _supported(tower: nn.Module) -> VisionTransformer:

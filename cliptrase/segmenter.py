@@ -180,8 +180,7 @@ class Segmenter(nn.Module):
             return encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
         # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
-        with self.timer.stage("forward", images.device):
-            encoding = self.encoder(pixels, self.methods)
+        encoding = self.encoder(pixels, self.methods, self.timer)
         self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
         return WholePictures(encoding, self.regions, protocol, self.scale, canvas, size)
 

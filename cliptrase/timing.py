@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,42 +17,38 @@ class StageTimer:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)  # by stage and method
-        self._events: list[tuple[str, str, torch.cuda.Event, torch.cuda.Event]] = []
+        self._seconds: defaultdict[tuple[str, frozenset[str]], float] = defaultdict(float)  # by stage and methods
+        self._events: list[tuple[str, Collection[str], torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
-    def stage(self, name: str, device: torch.device | None = None, method: str = "") -> Iterator[None]:
-        """Times the block; `device` is where its work runs, `method` the only one that needs it, if one does."""
+    def stage(self, name: str, device: torch.device | None = None, methods: Collection[str] = ()) -> Iterator[None]:
+        """Times the block; `device` is where its work runs, `methods` are those that need it, none for all."""
         if device is not None and device.type == "cuda":
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             yield
             end.record()
-            self._events.append((name, method, begin, end))
+            self._events.append((name, methods, begin, end))
         else:
             begin_time = self._clock()
             yield
-            self.add(name, self._clock() - begin_time, method)
+            self.add(name, self._clock() - begin_time, methods)
 
-    def add(self, name: str, seconds: float, method: str = "") -> None:
+    def add(self, name: str, seconds: float, methods: Collection[str] = ()) -> None:
         """Adds seconds that were measured elsewhere."""
-        self._seconds[name, method] += seconds
+        self._seconds[name, frozenset(methods)] += seconds
 
-    def seconds(self) -> dict[str, float]:
-        """Seconds of every stage so far, in the order in which they first ran."""
+    def seconds(self, method: str | None = None) -> dict[str, float]:
+        """Seconds of every stage so far, in the order in which they first ran.
+
+        Args:
+            method: only what it needs, which is what a run of it alone would take; None is for all that was done.
+        """
         self._read_events()
         total: defaultdict[str, float] = defaultdict(float)
-        for (stage, _), seconds in self._seconds.items():
-            total[stage] += seconds
-        return dict(total)
-
-    def own_seconds(self) -> dict[str, float]:
-        """By method the seconds that no other one needed."""
-        self._read_events()
-        total: defaultdict[str, float] = defaultdict(float)
-        for (_, method), seconds in self._seconds.items():
-            if method:
-                total[method] += seconds
+        for (stage, methods), seconds in self._seconds.items():
+            if method is None or not methods or method in methods:
+                total[stage] += seconds
         return dict(total)
 
     def reset(self) -> None:
@@ -63,6 +59,6 @@ class StageTimer:
     def _read_events(self) -> None:
         if self._events:
             torch.cuda.synchronize()
-        for name, method, begin, end in self._events:
-            self.add(name, begin.elapsed_time(end) / 1000, method)
+        for name, methods, begin, end in self._events:
+            self.add(name, begin.elapsed_time(end) / 1000, methods)
         self._events.clear()

@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "timing", "distributed", "templates", "metrics", "evaluation.provenance", "evaluation.published"},
     {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
-    {"evaluation.markdown", "methods"},
+    {"evaluation.markdown", "methods", "block"},
     {"evaluation.comparison", "encoder", "text", "checkpoint"},
     {"report", "inference", "weights"},
     {"segmenter"},

@@ -24,8 +24,7 @@ from cliptrase.evaluation.results import (
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
-
-_REGION_STAGES = ("correlation", "clustering", "regions")
+from cliptrase.segmenter import Segmenter
 
 
 class ResultsWriter(Callback):
@@ -117,9 +116,9 @@ class ResultsWriter(Callback):
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / work, 3) if work else None,
-            "images_per_second_at_least": {
+            "images_per_second_by_method": {
                 method: round(images / seconds, 3) if seconds > 0 else None
-                for method, seconds in seconds_alone(module).items()
+                for method, seconds in seconds_alone(module.segmenter).items()
             },
             "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
             **environment(module.device),
@@ -127,17 +126,11 @@ class ResultsWriter(Callback):
         }
 
 
-def seconds_alone(module: TrainingFreeSegmentation) -> dict[str, float]:
-    """By method the seconds of the stages that a run of it alone would have, text left out: it is kept between runs.
-
-    The tower's pass serves all methods and counts in full, regions only for methods that vote.
-    """
-    own = module.segmenter.timer.own_seconds()
-    shared = sum(seconds for stage, seconds in module.seconds.items() if stage != "text") - sum(own.values())
-    regions = sum(module.seconds.get(stage, 0) for stage in _REGION_STAGES)
+def seconds_alone(segmenter: Segmenter) -> dict[str, float]:
+    """By method the seconds that a run of it alone would take, text left out: it is kept between runs."""
     return {
-        method.name: shared + own.get(method.name, 0) - (0 if method.regions else regions)
-        for method in module.segmenter.methods
+        method.name: sum(seconds for stage, seconds in segmenter.timer.seconds(method.name).items() if stage != "text")
+        for method in segmenter.methods
     }
 
 

@@ -14,8 +14,8 @@ from cliptrase.evaluation.published import TITLE, elsewhere_rows, published_else
 from cliptrase.evaluation.results import INTERVAL, figure, interval_text
 
 SPEED = (
-    "Images per second are what a run of the method alone reaches at least: the forward pass counts in full with every "
-    "method's last blocks, and the region vote and its clustering only where a method has them."
+    "Images per second are those of a run of the method alone: what methods share counts in full with each of them, "
+    "what only others need not at all."
 )
 HOW = (
     "Intervals: pictures drawn with replacement, the same ones for all methods, bias-corrected and accelerated. An "
@@ -64,7 +64,7 @@ class Comparison:
     @cached_property
     def rows(self) -> list[Row]:
         """One a method, the run's first method first."""
-        speeds = self.provenance.get("images_per_second_at_least") or {}
+        speeds = self.provenance.get("images_per_second_by_method") or {}
         return [
             Row(method, {name: _cell(result) for name, result in part["settings"].items()}, speeds.get(method))
             for method, part in self.document["methods"].items()

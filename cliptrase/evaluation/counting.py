@@ -56,7 +56,7 @@ class SettingCounter(nn.Module):
         counts = []
         device = next(iter(predictions.values())).device
         for method, metric in self.scores.items():
-            with timer.stage("scores", device, method):
+            with timer.stage("scores", device, [method]):
                 metric.update(predictions[method], labels)  # type: ignore[operator]
                 counts.append(picture_counts(predictions[method], labels, self.num_labels))
         with timer.stage("scores", device):

@@ -48,14 +48,14 @@ class Windows:
         With regions a pixel of a window has its region's mean logits.
         """
         features = self.features[method.name]
-        with timer.stage("classification", features.device, method.name):
+        with timer.stage("classification", features.device, [method.name]):
             cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grid)
             cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
         regions = self.regions.get(method.name)
         if regions is None:
-            with timer.stage("classification", features.device, method.name):
+            with timer.stage("classification", features.device, [method.name]):
                 return decide(SmoothMaps(cosines, self.rows, self.columns), classifier, self.protocol)
-        with timer.stage("vote", features.device, method.name):
+        with timer.stage("vote", features.device, [method.name]):
             return decide(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
 
 
@@ -88,9 +88,9 @@ def encode_windows(
     features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
     regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
     for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
-        with timer.stage("forward", pixels.device):
-            encoding = encoder(part, methods)
-            for name, tokens in encoding.features.items():
+        encoding = encoder(part, methods, timer)
+        for name, tokens in encoding.features.items():
+            with timer.stage("forward", pixels.device, [name]):
                 features[name].append(F.normalize(tokens[:, 1:].float(), dim=-1))
         for name, found in find_regions(encoding, methods, protocol, side, side, timer).items():
             regions[name].append(found)

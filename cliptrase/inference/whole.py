@@ -49,17 +49,18 @@ def _regions_of_walk(
     """Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them."""
     p = walk.penultimate
     device = p.query.device
-    with timer.stage("correlation", device):
+    with timer.stage("correlation", device, [method.name for method in voters]):
         correlation = self_correlation(p.query, p.key, p.value)
     found: dict[str, Tensor] = {}
     for denoise in {method.denoise for method in voters}:
-        with timer.stage("correlation", device):
+        names = [method.name for method in voters if method.denoise == denoise]
+        with timer.stage("correlation", device, names):
             affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
-        with timer.stage("clustering", device):
+        with timer.stage("clustering", device, names):
             clusters = dbscan(affinity, protocol.eps, protocol.min_samples)
-        with timer.stage("regions", device):
+        with timer.stage("regions", device, names):
             regions = region_map(affinity, clusters, p.grid, canvas)[:, : size[0], : size[1]]
-        found |= {method.name: regions for method in voters if method.denoise == denoise}
+        found |= dict.fromkeys(names, regions)
     return found
 
 
@@ -90,7 +91,7 @@ class WholePictures:
         detectron2 = self.protocol.name == "detectron2"
         if not detectron2:
             features = F.normalize(features, dim=-1)
-        with timer.stage("classification", device, method.name):
+        with timer.stage("classification", device, [method.name]):
             logits = patch_logits(
                 features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
             )  # (B, C, h, w)
@@ -103,7 +104,7 @@ class WholePictures:
         regions = self.regions.get(method.name)
         if regions is None:
             return classifier.fold[names]
-        with timer.stage("vote", device, method.name):
+        with timer.stage("vote", device, [method.name]):
             if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
                 # Weighting before the upsampling or after it is the same: a name has one weight.
                 weighted = logits if weight is None else logits * weight[:, :, None, None]

@@ -1,5 +1,7 @@
 """The encoder against open_clip's own, and the towers that it refuses."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from cliptrase.encoder import VisualEncoder, resample_position_embedding
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, get_method
+from cliptrase.timing import StageTimer
 from cliptrase.weights import LoadedClip
 from tests import references
 from tests.kit import scene_batch
@@ -207,3 +210,23 @@ def test_a_batch_in_parts_is_the_batch(loaded_clip: LoadedClip, monkeypatch: pyt
         for part in ("query", "key", "value", "tokens"):
             mine, usual = getattr(found.penultimate, part), getattr(expected.penultimate, part)
             torch.testing.assert_close(mine, usual, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("side", [64, 96])
+def test_what_a_method_needs_is_timed_as_alone(side: int) -> None:
+    """Every stretch that is timed ticks once. Off the tower's own grid of 4 x 4 there are walks that not all need."""
+    encoder = VisualEncoder(
+        tower({"layers": 7, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}).visual
+    )
+    pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+    def ticks(names: Sequence[str]) -> StageTimer:
+        timer = StageTimer(clock=itertools.count().__next__)
+        encoder(pixels, [METHODS[name] for name in names], timer)
+        return timer
+
+    together = ticks(list(METHODS))
+    for name in METHODS:
+        assert together.seconds(name) == ticks([name]).seconds(), name
+    assert together.seconds("gem")["forward"] > together.seconds("vanilla")["forward"]
+    assert together.seconds("vanilla")["forward"] < together.seconds()["forward"]

@@ -18,7 +18,7 @@ from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from cliptrase.weights import LoadedClip, load_clip
 from tests import references
-from tests.cliptrase.test_upsampling import peak_bytes
+from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.kit import MEAN, STD, save_tiny_clip, scene_batch
 
 VOCABULARY = Vocabulary(single_names(["cat", "dog", "sky", "tree", "sea", "road", "house"]), ("wall", "floor"))

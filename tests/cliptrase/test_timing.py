@@ -28,14 +28,16 @@ def test_stages_add_up() -> None:
 def test_seconds_of_a_method_alone() -> None:
     ticks = itertools.count(0, 2)
     timer = StageTimer(clock=lambda: next(ticks))
-    for method in ("", "a", "b", "a"):
-        with timer.stage("vote", method=method):
+    for methods in ([], ["a"], ["b", "a"], ["a"]):
+        with timer.stage("vote", methods=methods):
             pass
-    timer.add("scores", 0.5, "b")
+    timer.add("scores", 0.5, ["b"])
     assert timer.seconds() == {"vote": 8, "scores": 0.5}
-    assert timer.own_seconds() == {"a": 4, "b": 2.5}
+    assert timer.seconds("a") == {"vote": 8}
+    assert timer.seconds("b") == {"vote": 4, "scores": 0.5}
+    assert timer.seconds("c") == {"vote": 2}
     timer.reset()
-    assert timer.own_seconds() == {}
+    assert timer.seconds("a") == {}
 
 
 def test_errors_pass_through() -> None:
