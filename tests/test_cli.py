@@ -1,6 +1,7 @@
 """The command line's contract: options in any order, one folder a run, what is in its files."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -308,3 +309,10 @@ class TestFolder:
         (tree / "gt").rename(tmp_path / "elsewhere")
         options = self.options(tree, tiny_clip, "--data.classes", "[a, b, c]")
         assert run("predict", tmp_path / "out", *options).mask("Folder", "scene_1").shape == (64, 64)
+
+
+def test_a_warning_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    assert main(["--help"]) == 0
+    assert warnings.formatwarning("left out: PC59", UserWarning, "benchmark.py", 91) == "warning: left out: PC59\n"
+    assert "benchmark.py:91" in warnings.formatwarning("old", DeprecationWarning, "benchmark.py", 91)

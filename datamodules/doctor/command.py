@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card
+from datamodules.card import Card, Edition
 from datamodules.doctor.findings import Finding, cure, files, places
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
@@ -95,7 +96,7 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
     """
     if not root.is_dir():
         raise DataError(f"--root {root} is no folder; name the one that holds the data sets")
-    cards = [module.card for name, module in ALL_SETTINGS.items() if not names or name in names]
+    cards = [card for name in ALL_SETTINGS if not names or name in names for card in _editions(root, name)]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
     for card in cards:
@@ -111,6 +112,14 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
         folders = sorted({card.folder for card in cards})
         raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
     return reports
+
+
+def _editions(root: Path, name: str) -> list[Card]:
+    """A setting, and beside it the one with void told from background where its label maps were made."""
+    card = ALL_SETTINGS[name].card
+    apart = card.edition(Edition(void=True))
+    made = apart.labels != card.labels and (root / apart.folder / apart.labels).is_dir()
+    return [card, replace(apart, name=f"{name} with void apart")] if made else [card]
 
 
 def _is_there(root: Path, card: Card) -> bool:

@@ -16,8 +16,6 @@ _PREPARATIONS = {
     "ade150": ("ADE150",),
     "adefull": ("ADEfull",),
     "coco": ("COCO171", "COCO80"),
-    "cocoobject": ("COCOObject",),
-    "cityscapes": ("Cityscapes",),
 }
 _SHOWN = 5
 
@@ -40,6 +38,8 @@ class Finding(NamedTuple):
 
 def cure(card: Card) -> str:
     """The command that makes a setting's label maps."""
+    if card.made_by:
+        return f"`{card.made_by}`"
     name = next(name for name, settings in _PREPARATIONS.items() if card.name in settings)
     return f"`python -m datamodules.prepare {name}`"
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from datamodules.benchmark import ALL_SETTINGS
+from datamodules.card import Edition
 from datamodules.doctor.command import main
-from tests.datamodules.doctor_trees import card_of, findings, labels_of, paths, report, save, write
+from tests.datamodules.doctor_trees import SIZE, card_of, findings, labels_of, paths, report, save, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -39,6 +40,21 @@ def test_parity_data_sets_are_good(parity: Path, capsys: pytest.CaptureFixture[s
     assert kinds == {"count", "classes", "missing"}
     states = {name for name, setting in found["settings"].items() if setting["state"] == "not there"}
     assert states == {"Cityscapes", "COCOObject"}
+
+
+def test_void_apart_is_looked_at_where_it_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = card_of("VOC21")
+    apart = card.edition(Edition(void=True))
+    write(tmp_path, card)
+    write(tmp_path, apart)
+    status, found = report(tmp_path, capsys=capsys)
+    assert (status, found["settings"]["VOC21 with void apart"]["state"]) == (0, "good")
+    save(paths(tmp_path, apart, 2)[1], np.full(SIZE, 40))
+    status, found = report(tmp_path, "VOC21", capsys=capsys)
+    assert (status, found["settings"]["VOC21"]["state"]) == (1, "good")
+    (fault,) = (item for item in found["settings"]["VOC21 with void apart"]["findings"] if item["level"] == "error")
+    assert "prepare voc --keep-void" in fault["message"]
+    assert fault["files"] == [str(paths(tmp_path, apart, 2)[1])]
 
 
 def test_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

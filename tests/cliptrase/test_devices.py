@@ -1,0 +1,150 @@
+"""Nothing from pixels and words to counts mixes devices: every protocol and method on a device that is pretended."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from PIL import Image
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from cliptrase import Protocol, Segmenter, Vocabulary
+from cliptrase.cli import EvaluationCLI
+from cliptrase.evaluation.counting import SettingCounter
+from cliptrase.global_patch_analysis import denoised_map
+from cliptrase.methods import METHODS
+from cliptrase.ops.classification import TextClassifier
+from cliptrase.weights import LoadedClip
+from datamodules import VOC20
+from tests.command import run
+from tests.kit import scene_batch, write_detectron2_tree
+from tests.pretend_device import DEVICE, PretendDevice, PretendTensor
+
+NAMES = Vocabulary((("cat", "kitten"), ("dog",), ("grass",)), ("wall", "sky"))
+
+
+PROTOCOLS = {
+    "paper": Protocol("paper", size=224, eps=0.7, min_samples=3),
+    "detectron2": Protocol("detectron2"),
+    "photos": Protocol("photos"),
+    "sclip": Protocol(
+        "sclip", window=112, stride=56, logit_scale=40, background_threshold=0.3, own={"VOC21": {"min_area": 0.05}}
+    ),
+}
+
+
+@pytest.fixture
+def pretended() -> Iterator[None]:
+    with PretendDevice(), torch.no_grad():
+        yield
+
+
+@pytest.mark.usefixtures("pretended")
+def test_the_pretence_holds() -> None:
+    values = torch.ones(2, 3).to(DEVICE)
+    assert ((values @ values.mT).device, values.cpu().device.type) == (DEVICE, "cpu")
+    with pytest.raises(RuntimeError, match="same device"):
+        values + torch.ones(2, 3)
+    with pytest.raises(TypeError, match="cpu"):
+        values.numpy()
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Path) -> None:
+    """Text too is encoded on the device: each has a cache of its own."""
+    protocol = PROTOCOLS[name]
+    height, width = (224, 224) if name == "paper" else (240, 256)
+    images = scene_batch((21, 22), height, width)
+    truth = torch.arange(height).view(-1, 1).expand(2, height, width) % 5
+    found: list[dict[str, Tensor]] = []
+    for device in (torch.device("cpu"), DEVICE):
+        clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
+        methods = [*METHODS, "vanilla+regions", "cliptrase-denoise+mean"]
+        segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type).to(device)
+        classifier = segmenter.classifier(NAMES, class_token_weighting=True, progress=False, setting="VOC21")
+        with sdpa_kernel(SDPBackend.MATH):
+            labels = segmenter(images.to(device), classifier)
+        assert {isinstance(maps, PretendTensor) for maps in labels.values()} == {device == DEVICE}
+        counter = SettingCounter(list(labels), classifier.num_labels).to(device)
+        counter.update(labels, truth.to(device), ["a", "b"], segmenter.timer)
+        totals = counter.totals()
+        found.append({method: maps.cpu() for method, maps in labels.items()})
+        found[-1] |= {f"counts of {method}": totals[method].confusion for method in labels}
+        assert set(segmenter.timer.seconds()) >= {"text", "forward", "classification", "scores"}
+    for key, expected in found[0].items():
+        assert torch.equal(found[1][key], expected), key
+    assert len(found[0]["vanilla"].unique()) > 2
+
+
+@pytest.mark.usefixtures("pretended")
+def test_pictures_for_people(loaded_clip: LoadedClip, tmp_path: Path) -> None:
+    picture = Image.fromarray(scene_batch((21,), 120, 150)[0].permute(1, 2, 0).numpy())
+    shares, rows = [], []
+    for device in (torch.device("cpu"), DEVICE):
+        clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
+        segmenter = Segmenter(clip, Protocol("photos"), ["naclip"], tmp_path).to(device)
+        with sdpa_kernel(SDPBackend.MATH):
+            shares.append(segmenter.segment(picture, "cat, kitten; dog", "wall").shares)
+            rows.append(denoised_map(segmenter, np.array(picture)).values)
+    assert shares[0] == shares[1]
+    np.testing.assert_array_equal(*rows)
+
+
+class Accelerator(pl.accelerators.CPUAccelerator):
+    """The pretended device for a Trainer."""
+
+    def setup_device(self, device: torch.device) -> None: ...
+
+    @staticmethod
+    def get_parallel_devices(devices: int) -> list[torch.device]:
+        return [DEVICE] * devices
+
+
+@pytest.mark.parametrize("protocol", ["paper_224", "sclip"])
+def test_whole_runs(protocol: str, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line with sheets, scores and masks: what it leaves behind is the same on either device."""
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((120, 150), (96, 96)))
+    options = ["--config", f"configs/{protocol}.yaml", "--protocol.size", "64", "--data.root", str(root)]
+    options += ["--data", "VOC20", "--model.clip", f"local-dir:{tiny_clip}", "--model.compare", "[cliptrase, gem]"]
+    options += ["--protocol.window", "48", "--protocol.stride", "32"] if protocol == "sclip" else []
+    instantiate = EvaluationCLI._instantiate_trainer
+
+    def elsewhere(self: EvaluationCLI, config: dict[str, Any], callbacks: list[Any]) -> pl.Trainer:
+        strategy = SingleDeviceStrategy(DEVICE)
+        other = {"accelerator": Accelerator(), "strategy": strategy, "inference_mode": False}
+        return instantiate(self, {**config, **other}, callbacks)
+
+    seen: list[str] = []
+
+    def watched(self: Segmenter, encoded: Any, classifier: TextClassifier) -> dict[str, Tensor]:
+        seen.extend({self.device.type} - set(seen))
+        return label(self, encoded, classifier)
+
+    label = Segmenter.label
+    monkeypatch.setattr(Segmenter, "label", watched)
+    scored, masks, sheets = [], [], []
+    for device in ("cpu", "pretended"):
+        with ExitStack() as stack:
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            if device == "pretended":
+                monkeypatch.setattr(EvaluationCLI, "_instantiate_trainer", elsewhere)
+                stack.enter_context(PretendDevice())
+            scored.append(run("test", tmp_path / f"{device} test", *options))
+            predicted = run("predict", tmp_path / f"{device} predict", *options)
+        masks.append([predicted.mask("VOC20", f"scene_{number}") for number in range(2)])
+        sheets.append(sorted(path.read_bytes() for path in (scored[-1].folder / "sheets").rglob("*.png")))
+    assert seen == ["cpu", DEVICE.type]
+    assert scored[1].results["methods"] == scored[0].results["methods"]
+    for ours, theirs in zip(*masks, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert sheets[0]
+    assert sheets[1] == sheets[0]
