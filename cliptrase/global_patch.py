@@ -19,10 +19,10 @@ from torch import Tensor
 
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError, one_line
-from cliptrase.evaluation.results import write_bytes
 from cliptrase.figures.drawing import png_bytes
 from cliptrase.figures.picture import fit, upright
 from cliptrase.figures.visualization import Picture
+from cliptrase.files import write_bytes
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
 from cliptrase.ops.pixels import to_whole_patches

@@ -1,41 +1,24 @@
 """The method under a Lightning Trainer: devices, nodes, precision and loggers come from there."""
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
-from cliptrase.evaluation.bootstrap import Estimate, estimates
 from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.evaluation.provenance import peak_memory_mib
-from cliptrase.evaluation.published import published_beside
-from cliptrase.evaluation.results import Origin, SettingResult
+from cliptrase.evaluation.results import Average, SettingResult
+from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import Protocol as EvaluationProtocol
 from cliptrase.segmenter import Segmenter
-from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import Activation, load_clip
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-
-
-class Setting(Protocol):
-    """What the module asks of a data module's settings."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def vocabulary(self) -> Vocabulary: ...
-    @property
-    def class_token_weighting(self) -> bool: ...
-    @property
-    def published(self) -> Mapping[str, Any]: ...
 
 
 class PictureGroup(Protocol):
@@ -95,9 +78,8 @@ class TrainingFreeSegmentation(LightningModule):
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []
         self.counters = nn.ModuleList()
-        self.counts: dict[str, Mapping[str, Counts]] = {}  # of finished settings, by method; in the first process
+        self.scoreboard = Scoreboard(self.methods, self.protocol)
         self.peak_memory_mib = 0  # most of any process, as of the last finished setting
-        self._estimates: dict[str, list[Estimate] | None] = {}
         self.all_settings: list[Setting] = []
         self._waiting_since = 0.0
         self.strict_loading = False
@@ -205,36 +187,19 @@ class TrainingFreeSegmentation(LightningModule):
                 self.peak_memory_mib = max(from_all([peak_memory_mib(self.device)]))
 
     @property
-    def results(self) -> dict[str, list[SettingResult]]:
-        """Scores of the finished settings by method, those of an earlier, interrupted run included."""
-        return {
-            method: [
-                self._result(setting, method, number) for setting in self.all_settings if self.counts.get(setting.name)
-            ]
-            for number, method in enumerate(self.methods)
-        }
+    def counts(self) -> dict[str, Mapping[str, Counts]]:
+        """Of finished settings, those of an earlier, interrupted run included; see `Scoreboard`."""
+        return self.scoreboard.counts
 
-    def _result(self, setting: Setting, method: str, number: int) -> SettingResult:
-        counts = self.counts[setting.name]
-        if setting.name not in self._estimates:
-            pictures = torch.stack([counts[name].pictures for name in self.methods])
-            self._estimates[setting.name] = estimates(pictures, self.protocol.scoring)
-        found = self._estimates[setting.name]
-        label = self.protocol.label
-        published, source = setting.published.get(label) if method == "cliptrase" else None, ""
-        if elsewhere := published_beside(label, method, setting.name):
-            published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
-        return SettingResult.from_confusion(
-            setting.name,
-            Origin(label, self.protocol.digest, setting.vocabulary.digest),
-            setting.vocabulary.label_names,
-            counts[method].confusion,
-            counts[method].images,
-            published,
-            self.protocol.scoring,
-            found[number] if found else None,
-            source,
-        )
+    @property
+    def results(self) -> dict[str, list[SettingResult]]:
+        """Scores of the finished settings by method."""
+        return self.scoreboard.results(self.all_settings)
+
+    @property
+    def averages(self) -> dict[str, Average | None]:
+        """Mean mIoU over the finished settings by method; see `Scoreboard.averages`."""
+        return self.scoreboard.averages(self.all_settings)
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -10,11 +10,20 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module of the package stands in one layer and imports only from earlier ones, or from its own. A room whose
 # modules all stand in one layer is named as a whole.
 LAYERS = (
-    {"errors", "timing", "distributed", "templates", "metrics", "evaluation.provenance", "evaluation.published"},
+    {
+        "errors",
+        "files",
+        "timing",
+        "distributed",
+        "templates",
+        "metrics",
+        "evaluation.provenance",
+        "evaluation.published",
+    },
     {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
-    {"evaluation.markdown", "methods", "block"},
-    {"evaluation.comparison", "encoder", "text", "checkpoint"},
+    {"evaluation.markdown", "evaluation.scoreboard", "methods", "block"},
+    {"evaluation.comparison", "evaluation.comparison_tables", "encoder", "text", "checkpoint"},
     {"report", "inference", "weights"},
     {"segmenter"},
     {"global_patch_analysis", "lightning_module"},

@@ -22,6 +22,7 @@ from cliptrase.figures.visualization import colourise, hex_colour, overlay
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
+from cliptrase.timing import StageTimer
 from datamodules.photo_files import read_photo
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import scene
@@ -172,7 +173,9 @@ class ColourTower:
     def __init__(self) -> None:
         self.seen: list[Tensor] = []
 
-    def __call__(self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
+    def __call__(
+        self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method], timer: StageTimer
+    ) -> Encoding:
         self.seen.append(pixels)
         means = F.avg_pool2d(pixels, PATCH)  # (B, 3, h, w)
         grid = (means.shape[2], means.shape[3])

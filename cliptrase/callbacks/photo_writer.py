@@ -12,8 +12,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.callbacks.run_folder import RunFolder
 from cliptrase.distributed import from_all
-from cliptrase.evaluation.results import write_bytes, write_text
 from cliptrase.figures.visualization import hex_colour, overlay, with_legend
+from cliptrase.files import write_bytes, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.vocabulary import Vocabulary
 

@@ -16,7 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cliptrase.evaluation.counting import Counts
-from cliptrase.evaluation.results import write_bytes, write_text
+from cliptrase.files import write_bytes, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 
 
@@ -74,7 +74,7 @@ class RunFolder(Callback):
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
         done = frozenset(trainer.strategy.broadcast(list(finished)))
         if isinstance(pl_module, TrainingFreeSegmentation):
-            pl_module.counts = finished or {name: {} for name in done}
+            pl_module.counts.update(finished or {name: {} for name in done})
             data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
             data.skipped = done
         for logger in trainer.loggers:

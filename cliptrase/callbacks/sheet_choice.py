@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from cliptrase.evaluation.results import write_bytes, write_json
 from cliptrase.figures.sheets import Example, picture_iou
+from cliptrase.files import write_bytes, write_json
 from cliptrase.lightning_module import LabelMaps
 
 Kind = Literal["first", "named", "worst"]

@@ -20,9 +20,10 @@ from cliptrase.callbacks.sheet_choice import Chosen, example_of, keep, main_iou
 from cliptrase.callbacks.writers import ResultsWriter
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
-from cliptrase.evaluation.comparison import Comparison, comparison_texts
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.comparison_tables import comparison_texts
 from cliptrase.evaluation.markdown import markdown_pairs, markdown_scores
-from cliptrase.evaluation.results import COLUMNS, results_document
+from cliptrase.evaluation.results import COLUMNS
 from cliptrase.figures.charts import class_bars, confusion_picture
 from cliptrase.figures.drawing import png_bytes
 from cliptrase.figures.sheets import sheet
@@ -177,7 +178,7 @@ class TensorBoardSummary(Callback):
             return
         results, protocol = pl_module.results, pl_module.protocol.label
         writer.add_text("scores", markdown_scores(results, protocol))
-        found = Comparison(results_document(results, ResultsWriter.provenance(trainer, pl_module)))
+        found = Comparison(ResultsWriter.document(trainer, pl_module))
         for tag, text in comparison_texts(found).items():
             writer.add_text(tag, text)
         main = pl_module.methods[0]

@@ -9,18 +9,11 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.callbacks.run_folder import RunFolder, identities, write_counts
-from cliptrase.evaluation.comparison import Comparison, comparison_csv, comparison_markdown, comparison_table
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.provenance import environment
-from cliptrase.evaluation.results import (
-    COLUMNS,
-    csv_text,
-    print_table,
-    results_document,
-    score_table,
-    write_bytes,
-    write_json,
-    write_text,
-)
+from cliptrase.evaluation.results import COLUMNS, csv_text, print_table, results_document, score_table
+from cliptrase.files import write_bytes, write_json, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
@@ -58,8 +51,7 @@ class ResultsWriter(Callback):
         results = pl_module.results
         print_table(score_table(results, pl_module.protocol.label))
         if len(results) > 1:
-            document = results_document(results, self.provenance(trainer, pl_module))
-            print_table(comparison_table(Comparison(document)))
+            print_table(comparison_table(Comparison(self.document(trainer, pl_module))))
         print(f"results: {self.folder.path / 'results.json'}")
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -82,13 +74,18 @@ class ResultsWriter(Callback):
             write_counts(self.folder.path, name, module.counts[name])
         self._written.update(new)
         results = module.results
-        document = results_document(results, self.provenance(trainer, module))
+        document = self.document(trainer, module)
         write_json(self.folder.path / "results.json", document)
         write_text(self.folder.path / "results.csv", csv_text(results))
         if len(results) > 1:
             compared = Comparison(document)
             write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
             write_text(self.folder.path / "comparison.md", comparison_markdown(compared))
+
+    @classmethod
+    def document(cls, trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
+        """Content of `results.json` as of now."""
+        return results_document(module.results, module.averages, cls.provenance(trainer, module))
 
     @staticmethod
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Source: Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993: section 6.
 (bias-corrected and accelerated intervals), 14.2 with 13.3 (percentiles).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -39,8 +39,16 @@ class Estimate(NamedTuple):
     difference: Difference | None  # None for the first method
 
 
-def estimates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES) -> list[Estimate] | None:
-    """95 percent intervals of every method, and of its difference to the first one.
+class Replicates(NamedTuple):
+    """mIoU of M methods in percent: as it is, of R resamples, and without each of P pictures."""
+
+    values: Tensor  # (M,) float64
+    samples: Tensor  # (M, R) float64
+    jackknife: Tensor  # (M, P) float64
+
+
+def replicates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES) -> Replicates | None:
+    """What intervals on one setting are made of.
 
     A resample draws as many pictures as there are, with replacement, the same ones for all methods; its mIoU comes from
     the counts summed over them, as the data set's does. Pictures without a scored pixel are no units.
@@ -51,7 +59,7 @@ def estimates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES
         resamples: how many.
 
     Returns:
-        One a method; None for fewer than two pictures, which tell nothing of how pictures differ.
+        None for fewer than two pictures, which tell nothing of how pictures differ.
     """
     counts = counts[:, counts[0, :, 1].sum(1) > 0]
     pictures = counts.shape[1]
@@ -67,13 +75,31 @@ def estimates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES
         sums = (part.double() @ flat for part in weights.split(_CHUNK))
         drawn.append(torch.cat([mean_iou(part.unflatten(1, own.shape[1:]), definition) for part in sums]))
         left_out.append(torch.cat(list(_leave_one_out(flat, total, own.shape[2], definition))))
-    values, samples, jackknife = torch.stack(whole), torch.stack(drawn), torch.stack(left_out)
-    found = [Estimate(Interval(*bounds), None) for bounds in bca(values, samples, jackknife).tolist()]
+    return Replicates(torch.stack(whole), torch.stack(drawn), torch.stack(left_out))
+
+
+def of_average(settings: Sequence[Replicates]) -> Replicates:
+    """Replicates of the mean mIoU over settings, whose pictures are drawn each by themselves.
+
+    Settings of as many pictures share their draws: those that score the same pictures under other names then vary
+    together, as they do.
+    """
+    values = torch.stack([setting.values for setting in settings]).mean(0)
+    samples = torch.stack([setting.samples for setting in settings]).mean(0)
+    # What a picture adds to the average is its part in its own setting, measured from that setting's middle.
+    parts = [(setting.jackknife - setting.jackknife.mean(1, keepdim=True)) / len(settings) for setting in settings]
+    return Replicates(values, samples, values[:, None] + torch.cat(parts, 1))
+
+
+def estimates(found: Replicates) -> list[Estimate]:
+    """95 percent intervals of every method, and of its difference to the first one, one estimate a method."""
+    values, samples, jackknife = found
+    alone = [Estimate(Interval(*bounds), None) for bounds in bca(values, samples, jackknife).tolist()]
     differences = values - values[0], samples - samples[0], jackknife - jackknife[0]
     between = bca(*differences).tolist()
-    return found[:1] + [
+    return alone[:1] + [
         Estimate(own.interval, Difference(float(value), Interval(*bounds)))
-        for own, value, bounds in zip(found[1:], differences[0][1:], between[1:], strict=True)
+        for own, value, bounds in zip(alone[1:], differences[0][1:], between[1:], strict=True)
     ]
 
 

@@ -2,12 +2,8 @@
 
 import csv
 import io
-import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -149,6 +145,17 @@ class SettingResult:
         }
 
 
+class Average(NamedTuple):
+    """Mean mIoU of one method over several settings."""
+
+    mIoU: float  # noqa: N815 (the name in results.json)
+    estimate: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form in which `results.json` holds it."""
+        return {"mIoU": round(self.mIoU, 2), "intervals": _intervals(self.estimate)}
+
+
 def _intervals(estimate: Estimate) -> dict[str, Any]:
     """Bounds of mIoU in percent, and of the difference to the run's first method in points."""
     difference = estimate.difference
@@ -170,10 +177,23 @@ def _percent(fraction: Tensor) -> float | None:
     return None if value != value else round(100 * value, 2)
 
 
-def results_document(results: Mapping[str, Sequence[SettingResult]], provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Content of `results.json`: the first method's settings, every method's, and how they were made."""
+def results_document(
+    results: Mapping[str, Sequence[SettingResult]],
+    averages: Mapping[str, Average | None],
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Content of `results.json`: the first method's settings, every method's with their mean, and how they were made.
+
+    Args:
+        results: by method those of the finished settings.
+        averages: by method, None where there is no mean.
+        provenance: whatever may differ between equal runs.
+    """
     by_method = {
-        method: {"settings": {result.name: result.as_dict() for result in settings}}
+        method: {
+            "settings": {result.name: result.as_dict() for result in settings},
+            "average": average.as_dict() if (average := averages.get(method)) else None,
+        }
         for method, settings in results.items()
     }
     main = next(iter(by_method.values()))["settings"] if by_method else {}
@@ -232,29 +252,3 @@ def print_table(table: Table) -> None:
     if not console.is_terminal:
         console = Console(width=Console(width=10_000).measure(table).maximum)
     console.print(table)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file beside its place and renames it, so that nobody reads half of it."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file beside its place and renames it, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(aside).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner reads
-        os.replace(aside, path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Writes JSON that a person can read."""
-    write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

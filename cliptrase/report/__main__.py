@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cliptrase.errors import InputError
-from cliptrase.evaluation.results import write_text
+from cliptrase.files import write_text
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 

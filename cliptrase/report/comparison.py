@@ -32,7 +32,7 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
             cells.append(element("td", *_lines(row.cells[name]), class_="start"))
             if name in found.has_published:
                 cells.append(element("td", *_published(row.cells[name])))
-        cells += [element("td", figure(row.average), class_="start")] if found.with_average else []
+        cells += [element("td", *_lines(row.average), class_="start")] if found.with_average else []
         cells.append(element("td", figure(row.images_per_second), class_="start"))
         head = element("th", row.method, scope="row")
         lines.append(element("tr", head, *cells, class_=None if place else "main"))
@@ -42,8 +42,11 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
     yield element("p", f"{HOW} {SPEED} {found.memory} {found.origin}", class_="soft")
 
 
-def _lines(cell: Cell) -> Iterator[Html]:
+def _lines(cell: Cell | None) -> Iterator[Html]:
     """A figure with its interval, and below it the difference with its own, coloured where it is not by chance."""
+    if cell is None:
+        yield element("span", figure(None))
+        return
     yield element("span", figure(cell.mIoU))
     if cell.interval:
         yield element("small", interval_text(cell.interval))

@@ -9,11 +9,17 @@ import torch
 from torch import Tensor
 
 from cliptrase.evaluation import bootstrap
-from cliptrase.evaluation.bootstrap import LEVEL, estimates, resample_weights
+from cliptrase.evaluation.bootstrap import LEVEL, Estimate, estimates, of_average, replicates, resample_weights
 from cliptrase.metrics import Definition, mean_iou
 from tests import references
 
 CLASSES = 4
+
+
+def estimated(counts: Tensor, definition: Definition, resamples: int = 2000) -> list[Estimate]:
+    found = replicates(counts, definition, resamples)
+    assert found is not None
+    return estimates(found)
 
 
 def confusions(pictures: int, seed: int) -> np.ndarray:
@@ -68,8 +74,7 @@ def test_a_plain_loop_over_resamples_gives_the_same(definition: Definition, monk
     rows[:, :9, 3] = 0
     rows[0, 2, 3, 3] = rows[1, 2, 3, 0] = 40
     draws = 60
-    found = estimates(counts_of(rows), definition, draws)
-    assert found is not None
+    found = estimated(counts_of(rows), definition, draws)
     values, drawn, left_out = [], [], []
     weights = resample_weights(12, draws)
     for own in rows:
@@ -90,8 +95,7 @@ def test_scipys_own_bootstrap_agrees() -> None:
     """Other draws of the same pictures: bounds differ by no more than draws do among themselves."""
     rows = confusions(80, seed=4)[0]
     counts = counts_of(rows)
-    found = estimates(counts[None], "mmseg", 4000)
-    assert found is not None
+    found = estimated(counts[None], "mmseg", 4000)
 
     def statistic(places: np.ndarray) -> float:
         return float(mean_iou(counts[places.astype(int)].sum(0), "mmseg"))
@@ -117,7 +121,7 @@ def test_each_row_draws_as_many_pictures_as_there_are() -> None:
 
 def test_the_same_method_twice_differs_by_nothing() -> None:
     counts = counts_of(confusions(10, seed=5))[:1].repeat(2, 1, 1, 1)
-    first, second = estimates(counts, "released") or []
+    first, second = estimated(counts, "released")
     assert first.interval == second.interval
     assert second.difference == (0, (0, 0))
 
@@ -125,9 +129,9 @@ def test_the_same_method_twice_differs_by_nothing() -> None:
 def test_pictures_that_tell_nothing() -> None:
     counts = counts_of(confusions(10, seed=6))
     empty = torch.zeros(2, 5, 3, CLASSES, dtype=counts.dtype)
-    assert estimates(torch.cat([counts, empty], 1), "mmseg") == estimates(counts, "mmseg")
-    assert estimates(torch.cat([counts[:, :1], empty], 1), "mmseg") is None
-    assert estimates(empty[:, :0], "mmseg") is None
+    assert estimated(torch.cat([counts, empty], 1), "mmseg") == estimated(counts, "mmseg")
+    assert replicates(torch.cat([counts[:, :1], empty], 1), "mmseg") is None
+    assert replicates(empty[:, :0], "mmseg") is None
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
@@ -143,10 +147,45 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     held = torch.zeros(3)
     for _ in range(sets):
         chosen = torch.randint(population.shape[1], (pictures,), generator=generator)
-        first, second = estimates(population[:, chosen], "mmseg", 1000) or []
+        first, second = estimated(population[:, chosen], "mmseg", 1000)
         assert second.difference is not None
         bounds = (first.interval, second.interval, second.difference.interval)
         for number, (interval, value) in enumerate(zip(bounds, (*truth, truth[1] - truth[0]), strict=True)):
+            held[number] += interval.low <= value <= interval.high
+    leave = 3 * math.sqrt(LEVEL * (1 - LEVEL) / sets) + 0.01
+    assert (held / sets - LEVEL).abs().max() < leave, held / sets
+
+
+def test_an_average_of_one_setting_is_the_setting() -> None:
+    found = replicates(counts_of(confusions(20, seed=9)), "mmseg", 200)
+    assert found is not None
+    once, twice = of_average([found]), of_average([found, found])
+    for average in (once, twice):
+        torch.testing.assert_close(average.values, found.values)
+        torch.testing.assert_close(average.samples, found.samples)
+    own = estimates(found)
+    for estimate, expected in zip(estimates(once), own, strict=True):
+        assert estimate.interval == pytest.approx(expected.interval)
+
+
+def test_intervals_of_an_average_hold_the_truth_as_often_as_they_say() -> None:
+    """Two settings of other pictures and sizes; the mean of both, and how much higher the second method's is."""
+    populations = [counts_of(confusions(20_000, seed=seed)) for seed in (10, 11)]
+    populations[1][..., 0, :] = populations[1][..., 0, :] * 7 // 10  # a harder setting
+    truth = torch.stack([mean_iou(population.sum(1), "mmseg") for population in populations]).mean(0)
+    generator = torch.Generator().manual_seed(12)
+    sets = 500
+    held = torch.zeros(2)
+    for _ in range(sets):
+        drawn = []
+        for population, pictures in zip(populations, (150, 220), strict=True):
+            chosen = torch.randint(population.shape[1], (pictures,), generator=generator)
+            drawn.append(replicates(population[:, chosen], "mmseg", 1000))
+        first, second = estimates(of_average([found for found in drawn if found]))
+        assert second.difference is not None
+        for number, (interval, value) in enumerate(
+            ((first.interval, truth[0]), (second.difference.interval, truth[1] - truth[0]))
+        ):
             held[number] += interval.low <= value <= interval.high
     leave = 3 * math.sqrt(LEVEL * (1 - LEVEL) / sets) + 0.01
     assert (held / sets - LEVEL).abs().max() < leave, held / sets

@@ -1,6 +1,7 @@
 """The comparison of a run: one row a method, each figure that of `results.json`."""
 
 import csv
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ import pytest
 
 from cliptrase import lightning_module
 from cliptrase.callbacks.writers import seconds_alone
-from cliptrase.evaluation.comparison import Comparison, comparison_csv, comparison_markdown
+from cliptrase.evaluation.comparison import Cell, Comparison
+from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import figure, interval_text
 from cliptrase.timing import StageTimer
@@ -55,7 +57,13 @@ def test_rows_are_the_results(finished: Run) -> None:
             else:
                 assert cell.difference == pytest.approx(cell.mIoU - first, abs=0.011)
         values = [cell.mIoU for cell in row.cells.values()]
-        assert row.average == pytest.approx(sum(values) / 2)  # type: ignore[arg-type]
+        assert row.average is not None
+        assert row.average.mIoU == pytest.approx(sum(values) / 2, abs=0.011)  # type: ignore[arg-type]
+        average = document["methods"][row.method]["average"]
+        assert row.average.mIoU == average["mIoU"]
+        low, high = row.average.interval or (math.nan, math.nan)
+        assert low <= row.average.mIoU <= high
+        assert bool(row.average.difference_interval) == (row.method != METHODS[0])
         assert row.images_per_second == document["provenance"]["images_per_second_by_method"][row.method]
 
 
@@ -65,9 +73,12 @@ def test_files_agree_with_the_document(finished: Run) -> None:
     text, lines = markdown.read_text(), list(csv.DictReader(table.read_text().splitlines()))
     assert text == comparison_markdown(found)
     assert table.read_text() == comparison_csv(found)
-    assert [(line["method"], line["setting"]) for line in lines] == [(m, s) for m in METHODS for s in SETTINGS]
+    columns = (*SETTINGS, "average")
+    assert [(line["method"], line["setting"]) for line in lines] == [(m, s) for m in METHODS for s in columns]
     for line in lines:
-        result = finished.results["methods"][line["method"]]["settings"][line["setting"]]
+        part = finished.results["methods"][line["method"]]
+        average = line["setting"] == "average"
+        result = {**part["average"], "mmseg": part["average"]} if average else part["settings"][line["setting"]]
         assert [float(line["low"]), float(line["high"])] == result["intervals"]["mIoU"]
         beside = published_beside("sclip", line["method"], line["setting"])
         assert (line["published_mIoU"], line["published_source"]) == (
@@ -116,12 +127,15 @@ def test_an_average_needs_all_settings_of_more_than_one() -> None:
     figures = {"scores": {"mIoU": 20.0}, "images": 3}
     none = {"scores": {"mIoU": None}, "images": 0}
 
-    def average(settings: dict[str, Any]) -> float | None:
+    def average(settings: dict[str, Any]) -> Cell | None:
+        """Of an older `results.json`, which has no interval of it."""
         return Comparison({"settings": settings, "methods": {"a": {"settings": settings}}}).rows[0].average
 
     assert average({"x": figures}) is None
     assert average({"x": figures, "y": none}) is None
-    assert average({"x": figures, "y": {**figures, "scores": {"mIoU": 30.0}}}) == 25
+    found = average({"x": figures, "y": {**figures, "scores": {"mIoU": 30.0}}})
+    assert found is not None
+    assert (found.mIoU, found.images, found.interval) == (25, 6, None)
 
 
 def test_seconds_of_a_method_alone() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cliptrase.evaluation.comparison import Comparison, comparison_markdown, comparison_texts
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.comparison_tables import comparison_markdown, comparison_texts
 from cliptrase.evaluation.published import (
     TITLE,
     elsewhere_rows,

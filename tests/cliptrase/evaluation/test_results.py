@@ -21,10 +21,8 @@ from cliptrase.evaluation.results import (
     print_table,
     results_document,
     score_table,
-    write_bytes,
-    write_json,
-    write_text,
 )
+from cliptrase.files import write_bytes, write_json, write_text
 from cliptrase.metrics import Scores, released_scores
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
@@ -65,7 +63,8 @@ def test_figures_of_a_setting() -> None:
 
 @pytest.mark.parametrize("confusion", [CONFUSION, torch.zeros(3, 3, dtype=torch.int64)], ids=["scored", "nothing"])
 def test_json_holds_no_nan(confusion: torch.Tensor, tmp_path: Path) -> None:
-    document = results_document({"cliptrase": [result("Käse", confusion)], "vanilla": [result("Käse")]}, {"a": [None]})
+    results = {"cliptrase": [result("Käse", confusion)], "vanilla": [result("Käse")]}
+    document = results_document(results, {}, {"a": [None]})
     write_json(tmp_path / "results.json", document)
     text = (tmp_path / "results.json").read_text(encoding="utf-8")
     assert strict(text) == document
@@ -78,7 +77,7 @@ def test_json_holds_no_nan(confusion: torch.Tensor, tmp_path: Path) -> None:
 
 
 def test_no_method_gives_an_empty_document() -> None:
-    assert results_document({}, {}) == {"settings": {}, "methods": {}, "provenance": {}}
+    assert results_document({}, {}, {}) == {"settings": {}, "methods": {}, "provenance": {}}
 
 
 def test_csv_agrees_with_json() -> None:

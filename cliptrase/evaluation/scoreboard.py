@@ -1,0 +1,96 @@
+"""What a run has counted so far and what it comes to: scores, intervals, averages."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from cliptrase.evaluation.bootstrap import Estimate, Replicates, estimates, of_average, replicates
+from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.published import published_beside
+from cliptrase.evaluation.results import Average, Origin, SettingResult
+from cliptrase.protocol import Protocol as EvaluationProtocol
+from cliptrase.vocabulary import Vocabulary
+
+
+class Setting(Protocol):
+    """What a run asks of a data module's settings."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 (said above)
+    @property
+    def vocabulary(self) -> Vocabulary: ...  # noqa: D102
+    @property
+    def class_token_weighting(self) -> bool: ...  # noqa: D102
+    @property
+    def published(self) -> Mapping[str, Any]: ...  # noqa: D102
+
+
+class Scoreboard:
+    """Finished settings under every method of a run.
+
+    Args:
+        methods: names, the main one first.
+        protocol: of the run.
+
+    Attributes:
+        counts: by setting and method; nothing by method in processes that do not write results.
+    """
+
+    def __init__(self, methods: Sequence[str], protocol: EvaluationProtocol) -> None:
+        self.methods = list(methods)
+        self.protocol = protocol
+        self.counts: dict[str, Mapping[str, Counts]] = {}
+        self._drawn: dict[str, Replicates | None] = {}
+        self._estimates: dict[str, list[Estimate]] = {}
+
+    def results(self, settings: Sequence[Setting]) -> dict[str, list[SettingResult]]:
+        """By method the scores of those settings that are finished."""
+        return {
+            method: [self._result(setting, method, number) for setting in self._finished(settings)]
+            for number, method in enumerate(self.methods)
+        }
+
+    def averages(self, settings: Sequence[Setting]) -> dict[str, Average | None]:
+        """By method the mean mIoU over those settings that are finished, with its interval.
+
+        None for fewer than two settings, or where one has too few pictures for an interval.
+        """
+        finished = self._finished(settings)
+        drawn = [found for setting in finished if (found := self._replicates(setting.name))]
+        if not len(drawn) == len(finished) > 1:
+            return dict.fromkeys(self.methods)
+        together = of_average(drawn)
+        figures = zip(self.methods, together.values.tolist(), estimates(together), strict=True)
+        return {method: Average(value, estimate) for method, value, estimate in figures}
+
+    def _finished(self, settings: Sequence[Setting]) -> list[Setting]:
+        return [setting for setting in settings if self.counts.get(setting.name)]
+
+    def _replicates(self, name: str) -> Replicates | None:
+        """What the intervals of a finished setting are made of, drawn once."""
+        if name not in self._drawn:
+            pictures = torch.stack([self.counts[name][method].pictures for method in self.methods])
+            self._drawn[name] = found = replicates(pictures, self.protocol.scoring)
+            if found:
+                self._estimates[name] = estimates(found)
+        return self._drawn[name]
+
+    def _result(self, setting: Setting, method: str, number: int) -> SettingResult:
+        label = self.protocol.label
+        published, source = setting.published.get(label) if method == "cliptrase" else None, ""
+        if elsewhere := published_beside(label, method, setting.name):
+            published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
+        counts = self.counts[setting.name][method]
+        return SettingResult.from_confusion(
+            setting.name,
+            Origin(label, self.protocol.digest, setting.vocabulary.digest),
+            setting.vocabulary.label_names,
+            counts.confusion,
+            counts.images,
+            published,
+            self.protocol.scoring,
+            self._estimates[setting.name][number] if self._replicates(setting.name) else None,
+            source,
+        )
