@@ -22,7 +22,8 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
     for name in found.settings:
         heads.append(element("th", name, scope="col", class_="start"))
         if name in found.has_published:
-            heads.append(element("th", f"{name} published (ViT-B/16)", scope="col"))
+            label = f"{name} published (ViT-B/16)"
+            heads.append(element("th", "published", element("small", "ViT-B/16"), scope="col", aria_label=label))
     heads += [element("th", "average", scope="col", class_="start")] if found.with_average else []
     heads.append(element("th", "images/s", scope="col", class_="start"))
     lines = []
