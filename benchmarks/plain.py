@@ -98,10 +98,10 @@ class PlainSegmenter:
         """Cosine similarity of every pair of tokens, mean over q, k, v and heads: (N + 1, N + 1)."""
         parts = (query.float(), key.float(), value.float())
         if self.as_released:
-            by_head = [
-                sum(F.cosine_similarity(part.unsqueeze(1), part.unsqueeze(0), dim=-1) for part in head) / 3
-                for head in zip(*parts, strict=True)
-            ]
+            by_head = []
+            for head in zip(*parts, strict=True):
+                cosines = [F.cosine_similarity(part.unsqueeze(1), part.unsqueeze(0), dim=-1) for part in head]
+                by_head.append((cosines[0] + cosines[1] + cosines[2]) / 3)
             return torch.stack(by_head).mean(0)
         similar = [F.cosine_similarity(part.unsqueeze(1), part.unsqueeze(2), dim=-1) for part in parts]
         mean: Tensor = torch.stack(similar).mean((0, 1))

@@ -6,6 +6,7 @@ python -m benchmarks.speed --models ViT-L-14 --sizes 336 --batch-sizes 1 8 64 --
 
 import argparse
 import itertools
+import statistics
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
@@ -68,7 +69,14 @@ def measure_one(
     classifier = subjects.classifier(names, segmenter.clip.visual.output_dim, device)
     segmenter.timer = StageTimer(measure.clock(options.clock))
 
+    rounds: list[dict[str, float]] = []  # seconds by stage of the steps so far
+
+    def read_stages() -> None:
+        rounds.append(segmenter.timer.seconds())
+        segmenter.timer.reset()
+
     def step() -> Tensor:
+        read_stages()  # of the step before, so that its reading is in nobody's time
         with autocast(precision, device):
             labels: Tensor = segmenter(images, classifier)["cliptrase"]
             return labels
@@ -91,9 +99,9 @@ def measure_one(
     if len(few):
         works["plain"] = one_by_one
         works["as_released"] = lambda: one_by_one(as_released)
-    segmenter.timer.reset()
     taken = measure.interleaved(works, options.rounds, options.clock, device)
-    stages = {name: value / (options.rounds + 1) for name, value in segmenter.timer.seconds().items()}
+    read_stages()
+    stages = {name: statistics.median(one[name] for one in rounds[-options.rounds :]) for name in STAGES}
     row: dict[str, Any] = {"model": model, "size": size, "batch": batch, "precision": precision, "names": names}
     row |= {name: 1000 * stages[name] / batch for name in STAGES}
     row |= {name: 1000 * taken[name] / batch for name in ("scores", "step", "bare")}

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks import record
 from cliptrase.cli import edition, geometry
 from cliptrase.errors import InputError
-from cliptrase.evaluation.bootstrap import estimates
+from cliptrase.evaluation.bootstrap import estimates, replicates
 from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
 from cliptrase.protocol import Protocol
@@ -71,7 +71,9 @@ def count(
 
 def rows(counts: dict[str, Counts], cards: dict[str, Card], protocol: Protocol) -> list[dict[str, Any]]:
     """One a vocabulary: its hash and size, scores in the protocol's definition, difference to the first vocabulary."""
-    found = estimates(torch.stack([counts[name].pictures for name in cards]), protocol.scoring)
+    first = next(iter(counts.values()))
+    drawn = replicates(torch.stack([counts[name].pictures for name in cards]), first.stems, protocol.scoring)
+    found = estimates(drawn) if drawn else None
     table = []
     for number, (name, card) in enumerate(cards.items()):
         scores = _SCORES[protocol.scoring](counts[name].confusion)

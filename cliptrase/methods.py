@@ -23,7 +23,7 @@ class Method:
         residual: whether the last block keeps its residual connection.
         mlp: whether the last block keeps its MLP.
         position_embedding: how the position embedding is resampled off its own grid; see
-            `position.resample_position_embedding`.
+            `ops.position.resample_position_embedding`.
         depth: how many of the last blocks the rule governs. Above 1 they run a second stream beside CLIP's own:
             queries, keys, values and, at the end, the class token always come from CLIP's own.
         denoise: whether the class token's correlation is removed before clustering (CLIPtrase, section 3.3).

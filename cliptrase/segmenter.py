@@ -194,7 +194,7 @@ class Segmenter(nn.Module):
             return {method.name: encoded.labels(method, classifier, self.timer) for method in self.methods}
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `pixels`.
+        """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.
 
         With whole patches, except where the protocol cuts windows out later.
         """

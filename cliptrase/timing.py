@@ -1,11 +1,13 @@
 """Seconds spent in each stage of a run, on CPU or CUDA, without waiting for the device."""
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
+
+_PENDING = 1000  # events that may wait to be read
 
 
 class StageTimer:
@@ -18,7 +20,7 @@ class StageTimer:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._seconds: defaultdict[tuple[str, frozenset[str]], float] = defaultdict(float)  # by stage and methods
-        self._events: list[tuple[str, Collection[str], torch.cuda.Event, torch.cuda.Event]] = []
+        self._events: deque[tuple[str, Collection[str], torch.cuda.Event, torch.cuda.Event]] = deque()
 
     @contextmanager
     def stage(self, name: str, device: torch.device | None = None, methods: Collection[str] = ()) -> Iterator[None]:
@@ -29,6 +31,9 @@ class StageTimer:
             yield
             end.record()
             self._events.append((name, methods, begin, end))
+            # What the device is through with is read on the way, so that a long run does not heap events up.
+            while len(self._events) > _PENDING and self._events[0][3].query():
+                self._read(*self._events.popleft())
         else:
             begin_time = self._clock()
             yield
@@ -59,6 +64,8 @@ class StageTimer:
     def _read_events(self) -> None:
         if self._events:
             torch.cuda.synchronize()
-        for name, methods, begin, end in self._events:
-            self.add(name, begin.elapsed_time(end) / 1000, methods)
-        self._events.clear()
+        while self._events:
+            self._read(*self._events.popleft())
+
+    def _read(self, name: str, methods: Collection[str], begin: torch.cuda.Event, end: torch.cuda.Event) -> None:
+        self.add(name, begin.elapsed_time(end) / 1000, methods)

@@ -19,8 +19,9 @@ aten = torch.ops.aten
 if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
     pytest.skip("this PyTorch knows no devices written in Python", allow_module_level=True)
 
-# Operations that take tensors of two devices, as a GPU's own do: copies, and indices that come from the CPU.
-_MAY_MIX = {aten._to_copy, aten.copy_, aten.index, aten.index_put_, aten.index_put, aten._index_put_impl_}
+# Operations that take tensors of two devices, as a GPU's own do: copies, and indices from the CPU.
+_COPIES = {aten._to_copy, aten.copy_}
+_INDEXING = {aten.index, aten.index_put_, aten.index_put, aten._index_put_impl_}
 
 
 class _Backend(backend_registration._DummyBackendModule):
@@ -89,7 +90,10 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     packet = func.overloadpacket
     if packet is aten._fused_sdp_choice:
         return 0  # plain attention: fused ones are chosen by device
-    if pretended and packet not in _MAY_MIX and any(leaf.ndim for leaf in given if not isinstance(leaf, PretendTensor)):
+    strangers = [leaf for leaf in given if not isinstance(leaf, PretendTensor) and leaf.ndim]
+    if packet in _INDEXING and isinstance(args[0], PretendTensor):
+        strangers = [leaf for leaf in args[2:3] if any(leaf is stranger for stranger in strangers)]  # the values
+    if pretended and strangers and packet not in _COPIES:
         raise RuntimeError(f"expected all tensors to be on the same device, but {func} got {DEVICE} and cpu")
 
     if kwargs.get("device") is not None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import cliptrase
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Every module of the package stands in one layer and imports only from earlier ones, or from its own. A room whose
@@ -33,6 +35,10 @@ LAYERS = (
 )
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
+    "evaluation": (
+        *("provenance", "published", "bootstrap", "counting", "results"),
+        *("markdown", "scoreboard", "comparison", "comparison_tables"),
+    ),
     "callbacks": ("run_folder", "sheet_choice", "writers", "photo_writer", "tensorboard"),
     "figures": ("visualization", "drawing", "charts", "patch_panel", "picture", "sheets"),
     "inference": ("windows", "whole", "slide"),
@@ -64,8 +70,14 @@ MODULES = own_modules()
 
 
 def own_imports(path: Path) -> set[str]:
-    """Modules of the package that a file imports, by dotted name below it."""
-    return {name.removeprefix("cliptrase.") for name in imports(path)} & MODULES.keys()
+    """Modules of the package that a file imports, by dotted name below it, also where a room hands their names on."""
+    names = {name.removeprefix("cliptrase.") for name in imports(path) if name.startswith("cliptrase")}
+    found = names & MODULES.keys()
+    for room in {name.partition(".")[0] for name in names - found if name.count(".") == 1}:
+        handed_on = ROOT / "cliptrase" / room / "__init__.py"
+        if handed_on.exists() and handed_on != path:
+            found |= {name.removeprefix("cliptrase.") for name in imports(handed_on)} & MODULES.keys()
+    return found
 
 
 def layer_of(module: str) -> int:
@@ -93,6 +105,12 @@ def test_a_room_has_an_order(module: str) -> None:
 def test_the_method_needs_no_trainer(module: str) -> None:
     names = imports(MODULES[module])
     assert not any(name.startswith(("pytorch_lightning", "datamodules")) for name in names)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_package_hands_its_names_to_users_only(module: str) -> None:
+    """Its own modules name the module that they mean."""
+    assert not imports(MODULES[module]) & {f"cliptrase.{name}" for name in cliptrase.__all__ if name[0] != "_"}
 
 
 def test_the_model_knows_nothing_of_the_data_modules() -> None:

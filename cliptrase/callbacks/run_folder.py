@@ -16,6 +16,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.scoreboard import Scoreboard
 from cliptrase.files import write_bytes, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 
@@ -74,6 +75,7 @@ class RunFolder(Callback):
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
         done = frozenset(trainer.strategy.broadcast(list(finished)))
         if isinstance(pl_module, TrainingFreeSegmentation):
+            pl_module.scoreboard = Scoreboard(pl_module.methods, pl_module.protocol)  # a module may be run again
             pl_module.counts.update(finished or {name: {} for name in done})
             data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
             data.skipped = done

@@ -33,7 +33,7 @@ from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
 
 
 class TensorBoardMasks(Callback):
-    """Draws a sheet for chosen pictures of each setting: see `sheets.sheet`.
+    """Draws a sheet for chosen pictures of each setting: see `figures.sheets.sheet`.
 
     Sheets go to TensorBoard under `<setting>/<stem>` and `<setting> worst/<stem>`, and to the run's folder under
     `sheets/`. The first and the named pictures of the first process come as soon as they are there.

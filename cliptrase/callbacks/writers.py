@@ -1,4 +1,4 @@
-"""What a run leaves behind: one folder with results, masks and TensorBoard pictures."""
+"""Writers of results, the report and masks."""
 
 import io
 from dataclasses import asdict
@@ -91,7 +91,7 @@ class ResultsWriter(Callback):
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
         scored = {setting.name for setting in module.settings}
-        images = sum(counts[module.method][1] for name, counts in module.counts.items() if name in scored)
+        images = sum(counts[module.method].images for name, counts in module.counts.items() if name in scored)
         work = sum(seconds for stage, seconds in module.seconds.items() if stage != "text")
         card = module.segmenter.card
         return {

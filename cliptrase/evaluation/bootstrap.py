@@ -1,12 +1,18 @@
 """Bootstrap confidence intervals of mIoU over pictures, and of paired differences between methods.
 
+Every picture is drawn a Poisson(1) number of times (Hanley & MacGibbon, 2006; Chamandy et al., 2012), from a stream of
+numbers of its own that its name starts. So it is drawn alike under every method and in every setting that has it,
+whatever else is there: differences are paired, and settings of the same pictures vary together in their average.
+
 Source: Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993: section 6.2 (resampling the units), 14.3
 (bias-corrected and accelerated intervals), 14.2 with 13.3 (percentiles).
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +20,6 @@ from cliptrase.metrics import Definition, mean_iou
 
 LEVEL = 0.95
 RESAMPLES = 2000
-_SEED = 0
 _CHUNK = 250  # resamples whose sums are in memory at once
 
 
@@ -43,29 +48,33 @@ class Replicates(NamedTuple):
     """mIoU of M methods in percent: as it is, of R resamples, and without each of P pictures."""
 
     values: Tensor  # (M,) float64
-    samples: Tensor  # (M, R) float64
+    samples: Tensor  # (M, R) float64, NaN where a resample drew nothing
     jackknife: Tensor  # (M, P) float64
+    stems: list[str]  # of the P pictures
 
 
-def replicates(counts: Tensor, definition: Definition, resamples: int = RESAMPLES) -> Replicates | None:
+def replicates(
+    counts: Tensor, stems: Sequence[str], definition: Definition, resamples: int = RESAMPLES
+) -> Replicates | None:
     """What intervals on one setting are made of.
 
-    A resample draws as many pictures as there are, with replacement, the same ones for all methods; its mIoU comes from
-    the counts summed over them, as the data set's does. Pictures without a scored pixel are no units.
+    A resample's mIoU comes from the counts summed over what it draws, as the data set's does. Pictures without a
+    scored pixel are no units.
 
     Args:
-        counts: (M, P, 3, C) integer hits, truth and predicted pixels, pictures in a fixed order.
+        counts: (M, P, 3, C) integer hits, truth and predicted pixels.
+        stems: names of the P pictures.
         definition: of the mIoU.
         resamples: how many.
 
     Returns:
         None for fewer than two pictures, which tell nothing of how pictures differ.
     """
-    counts = counts[:, counts[0, :, 1].sum(1) > 0]
-    pictures = counts.shape[1]
-    if pictures < 2:
+    scored = counts[0, :, 1].sum(1) > 0  # (P,)
+    counts, stems = counts[:, scored], [stem for stem, kept in zip(stems, scored.tolist(), strict=True) if kept]
+    if len(stems) < 2:
         return None
-    weights = resample_weights(pictures, resamples)
+    weights = resample_weights(stems, resamples)
     whole, drawn, left_out = [], [], []
     for own in counts:  # (P, 3, C)
         flat = own.double().flatten(1)
@@ -75,25 +84,38 @@ def replicates(counts: Tensor, definition: Definition, resamples: int = RESAMPLE
         sums = (part.double() @ flat for part in weights.split(_CHUNK))
         drawn.append(torch.cat([mean_iou(part.unflatten(1, own.shape[1:]), definition) for part in sums]))
         left_out.append(torch.cat(list(_leave_one_out(flat, total, own.shape[2], definition))))
-    return Replicates(torch.stack(whole), torch.stack(drawn), torch.stack(left_out))
+    return Replicates(torch.stack(whole), torch.stack(drawn), torch.stack(left_out), stems)
 
 
 def of_average(settings: Sequence[Replicates]) -> Replicates:
-    """Replicates of the mean mIoU over settings, whose pictures are drawn each by themselves.
+    """Replicates of the mean mIoU over settings.
 
-    Settings of as many pictures share their draws: those that score the same pictures under other names then vary
-    together, as they do.
+    Args:
+        settings: at least one, all of the same methods in the same order. Pictures of one name are one picture.
     """
     values = torch.stack([setting.values for setting in settings]).mean(0)
     samples = torch.stack([setting.samples for setting in settings]).mean(0)
-    # What a picture adds to the average is its part in its own setting, measured from that setting's middle.
-    parts = [(setting.jackknife - setting.jackknife.mean(1, keepdim=True)) / len(settings) for setting in settings]
-    return Replicates(values, samples, values[:, None] + torch.cat(parts, 1))
+    stems = list(dict.fromkeys(stem for setting in settings for stem in setting.stems))
+    place = {stem: number for number, stem in enumerate(stems)}
+    jackknife = values.unsqueeze(1).repeat(1, len(stems))
+    for setting in settings:
+        # What a picture adds to the average is its part in each setting, measured from that setting's middle.
+        parts = (setting.jackknife - setting.jackknife.mean(1, keepdim=True)) / len(settings)
+        jackknife.index_add_(1, torch.tensor([place[stem] for stem in setting.stems]), parts)
+    return Replicates(values, samples, jackknife, stems)
 
 
 def estimates(found: Replicates) -> list[Estimate]:
-    """95 percent intervals of every method, and of its difference to the first one, one estimate a method."""
-    values, samples, jackknife = found
+    """95 percent intervals of every method, and of its difference to the first one.
+
+    Args:
+        found: of a setting, or of an average over settings.
+
+    Returns:
+        one a method.
+    """
+    values, jackknife = found.values, found.jackknife
+    samples = found.samples[:, found.samples.isfinite().all(0)]
     alone = [Estimate(Interval(*bounds), None) for bounds in bca(values, samples, jackknife).tolist()]
     differences = values - values[0], samples - samples[0], jackknife - jackknife[0]
     between = bca(*differences).tolist()
@@ -103,12 +125,13 @@ def estimates(found: Replicates) -> list[Estimate]:
     ]
 
 
-def resample_weights(pictures: int, resamples: int = RESAMPLES) -> Tensor:
-    """How often each picture is drawn: (resamples, pictures) int16, rows sum to `pictures`, the same at every call."""
-    generator = torch.Generator().manual_seed(_SEED)
-    drawn = torch.randint(pictures, (resamples, pictures), generator=generator)
-    ones = torch.ones((), dtype=torch.int16).expand(drawn.shape)
-    return torch.zeros(drawn.shape, dtype=torch.int16).scatter_add_(1, drawn, ones)
+def resample_weights(stems: Sequence[str], resamples: int = RESAMPLES) -> Tensor:
+    """How often each picture is drawn: (resamples, pictures) int16, the same for a name at every call."""
+    drawn = np.empty((len(stems), resamples), np.int16)
+    for row, stem in zip(drawn, stems, strict=True):
+        key = int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=16).digest(), "little")
+        row[:] = np.random.Generator(np.random.Philox(key=key)).poisson(1, resamples)
+    return torch.from_numpy(drawn.T)
 
 
 def _leave_one_out(flat: Tensor, total: Tensor, classes: int, definition: Definition) -> Iterator[Tensor]:

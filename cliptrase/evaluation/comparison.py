@@ -10,18 +10,18 @@ from cliptrase.evaluation.results import INTERVAL
 
 SPEED = (
     "Images per second are those of a run of the method alone: what methods share counts in full with each of them, "
-    "what only others need not at all."
+    "what only others need not at all. The wait for data is this run's own."
 )
 HOW = (
-    "Intervals: pictures drawn with replacement, the same ones for all methods, bias-corrected and accelerated. An "
-    "interval of a difference that does not hold 0 tells two methods apart."
+    "Intervals: pictures drawn with replacement, alike for all methods and settings, bias-corrected and accelerated. "
+    "An interval of a difference that does not hold 0 tells two methods apart."
 )
 
 
 class Cell(NamedTuple):
-    """One method on one setting."""
+    """One method on one setting, or on the average of several."""
 
-    images: int
+    images: int | None  # None for an average: settings may share pictures
     vocabulary_hash: str | None
     mIoU: float | None  # noqa: N815 (the name in results.json)
     interval: Sequence[float] | None
@@ -125,15 +125,15 @@ class Comparison:
 
 
 def _row(method: str, part: Mapping[str, Any], speed: float | None) -> Row:
-    """A method of `results.json`, of an older version too, which has no intervals of averages."""
+    """A method of `results.json`, of an older version too, which has no averages."""
     cells = {name: _cell(result) for name, result in part["settings"].items()}
+    if average := part.get("average"):
+        return Row(method, cells, Cell(None, None, average["mIoU"], *_intervals(average), None, None), speed)
     figures = [cell.mIoU for cell in cells.values()]
     known = [value for value in figures if value is not None]
-    if not len(known) == len(figures) > 1:
+    if "average" in part or not len(known) == len(figures) > 1:
         return Row(method, cells, None, speed)
-    average = part.get("average") or {"mIoU": round(sum(known) / len(known), 2)}
-    images = sum(cell.images for cell in cells.values())
-    return Row(method, cells, Cell(images, None, average["mIoU"], *_intervals(average), None, None), speed)
+    return Row(method, cells, Cell(None, None, round(sum(known) / len(known), 2), None, None, None, None, None), speed)
 
 
 def _intervals(part: Mapping[str, Any]) -> tuple[Any, Any, Any]:

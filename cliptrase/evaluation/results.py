@@ -146,14 +146,16 @@ class SettingResult:
 
 
 class Average(NamedTuple):
-    """Mean mIoU of one method over several settings."""
+    """Mean mIoU of one method over several settings, by the protocol's own definition."""
 
+    settings: list[str]
     mIoU: float  # noqa: N815 (the name in results.json)
-    estimate: Estimate
+    estimate: Estimate | None  # None where a setting has fewer than two pictures
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which `results.json` holds it."""
-        return {"mIoU": round(self.mIoU, 2), "intervals": _intervals(self.estimate)}
+        intervals = _intervals(self.estimate) if self.estimate else None
+        return {"settings": self.settings, "mIoU": round(self.mIoU, 2), "intervals": intervals}
 
 
 def _intervals(estimate: Estimate) -> dict[str, Any]:

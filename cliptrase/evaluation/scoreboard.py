@@ -55,15 +55,17 @@ class Scoreboard:
     def averages(self, settings: Sequence[Setting]) -> dict[str, Average | None]:
         """By method the mean mIoU over those settings that are finished, with its interval.
 
-        None for fewer than two settings, or where one has too few pictures for an interval.
+        None for fewer than two settings, or where one has nothing to score.
         """
-        finished = self._finished(settings)
-        drawn = [found for setting in finished if (found := self._replicates(setting.name))]
-        if not len(drawn) == len(finished) > 1:
-            return dict.fromkeys(self.methods)
-        together = of_average(drawn)
-        figures = zip(self.methods, together.values.tolist(), estimates(together), strict=True)
-        return {method: Average(value, estimate) for method, value, estimate in figures}
+        names = [setting.name for setting in self._finished(settings)]
+        drawn = [found for name in names if (found := self._replicates(name))]
+        together = estimates(of_average(drawn)) if len(drawn) == len(names) > 1 else None
+        averages: dict[str, Average | None] = {}
+        for number, (method, results) in enumerate(self.results(settings).items()):
+            mean = sum(result.headline.mIoU for result in results) / max(len(results), 1)
+            known = len(results) > 1 and not math.isnan(mean)
+            averages[method] = Average(names, mean, together[number] if together else None) if known else None
+        return averages
 
     def _finished(self, settings: Sequence[Setting]) -> list[Setting]:
         return [setting for setting in settings if self.counts.get(setting.name)]
@@ -71,8 +73,9 @@ class Scoreboard:
     def _replicates(self, name: str) -> Replicates | None:
         """What the intervals of a finished setting are made of, drawn once."""
         if name not in self._drawn:
-            pictures = torch.stack([self.counts[name][method].pictures for method in self.methods])
-            self._drawn[name] = found = replicates(pictures, self.protocol.scoring)
+            counts = [self.counts[name][method] for method in self.methods]
+            pictures = torch.stack([own.pictures for own in counts])  # (M, P, 3, C)
+            self._drawn[name] = found = replicates(pictures, counts[0].stems, self.protocol.scoring)
             if found:
                 self._estimates[name] = estimates(found)
         return self._drawn[name]

@@ -89,9 +89,10 @@ class WholePictures:
         features = self.encoding.features[method.name].float()
         device = features.device
         detectron2 = self.protocol.name == "detectron2"
-        if not detectron2:
-            features = F.normalize(features, dim=-1)
+        regions = self.regions.get(method.name)
         with timer.stage("classification", device, [method.name]):
+            if not detectron2:
+                features = F.normalize(features, dim=-1)
             logits = patch_logits(
                 features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
             )  # (B, C, h, w)
@@ -101,9 +102,8 @@ class WholePictures:
             if weight is not None and detectron2:
                 logits, weight = logits * weight[:, :, None, None], None
             names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
-        regions = self.regions.get(method.name)
-        if regions is None:
-            return classifier.fold[names]
+            if regions is None:
+                return classifier.fold[names]
         with timer.stage("vote", device, [method.name]):
             if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
                 # Weighting before the upsampling or after it is the same: a name has one weight.

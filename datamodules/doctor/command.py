@@ -89,7 +89,7 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
         workers: processes that read.
 
     Returns:
-        one report a setting, in the order of `ALL_SETTINGS`.
+        one report a setting, in the order of `ALL_SETTINGS`, and one more for void told apart where such maps are.
 
     Raises:
         DataError: root is no folder, or nothing is there and no setting was named.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from cliptrase.evaluation.counting import SettingCounter
 from cliptrase.global_patch_analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
+from cliptrase.protocol import ProtocolName
 from cliptrase.weights import LoadedClip
 from datamodules import VOC20
 from tests.command import run
@@ -35,10 +36,17 @@ PROTOCOLS = {
     "paper": Protocol("paper", size=224, eps=0.7, min_samples=3),
     "detectron2": Protocol("detectron2"),
     "photos": Protocol("photos"),
+    "clearclip": Protocol(
+        "clearclip", window=128, stride=64, logit_scale=50, own={"VOC21": {"background_threshold": 0.5}}
+    ),
     "sclip": Protocol(
         "sclip", window=112, stride=56, logit_scale=40, background_threshold=0.3, own={"VOC21": {"min_area": 0.05}}
     ),
 }
+
+
+def test_every_protocol_is_here() -> None:
+    assert set(PROTOCOLS) == set(get_args(ProtocolName))
 
 
 @pytest.fixture
@@ -53,6 +61,11 @@ def test_the_pretence_holds() -> None:
     assert ((values @ values.mT).device, values.cpu().device.type) == (DEVICE, "cpu")
     with pytest.raises(RuntimeError, match="same device"):
         values + torch.ones(2, 3)
+    assert values[torch.tensor([1])].device == DEVICE
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.ones(3)[values.long()]  # a table left behind
+    with pytest.raises(RuntimeError, match="same device"):
+        values[torch.tensor([0])] = torch.ones(3)
     with pytest.raises(TypeError, match="cpu"):
         values.numpy()
 

@@ -4,19 +4,17 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import open_clip
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cliptrase.encoder import VisualEncoder, resample_position_embedding
+from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, get_method
 from cliptrase.timing import StageTimer
 from cliptrase.weights import LoadedClip
-from tests import references
 from tests.kit import scene_batch
 
 TEXT = {"context_length": 8, "vocab_size": 16, "width": 64, "heads": 1, "layers": 1}
@@ -137,25 +135,6 @@ def test_walking_block_by_block_is_the_same_walk(loaded_clip: LoadedClip) -> Non
     assert torch.equal(blocks[-2].tokens, expected.tokens)
     assert not torch.equal(blocks[-1].tokens, expected.tokens)
     assert {p.grid for p in blocks} == {(4, 6)}
-
-
-@pytest.mark.parametrize("grid", [(14, 14), (21, 21), (7, 7), (20, 30), (5, 14), (14, 15), (1, 1)])
-def test_position_embedding_is_resampled_by_the_scale_factor(grid: tuple[int, int]) -> None:
-    embedding = torch.randn(197, 6, generator=torch.Generator().manual_seed(4))
-    found = resample_position_embedding(embedding, (14, 14), grid)
-    expected = references.position_embedding(embedding.numpy(), (14, 14), grid)
-    np.testing.assert_allclose(found.numpy(), expected, atol=2e-5)
-    assert torch.equal(found[0], embedding[0])
-    if grid == (14, 14):
-        assert found is embedding
-
-
-def test_position_embedding_of_a_native_grid_that_is_not_square() -> None:
-    embedding = torch.randn(1 + 4 * 7, 3, generator=torch.Generator().manual_seed(5))
-    found = resample_position_embedding(embedding, (4, 7), (9, 5))
-    np.testing.assert_allclose(
-        found.numpy(), references.position_embedding(embedding.numpy(), (4, 7), (9, 5)), atol=2e-5
-    )
 
 
 def test_size_that_is_not_whole_patches(loaded_clip: LoadedClip) -> None:

@@ -46,6 +46,33 @@ def test_errors_pass_through() -> None:
         raise ValueError("inside")
 
 
+def test_events_do_not_heap_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a device that is through with all but the last 3,000 events, all but those are read on the way."""
+    recorded: list[object] = []
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            recorded.append(self)
+
+        def record(self) -> None: ...
+
+        def query(self) -> bool:
+            return len(recorded) - recorded.index(self) > 3000
+
+        def elapsed_time(self, end: "Event") -> float:
+            return 2.0
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    timer = StageTimer()
+    for _ in range(2500):
+        with timer.stage("forward", torch.device("cuda")):
+            pass
+    assert len(timer._events) == 1500
+    assert timer.seconds()["forward"] == pytest.approx(5)
+    assert not timer._events
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_work_on_a_gpu() -> None:

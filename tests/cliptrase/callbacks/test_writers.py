@@ -1,6 +1,7 @@
 """Mask files: every label comes back, at the width that the labels need."""
 
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,9 +14,12 @@ from pytorch_lightning import LightningModule, Trainer
 
 from cliptrase.callbacks.photo_writer import failure_sentence, legend_json, shares_csv
 from cliptrase.callbacks.run_folder import RunFolder
-from cliptrase.callbacks.writers import MaskWriter, mask_png
+from cliptrase.callbacks.writers import MaskWriter, ResultsWriter, mask_png
 from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
+from cliptrase.protocol import Protocol
 from cliptrase.vocabulary import Vocabulary
+from datamodules import Shapes
+from datamodules.transforms import Geometry
 
 
 @pytest.mark.parametrize(("num_labels", "kind"), [(1, np.uint8), (255, np.uint8), (256, np.uint16), (847, np.uint16)])
@@ -62,3 +66,16 @@ def test_legend_and_shares_of_a_vocabulary_whose_background_is_first() -> None:
         "picture,background,cat,dog",
         '"a, b",0.500000,0.250000,0.250000',
     ]
+
+
+def test_a_module_that_is_run_again_starts_anew(tmp_path: Path) -> None:
+    module = TrainingFreeSegmentation("embedded", protocol=Protocol(size=224, eps=0.5, min_samples=3))
+    for scenes in (2, 3):
+        folder = RunFolder(tmp_path / str(scenes), "")
+        trainer = Trainer(
+            callbacks=[folder, ResultsWriter(folder)], logger=False, accelerator="cpu", enable_progress_bar=False
+        )
+        geometry = Geometry("crop", 224)
+        trainer.test(module, datamodule=Shapes(scenes, num_workers=0, geometry=geometry), verbose=False)
+        document = json.loads((tmp_path / str(scenes) / "results.json").read_text())
+        assert document["settings"]["Shapes"]["images"] == scenes

@@ -17,9 +17,13 @@ CLASSES = 4
 
 
 def estimated(counts: Tensor, definition: Definition, resamples: int = 2000) -> list[Estimate]:
-    found = replicates(counts, definition, resamples)
+    found = replicates(counts, stems_of(counts), definition, resamples)
     assert found is not None
     return estimates(found)
+
+
+def stems_of(counts: Tensor, prefix: str = "") -> list[str]:
+    return [f"{prefix}{number}" for number in range(counts.shape[1])]
 
 
 def confusions(pictures: int, seed: int) -> np.ndarray:
@@ -76,7 +80,8 @@ def test_a_plain_loop_over_resamples_gives_the_same(definition: Definition, monk
     draws = 60
     found = estimated(counts_of(rows), definition, draws)
     values, drawn, left_out = [], [], []
-    weights = resample_weights(12, draws)
+    weights = resample_weights(stems_of(counts_of(rows)), draws)
+    assert weights.sum(1).min() > 0
     for own in rows:
         values.append(plain_miou(own.sum(0), definition))
         repeated = [np.repeat(own, weight.tolist(), axis=0).sum(0) for weight in weights]
@@ -111,12 +116,23 @@ def test_scipys_own_bootstrap_agrees() -> None:
     assert found[0].interval.high - found[0].interval.low > 10 * spread  # so that the line above can fail
 
 
-def test_each_row_draws_as_many_pictures_as_there_are() -> None:
-    weights = resample_weights(30, 2000)
-    assert weights.sum(1).unique().tolist() == [30]
-    assert torch.equal(weights, resample_weights(30, 2000))
-    deviation = 30 * math.sqrt(1 / 30 * 29 / 30 * 2000 / 30)
-    assert (weights.double().sum(0) - 2000).abs().max() < 5 * deviation
+def test_a_picture_is_drawn_by_its_name() -> None:
+    """Poisson(1) times, whatever is drawn beside it, and independently of it."""
+    stems = [f"picture {number}" for number in range(40)]
+    weights = resample_weights(stems, 2000).double()
+    assert torch.equal(weights[:, [7, 3]], resample_weights([stems[7], stems[3]], 2000).double())
+    assert abs(float(weights.mean()) - 1) < 5 / math.sqrt(40 * 2000)
+    assert abs(float(weights.var(0).mean()) - 1) < 5 * math.sqrt(3 / (40 * 2000))  # a Poisson's variance varies by 3
+    assert weights.T.corrcoef().fill_diagonal_(0).abs().max() < 5 / math.sqrt(2000)
+
+
+def test_resamples_that_draw_nothing_are_left_out() -> None:
+    """Of two pictures one resample in seven."""
+    counts = counts_of(confusions(2, seed=13))
+    found = replicates(counts, ["a", "b"], "released")
+    assert found is not None
+    assert 0.1 < float(found.samples.isnan().double().mean()) < 0.17
+    assert all(math.isfinite(bound) for estimate in estimates(found) for bound in estimate.interval)
 
 
 def test_the_same_method_twice_differs_by_nothing() -> None:
@@ -130,8 +146,8 @@ def test_pictures_that_tell_nothing() -> None:
     counts = counts_of(confusions(10, seed=6))
     empty = torch.zeros(2, 5, 3, CLASSES, dtype=counts.dtype)
     assert estimated(torch.cat([counts, empty], 1), "mmseg") == estimated(counts, "mmseg")
-    assert replicates(torch.cat([counts[:, :1], empty], 1), "mmseg") is None
-    assert replicates(empty[:, :0], "mmseg") is None
+    assert replicates(torch.cat([counts[:, :1], empty], 1), list("abcdef"), "mmseg") is None
+    assert replicates(empty[:, :0], [], "mmseg") is None
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
@@ -157,7 +173,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 
 
 def test_an_average_of_one_setting_is_the_setting() -> None:
-    found = replicates(counts_of(confusions(20, seed=9)), "mmseg", 200)
+    counts = counts_of(confusions(20, seed=9))
+    found = replicates(counts, stems_of(counts), "mmseg", 200)
     assert found is not None
     once, twice = of_average([found]), of_average([found, found])
     for average in (once, twice):
@@ -166,6 +183,21 @@ def test_an_average_of_one_setting_is_the_setting() -> None:
     own = estimates(found)
     for estimate, expected in zip(estimates(once), own, strict=True):
         assert estimate.interval == pytest.approx(expected.interval)
+
+
+def test_settings_of_the_same_pictures_vary_together() -> None:
+    """Also where one of them leaves a picture out; of other pictures the average is told better."""
+    counts = counts_of(confusions(300, seed=14))
+    fewer, stems = counts[:, 1:], stems_of(counts)
+
+    def width(first: list[str], second: list[str]) -> float:
+        settings = (replicates(counts, first, "mmseg"), replicates(fewer, second, "mmseg"))
+        low, high = estimates(of_average([found for found in settings if found]))[0].interval
+        return high - low
+
+    low, high = estimated(counts, "mmseg")[0].interval
+    assert width(stems, stems[1:]) == pytest.approx(high - low, rel=0.03)
+    assert width(stems, [f"other {stem}" for stem in stems[1:]]) == pytest.approx((high - low) / 2**0.5, rel=0.08)
 
 
 def test_intervals_of_an_average_hold_the_truth_as_often_as_they_say() -> None:
@@ -178,9 +210,10 @@ def test_intervals_of_an_average_hold_the_truth_as_often_as_they_say() -> None:
     held = torch.zeros(2)
     for _ in range(sets):
         drawn = []
-        for population, pictures in zip(populations, (150, 220), strict=True):
+        for name, population, pictures in zip("ab", populations, (150, 220), strict=True):
             chosen = torch.randint(population.shape[1], (pictures,), generator=generator)
-            drawn.append(replicates(population[:, chosen], "mmseg", 1000))
+            counts = population[:, chosen]
+            drawn.append(replicates(counts, stems_of(counts, name), "mmseg", 1000))
         first, second = estimates(of_average([found for found in drawn if found]))
         assert second.difference is not None
         for number, (interval, value) in enumerate(
