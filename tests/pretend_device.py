@@ -18,6 +18,8 @@ aten = torch.ops.aten
 
 if not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"):
     pytest.skip("this PyTorch knows no devices written in Python", allow_module_level=True)
+if torch.cuda.is_available():  # PyTorch takes the pretended one for the machine's accelerator
+    pytest.skip("there is a real GPU, which no pretended device may stand beside", allow_module_level=True)
 
 # Operations that take tensors of two devices, as a GPU's own do: copies, and indices from the CPU.
 _COPIES = {aten._to_copy, aten.copy_}
