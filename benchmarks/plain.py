@@ -77,8 +77,8 @@ class PlainSegmenter:
             factor = query.shape[-1] ** -0.5
             products = [a * factor @ b.mT for a, b in pairs]  # each (H, N + 1, N + 1)
             if self.as_released:
-                last_one = block is last
-                unread.append(self.correlation(query, key, value) if last_one else products[0].clone().mean(0))
+                similar = self.correlation(query, key, value) if block is last else products[0].clone().mean(0)
+                unread.append(similar)
             weights = torch.stack([product.softmax(-1) for product in products]).sum(0)  # (H, N + 1, N + 1)
             attended = (weights.to(value.dtype) @ value).transpose(0, 1).flatten(1)  # (N + 1, W)
             x = x + block.attn.out_proj(attended)

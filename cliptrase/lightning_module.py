@@ -11,7 +11,7 @@ from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
 from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.evaluation.provenance import peak_memory_mib
-from cliptrase.evaluation.results import Average, SettingResult
+from cliptrase.evaluation.results import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import Protocol as EvaluationProtocol
@@ -195,11 +195,6 @@ class TrainingFreeSegmentation(LightningModule):
     def results(self) -> dict[str, list[SettingResult]]:
         """Scores of the finished settings by method."""
         return self.scoreboard.results(self.all_settings)
-
-    @property
-    def averages(self) -> dict[str, Average | None]:
-        """Mean mIoU over the finished settings by method; see `Scoreboard.averages`."""
-        return self.scoreboard.averages(self.all_settings)
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Writers of results, the report and masks."""
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,14 @@ from cliptrase.callbacks.run_folder import RunFolder, identities, write_counts
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.provenance import environment
-from cliptrase.evaluation.results import COLUMNS, csv_text, print_table, results_document, score_table
+from cliptrase.evaluation.results import (
+    COLUMNS,
+    SettingResult,
+    csv_text,
+    print_table,
+    results_document,
+    score_table,
+)
 from cliptrase.files import write_bytes, write_json, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.report.page import page
@@ -51,7 +59,7 @@ class ResultsWriter(Callback):
         results = pl_module.results
         print_table(score_table(results, pl_module.protocol.label))
         if len(results) > 1:
-            print_table(comparison_table(Comparison(self.document(trainer, pl_module))))
+            print_table(comparison_table(Comparison(self.document(trainer, pl_module, results))))
         print(f"results: {self.folder.path / 'results.json'}")
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -74,7 +82,7 @@ class ResultsWriter(Callback):
             write_counts(self.folder.path, name, module.counts[name])
         self._written.update(new)
         results = module.results
-        document = self.document(trainer, module)
+        document = self.document(trainer, module, results)
         write_json(self.folder.path / "results.json", document)
         write_text(self.folder.path / "results.csv", csv_text(results))
         if len(results) > 1:
@@ -83,9 +91,11 @@ class ResultsWriter(Callback):
             write_text(self.folder.path / "comparison.md", comparison_markdown(compared))
 
     @classmethod
-    def document(cls, trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
-        """Content of `results.json` as of now."""
-        return results_document(module.results, module.averages, cls.provenance(trainer, module))
+    def document(
+        cls, trainer: Trainer, module: TrainingFreeSegmentation, results: Mapping[str, Sequence[SettingResult]]
+    ) -> dict[str, Any]:
+        """Content of `results.json` from the module's results as of now."""
+        return results_document(results, module.scoreboard.averages(results), cls.provenance(trainer, module))
 
     @staticmethod
     def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:

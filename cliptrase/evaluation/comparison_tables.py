@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable, Iterator
 
 from rich.table import Table
 
@@ -46,16 +47,8 @@ def comparison_markdown(found: Comparison) -> str:
         heads += [name, *([f"{name} published (ViT-B/16)"] if name in found.has_published else [])]
         differences.append(name)
     heads += [*(["average"] if found.with_average else []), "images/s"]
-    rows = []
-    for row in found.rows:
-        line = [row.method]
-        for name in found.settings:
-            cell = row.cells[name]
-            line.append(figure_text(cell))
-            if name in found.has_published:
-                line.append("" if cell.published is None else f"{figure(cell.published)} ({cell.source})")
-        rows.append([*line, *([figure_text(row.average)] if found.with_average else []), figure(row.images_per_second)])
-    parts = ["# Comparison of methods", found.title, markdown_table(heads, rows)]
+    rows = _lines(found, figure_text, lambda cell: f"{figure(cell.published)} ({cell.source})")
+    parts = ["# Comparison of methods", found.title, markdown_table(heads, list(rows))]
     if len(found.rows) > 1:
         below = []
         for row in found.rows[1:]:
@@ -109,15 +102,23 @@ def comparison_table(found: Comparison) -> Table:
     for name in ("average",) if found.with_average else ():
         table.add_column(name, justify="right")
     table.add_column("images/s", justify="right")
+    for line in _lines(found, _stacked, lambda cell: figure(cell.published)):
+        table.add_row(*line)
+    return table
+
+
+def _lines(
+    found: Comparison, own: Callable[[Cell | None], str], published: Callable[[Cell], str]
+) -> Iterator[list[str]]:
+    """Each method's line: its name, what `own` and `published` say of its cells, and its images per second."""
     for row in found.rows:
         line = [row.method]
         for name in found.settings:
             cell = row.cells[name]
-            line.append(_stacked(cell))
+            line.append(own(cell))
             if name in found.has_published:
-                line.append("" if cell.published is None else figure(cell.published))
-        table.add_row(*line, *([_stacked(row.average)] if found.with_average else []), figure(row.images_per_second))
-    return table
+                line.append("" if cell.published is None else published(cell))
+        yield [*line, *([own(row.average)] if found.with_average else []), figure(row.images_per_second)]
 
 
 def _stacked(cell: Cell | None) -> str:

@@ -48,27 +48,27 @@ class Scoreboard:
     def results(self, settings: Sequence[Setting]) -> dict[str, list[SettingResult]]:
         """By method the scores of those settings that are finished."""
         return {
-            method: [self._result(setting, method, number) for setting in self._finished(settings)]
+            method: [self._result(setting, method, number) for setting in settings if self.counts.get(setting.name)]
             for number, method in enumerate(self.methods)
         }
 
-    def averages(self, settings: Sequence[Setting]) -> dict[str, Average | None]:
-        """By method the mean mIoU over those settings that are finished, with its interval.
+    def averages(self, results: Mapping[str, Sequence[SettingResult]]) -> dict[str, Average | None]:
+        """By method the mean mIoU over settings, with its interval.
 
         None for fewer than two settings, or where one has nothing to score.
+
+        Args:
+            results: from `results`.
         """
-        names = [setting.name for setting in self._finished(settings)]
+        names = [result.name for result in results[self.methods[0]]]
         drawn = [found for name in names if (found := self._replicates(name))]
         together = estimates(of_average(drawn)) if len(drawn) == len(names) > 1 else None
         averages: dict[str, Average | None] = {}
-        for number, (method, results) in enumerate(self.results(settings).items()):
-            mean = sum(result.headline.mIoU for result in results) / max(len(results), 1)
-            known = len(results) > 1 and not math.isnan(mean)
+        for number, (method, own) in enumerate(results.items()):
+            mean = sum(result.headline.mIoU for result in own) / max(len(own), 1)
+            known = len(own) > 1 and not math.isnan(mean)
             averages[method] = Average(names, mean, together[number] if together else None) if known else None
         return averages
-
-    def _finished(self, settings: Sequence[Setting]) -> list[Setting]:
-        return [setting for setting in settings if self.counts.get(setting.name)]
 
     def _replicates(self, name: str) -> Replicates | None:
         """What the intervals of a finished setting are made of, drawn once."""

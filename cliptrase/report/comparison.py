@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison
+from cliptrase.evaluation.comparison_tables import difference_text
 from cliptrase.evaluation.published import TITLE
 from cliptrase.evaluation.results import figure, interval_text
 from cliptrase.report.markup import Html, element
@@ -54,8 +55,7 @@ def _lines(cell: Cell | None) -> Iterator[Html]:
     if cell.difference is not None and cell.difference_interval is not None:
         low, high = cell.difference_interval
         kind = "up" if low > 0 else "down" if high < 0 else None
-        text = f"{cell.difference:+.2f} ({interval_text(cell.difference_interval, signed=True)})"
-        yield element("small", text, class_=kind)
+        yield element("small", difference_text(cell), class_=kind)
 
 
 def _published(cell: Cell) -> Iterator[Html]:

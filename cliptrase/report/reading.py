@@ -27,7 +27,8 @@ def read_run(path: Path) -> Run:
                 figures = figures_of(result, group)
                 dict.fromkeys(float(figures[column] or 0) for column in COLUMNS)
         for row in Comparison(document).rows:
-            float(row.average.mIoU or 0 if row.average else 0)
+            if row.average:
+                float(row.average.mIoU or 0)
     except OSError as error:
         raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
