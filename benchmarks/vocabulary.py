@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import record
-from cliptrase.cli import edition, geometry
+from cliptrase.cli.evaluate import edition, geometry
 from cliptrase.errors import InputError
 from cliptrase.evaluation.bootstrap import estimates, replicates
 from cliptrase.evaluation.counting import Counts, SettingCounter

@@ -9,9 +9,10 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from datamodules.card import Card, Edition
+from datamodules.checks import check_pairs
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
-from datamodules.pairs import Pair, check_pairs, find_pairs
+from datamodules.pairs import Pair, find_pairs
 from datamodules.transforms import Geometry
 
 

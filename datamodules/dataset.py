@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from datamodules.card import Card
+from datamodules.checks import check_values
 from datamodules.errors import DataError
-from datamodules.pairs import Pair, check_values, read_image, read_index_map
+from datamodules.pairs import Pair
+from datamodules.reading import read_image, read_index_map
 from datamodules.transforms import Geometry
 
 UNLABELLED = -1

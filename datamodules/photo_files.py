@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from datamodules.errors import DataError, one_line
-from datamodules.pairs import IMAGE_EXTENSIONS, group_files
+from datamodules.files import IMAGE_EXTENSIONS, group_files
 
 OVERLAY = "_overlay"  # what the name of a picture's overlay has after its mask's
 _LONGEST_NAME = 180  # bytes; file systems take 255 with endings and with what a file has while it is written

@@ -14,8 +14,9 @@ from PIL import Image
 
 from datamodules.card import Card
 from datamodules.errors import one_line
-from datamodules.pairs import IMAGE_EXTENSIONS, LABEL_EXTENSIONS, group_files, read_image, read_labels
+from datamodules.files import IMAGE_EXTENSIONS, LABEL_EXTENSIONS, group_files
 from datamodules.parallel import each
+from datamodules.reading import read_image, read_labels
 
 Size = tuple[int, int]  # (height, width)
 

@@ -7,10 +7,10 @@ from PIL import Image
 
 from datamodules.ade20k import ADE150, ADEfull
 from datamodules.errors import DataError
-from datamodules.pairs import read_image, read_labels
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Raw, in_order, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
+from datamodules.reading import read_image, read_labels
 
 _SCENE_PARSING = recoding({raw: raw - 1 for raw in range(1, 151)}, rest=(0,))
 _FULL = recoding(in_order(shipped_ids("ade847")), rest=range(26 * 256), rest_label=65535)

@@ -1,10 +1,10 @@
 """Cityscapes: `leftImg8bit/val` and `gtFine/val`, labelIds to train ids."""
 
 from datamodules.cityscapes import Cityscapes
-from datamodules.pairs import read_labels
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import in_order, recoding
 from datamodules.prepare.sources import PNG, Request, below, first_there, paired
+from datamodules.reading import read_labels
 
 # labelIds of the 19 evaluated classes, in the order of their train ids; the others, and -1 as 255, are not evaluated.
 _EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)

@@ -3,10 +3,10 @@
 from datamodules.card import Card
 from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
-from datamodules.pairs import read_labels
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Recoding, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
+from datamodules.reading import read_labels
 
 _THINGS = 80
 # The maps hold COCO-Stuff's id less 1, and 255 where nothing is labelled.

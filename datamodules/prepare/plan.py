@@ -14,9 +14,9 @@ from PIL import Image
 
 from datamodules.card import Card
 from datamodules.errors import DataError
-from datamodules.pairs import read_image
 from datamodules.prepare.recode import Raw, Recoding
 from datamodules.prepare.resize import linear, nearest, reduced_size
+from datamodules.reading import read_image
 
 
 class Task(NamedTuple):

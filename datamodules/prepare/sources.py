@@ -8,7 +8,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from datamodules.errors import DataError, one_line
-from datamodules.pairs import list_files
+from datamodules.files import list_files
 from datamodules.prepare.plan import Plan
 from datamodules.prepare.recode import Raw
 

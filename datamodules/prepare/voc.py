@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from cliptrase.vocabulary import Vocabulary
-from datamodules.pairs import read_labels
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import recoding
 from datamodules.prepare.sources import JPEG, PNG, Request, below, first_there, named_files, read_list
+from datamodules.reading import read_labels
 from datamodules.voc import VOC20, VOC21
 
 # Void, the outline of objects, is 255; 0 is background, which the released folders merge with it.

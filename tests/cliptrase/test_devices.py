@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cliptrase import Protocol, Segmenter, Vocabulary
-from cliptrase.cli import EvaluationCLI
+from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.evaluation.counting import SettingCounter
 from cliptrase.global_patch_analysis import denoised_map
 from cliptrase.methods import METHODS

@@ -1,0 +1,80 @@
+"""What can be known of pairs before the long work: sizes agree, label values are known."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from datamodules.card import Card
+from datamodules.errors import DataError, one_line
+from datamodules.pairs import Pair
+from datamodules.reading import read_labels
+
+
+def check_pair(pair: Pair, card: Card) -> None:
+    """Checks what can be known before the long work: sizes agree, label values are known.
+
+    Raises:
+        DataError: naming the file and the value.
+    """
+    if pair.labels is None:
+        return
+    labels = read_labels(pair.labels)
+    try:
+        with Image.open(pair.image) as file:
+            width, height = file.size
+    except OSError as error:
+        raise DataError(
+            f"{pair.image} cannot be read as a picture ({one_line(error)}); replace it or take it away"
+        ) from error
+    if labels.shape != (height, width):
+        raise DataError(
+            f"{pair.labels} has {labels.shape[1]} x {labels.shape[0]} pixels, its picture {pair.image.name} "
+            f"{width} x {height}; both must be of one size"
+        )
+    check_values(labels, pair.labels, card)
+
+
+def check_values(labels: NDArray[np.int32], path: Path, card: Card) -> None:
+    """Checks that a raw label map holds nothing but the setting's labels.
+
+    Raises:
+        DataError: naming the file and the value.
+    """
+    known = (labels == card.ignore_label) | (labels - card.label_offset < card.valid_labels)
+    if not known.all():
+        value = int(labels[~known].min())
+        last = card.valid_labels + card.label_offset - 1
+        raise DataError(
+            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last}, and "
+            f"{card.ignore_label} for unlabelled pixels; name all classes, or set the ignore label or label offset "
+            "of these maps"
+        )
+
+
+def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> None:
+    """Checks every pair, several at a time.
+
+    Raises:
+        DataError: for the first pair that is wrong.
+    """
+    with (
+        ThreadPoolExecutor() as pool,
+        tqdm(
+            total=len(pairs),
+            desc=f"{card.name}: checking files",
+            unit="pair",
+            disable=None if progress else True,
+            leave=False,
+        ) as bar,
+    ):
+        try:
+            for _ in pool.map(lambda pair: check_pair(pair, card), pairs):
+                bar.update()
+        except DataError:
+            pool.shutdown(cancel_futures=True)
+            raise
