@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
-from cliptrase.figures.picture import Segmentation, fit, upright
+from cliptrase.figures.picture import Segmentation, fit
+from cliptrase.images import PictureLike, to_rgb
 from cliptrase.inference.slide import Windows, encode_windows
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.methods import Method, get_method
@@ -90,11 +89,11 @@ class Segmenter(nn.Module):
         protocol = protocol or Protocol("photos", longest=1344)
         return cls(load_clip(clip, pretrained, activation), protocol, methods)
 
-    def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
+    def segment(self, picture: PictureLike, words: str, background: str = "") -> Segmentation:
         """Segments one picture of any size by words.
 
         Args:
-            picture: any PIL image.
+            picture: a path, a PIL image of any mode, or an array of uint8, (H, W, 3) RGB or (H, W) grey.
             words: "cat, kitten; dog": `;` between classes, `,` between synonyms.
             background: "wall, floor": prompts for everything else.
 
@@ -102,15 +101,16 @@ class Segmenter(nn.Module):
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `photos`, or there are no words.
+            InputError: the segmenter's protocol is another than `photos`, or there are no words,
+                or a picture that cannot be read.
         """
         if self.protocol.name != "photos":
             raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
         vocabulary = parse_words(words, background)
-        whole = upright(picture)
+        whole = to_rgb(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
-        labels = self(shown, self.classifier(vocabulary), (whole.height, whole.width))[self.methods[0].name][0]
-        return Segmentation(np.array(whole), labels.cpu().numpy(), vocabulary.label_names)
+        labels = self(shown, self.classifier(vocabulary), whole.shape[:2])[self.methods[0].name][0]
+        return Segmentation(whole, labels.cpu().numpy(), vocabulary.label_names)
 
     @property
     def patch(self) -> Size:

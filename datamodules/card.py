@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import NamedTuple
 
+from cliptrase.images import RELEASED, Reader
 from cliptrase.vocabulary import Vocabulary
 
 
@@ -54,6 +55,7 @@ class Card:
         label_suffix: the reverse.
         void_labels: label-map folder in which background is told from void, where there is such a thing.
         made_by: command that makes the label maps, where the publisher's are others.
+        reader: how pictures and label maps are decoded, as the released codes do unless told otherwise.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Card:
     label_suffix: str = ""
     void_labels: str = ""
     made_by: str = ""
+    reader: Reader = RELEASED
 
     def edition(self, edition: Edition) -> "Card":
         """The card as a protocol asks for it; a vocabulary that the setting does not have leaves the released one."""

@@ -6,36 +6,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from pytorch_lightning.utilities import rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.card import Card
-from datamodules.errors import DataError, one_line
+from datamodules.errors import DataError
 from datamodules.pairs import Pair
 from datamodules.reading import read_labels
+from datamodules.turns import Turn, check_size, say_turns
 
 
-def check_pair(pair: Pair, card: Card) -> None:
+def check_pair(pair: Pair, card: Card, turns: list[Turn] | None = None) -> None:
     """Checks what can be known before the long work: sizes agree, label values are known.
+
+    Args:
+        pair: files.
+        card: facts of the setting.
+        turns: takes how the picture is read, where it has an EXIF orientation.
 
     Raises:
         DataError: naming the file and the value.
     """
     if pair.labels is None:
         return
-    labels = read_labels(pair.labels)
-    try:
-        with Image.open(pair.image) as file:
-            width, height = file.size
-    except OSError as error:
-        raise DataError(
-            f"{pair.image} cannot be read as a picture ({one_line(error)}); replace it or take it away"
-        ) from error
-    if labels.shape != (height, width):
-        raise DataError(
-            f"{pair.labels} has {labels.shape[1]} x {labels.shape[0]} pixels, its picture {pair.image.name} "
-            f"{width} x {height}; both must be of one size"
-        )
+    labels = read_labels(pair.labels, card.reader)
+    turn = check_size(pair.image, pair.labels, labels.shape, card)
+    if turn is not None and turns is not None:
+        turns.append(turn)
     check_values(labels, pair.labels, card)
 
 
@@ -57,11 +54,12 @@ def check_values(labels: NDArray[np.int32], path: Path, card: Card) -> None:
 
 
 def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> None:
-    """Checks every pair, several at a time.
+    """Checks every pair, several at a time, and says how pictures with an EXIF orientation are read.
 
     Raises:
         DataError: for the first pair that is wrong.
     """
+    turns: list[Turn] = []
     with (
         ThreadPoolExecutor() as pool,
         tqdm(
@@ -73,8 +71,10 @@ def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> Non
         ) as bar,
     ):
         try:
-            for _ in pool.map(lambda pair: check_pair(pair, card), pairs):
+            for _ in pool.map(lambda pair: check_pair(pair, card, turns), pairs):
                 bar.update()
         except DataError:
             pool.shutdown(cancel_futures=True)
             raise
+    if said := say_turns(turns, card):
+        rank_zero_warn(said)

@@ -129,10 +129,10 @@ class FileDataset(SegmentationDataset):
             DataError: a file cannot be read, the sizes differ, or a label is not the setting's.
         """
         pair = self.pairs[index]
-        image = read_image(pair.image)
         if pair.labels is None:
-            return Source(image, None, pair.stem)
-        labels = read_index_map(pair.labels)
+            return Source(read_image(pair.image, self.card.reader), None, pair.stem)
+        labels = read_index_map(pair.labels, self.card.reader)
+        image = read_image(pair.image, self.card.reader, labels.shape)
         if labels.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
         check_values(labels.astype(np.int32), pair.labels, self.card)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from cliptrase.images import Reader
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
 from datamodules.errors import DataError
 from datamodules.pairs import Pair, find_pairs
+from datamodules.reading import checked_max_pixels
 from datamodules.transforms import Geometry
 
 
@@ -23,6 +25,9 @@ class Folder(SegmentationDataModule):
         background_index: label value (after the offset) that is background, 0 in PASCAL VOC's style; the classes take
             the other values in order.
         background: prompts for the background; "background" where only the index is given.
+        image_end: what the names of pictures have before their ending and those of their label maps have not.
+        label_end: the reverse, `_mask` for a.jpg and a_mask.png; pictures and label maps may then lie in one folder.
+        max_pixels: pictures of more are refused; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.
@@ -41,6 +46,9 @@ class Folder(SegmentationDataModule):
         label_offset: int = 0,
         background_index: int | None = None,
         background: list[str] | str | None = None,
+        image_end: str = "",
+        label_end: str = "",
+        max_pixels: int | None = None,
         batch_size: int = 4,
         num_workers: int = 2,
         geometry: Geometry | None = None,
@@ -66,6 +74,9 @@ class Folder(SegmentationDataModule):
             vocabulary=vocabulary,
             ignore_label=ignore_label,
             label_offset=label_offset,
+            image_suffix=image_end,
+            label_suffix=label_end,
+            reader=Reader("upright", checked_max_pixels(max_pixels)),
         )
 
     @property

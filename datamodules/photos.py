@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cliptrase.images import Reader
 from cliptrase.vocabulary import Vocabulary, parse_words
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError, one_line
-from datamodules.photo_files import find_pictures, name_files, read_photo
+from datamodules.photo_files import find_pictures, name_files
+from datamodules.reading import checked_max_pixels, read_image
 from datamodules.transforms import Geometry
 
 
@@ -23,6 +25,7 @@ class Photos(SegmentationDataModule):
         images: a folder, one file, a quoted glob such as "holiday/*.jpg", or several of these in brackets.
         words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a text file of one class a line.
         background: "wall, floor": prompts for everything else.
+        max_pixels: pictures of more are passed over; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
         root: folder that relative paths start from.
         batch_size: pictures a step; those of one size are computed together, which takes memory for all their pixels.
         num_workers: processes that decode and resize.
@@ -37,6 +40,7 @@ class Photos(SegmentationDataModule):
         images: str | list[str] | None = None,
         words: str | None = None,
         background: str = "",
+        max_pixels: int | None = None,
         root: Path = Path(),
         batch_size: int = 1,
         num_workers: int = 2,
@@ -51,7 +55,12 @@ class Photos(SegmentationDataModule):
             raise DataError("Photos needs --data.words: like 'cat, kitten; dog', or a text file of one class a line")
         self.files = name_files(find_pictures([images] if isinstance(images, str) else images, self.root))
         self.card = Card(
-            name="Photos", folder="", images=(), labels="", vocabulary=read_words(words, background, self.root)
+            name="Photos",
+            folder="",
+            images=(),
+            labels="",
+            vocabulary=read_words(words, background, self.root),
+            reader=Reader("upright", checked_max_pixels(max_pixels)),
         )
 
     @property
@@ -74,7 +83,7 @@ class Photos(SegmentationDataModule):
 
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
-        return read_photo(self.files[stem])
+        return read_image(self.files[stem], self.card.reader)
 
 
 class PhotoDataset(SegmentationDataset):
@@ -104,7 +113,7 @@ class PhotoDataset(SegmentationDataset):
             DataError: it cannot be read.
         """
         stem, path = self.files[index]
-        return Source(read_photo(path), None, stem)
+        return Source(read_image(path, self.card.reader), None, stem)
 
     def __getitem__(self, index: int) -> Item:
         try:

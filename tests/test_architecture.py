@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {
         "errors",
+        "images",
         "files",
         "timing",
         "distributed",
@@ -120,6 +121,6 @@ def test_the_model_knows_nothing_of_the_data_modules() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "datamodules").rglob("*.py")), ids=lambda path: path.stem)
-def test_data_modules_know_nothing_of_the_model_but_the_vocabulary(path: Path) -> None:
+def test_data_modules_know_nothing_of_the_model_but_vocabulary_and_reader(path: Path) -> None:
     modules = {".".join(name.split(".")[:2]) for name in imports(path) if name.startswith("cliptrase")}
-    assert modules <= {"cliptrase.vocabulary"}
+    assert modules <= {"cliptrase.vocabulary", "cliptrase.images", "cliptrase.errors"}
