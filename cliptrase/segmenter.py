@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from cliptrase.errors import InputError
 from cliptrase.figures.picture import Segmentation, fit, upright
 from cliptrase.inference.slide import Windows, encode_windows
 from cliptrase.inference.whole import WholePictures, find_regions
-from cliptrase.methods import Method, get_method
+from cliptrase.methods import get_methods
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
@@ -24,29 +25,45 @@ from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
 
 
+class Prediction(NamedTuple):
+    """What `Segmenter.forward` says of a batch.
+
+    Attributes:
+        labels: by method's name (B, H, W) int64 labels in [0, classifier.num_labels), in the order asked for.
+        regions: by name of each method that votes (B, H, W) int64 numbers of regions, -1 all over a picture that has
+            none. Empty under protocols with windows, each of which has regions of its own.
+    """
+
+    labels: dict[str, Tensor]
+    regions: dict[str, Tensor]
+
+
 class Segmenter(nn.Module):
     """A training-free open-vocabulary segmenter.
+
+    Threads may share one: a call leaves nothing behind that another reads.
 
     Args:
         clip: a loaded CLIP model.
         protocol: geometry, templates and clustering parameters.
-        methods: what to compute, the first being the one that `segment` returns; see `methods.get_method`.
+        methods: what to compute, one name or several, the first being the one that `segment` returns; see
+            `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
 
     Raises:
-        InputError: a tower or method that cannot be used.
+        InputError: a tower or method that cannot be used, or no method.
     """
 
     def __init__(
         self,
         clip: LoadedClip,
         protocol: Protocol | None = None,
-        methods: Sequence[str] = ("cliptrase",),
+        methods: str | Sequence[str] = ("cliptrase",),
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
         self.protocol = protocol or Protocol()
-        self.methods: list[Method] = list({method.name: method for method in map(get_method, methods)}.values())
+        self.methods = get_methods(methods)
         self.card = clip
         self.encoder = VisualEncoder(clip.model.visual)
         self.encoder.require(self.methods)
@@ -67,8 +84,6 @@ class Segmenter(nn.Module):
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
         self.timer = StageTimer()
-        # Of the last batch seen whole, by method that votes: (B, H, W), -1 for none.
-        self.regions: dict[str, Tensor] = {}
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -80,7 +95,7 @@ class Segmenter(nn.Module):
         clip: str = "ViT-B-16",
         pretrained: str | None = "openai",
         protocol: Protocol | None = None,
-        methods: Sequence[str] = ("cliptrase",),
+        methods: str | Sequence[str] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
         """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.
@@ -109,7 +124,7 @@ class Segmenter(nn.Module):
         vocabulary = parse_words(words, background)
         whole = upright(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
-        labels = self(shown, self.classifier(vocabulary), (whole.height, whole.width))[self.methods[0].name][0]
+        labels = self(shown, self.classifier(vocabulary), (whole.height, whole.width)).labels[self.methods[0].name][0]
         return Segmentation(np.array(whole), labels.cpu().numpy(), vocabulary.label_names)
 
     @property
@@ -151,8 +166,8 @@ class Segmenter(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> dict[str, Tensor]:
-        """Label maps of a batch of pictures of one size.
+    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> Prediction:
+        """Label maps and regions of a batch of pictures of one size.
 
         Args:
             images: (B, 3, H, W) uint8 RGB, already of the protocol's geometry. Under `paper` H and W are multiples
@@ -160,13 +175,12 @@ class Segmenter(nn.Module):
             classifier: from `classifier`.
             size: (height, width) of the label maps; None takes the pictures' own.
 
-        Returns:
-            for each method's name (B, height, width) int64 labels in [0, classifier.num_labels).
-
         Raises:
             ValueError: a side is not a whole number of patches.
         """
-        return self.label(self.encode(images, size, classifier.setting), classifier)
+        encoded = self.encode(images, size, classifier.setting)
+        regions = encoded.regions if isinstance(encoded, WholePictures) else {}
+        return Prediction(self.label(encoded, classifier), regions)
 
     @torch.no_grad()
     def encode(self, images: Tensor, size: Size | None = None, setting: str = "") -> WholePictures | Windows:
@@ -181,8 +195,8 @@ class Segmenter(nn.Module):
         # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
         encoding = self.encoder(pixels, self.methods, self.timer)
-        self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
-        return WholePictures(encoding, self.regions, protocol, self.scale, canvas, size)
+        regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
+        return WholePictures(encoding, regions, protocol, self.scale, canvas, size)
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
