@@ -1,6 +1,6 @@
 """Pixels and a vocabulary in, label maps out: the method without Lightning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,14 +15,14 @@ from cliptrase.figures.picture import Segmentation, fit, upright
 from cliptrase.inference.slide import Windows, encode_windows
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.methods import get_methods
-from cliptrase.ops.classification import Size, TextClassifier
+from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
 from cliptrase.templates import TEMPLATES
 from cliptrase.text import TextCache, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
-from cliptrase.weights import Activation, LoadedClip, load_clip
+from cliptrase.weights import Activation, LoadedClip, default_tag, load_clip
 
 
 class Prediction(NamedTuple):
@@ -93,17 +93,18 @@ class Segmenter(nn.Module):
     def from_pretrained(
         cls,
         clip: str = "ViT-B-16",
-        pretrained: str | None = "openai",
+        pretrained: str | None = None,
         protocol: Protocol | None = None,
         methods: str | Sequence[str] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
         """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.
 
-        Without a protocol it is made for `segment`: whole pictures, shorter side to 336.
+        Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
+        for `segment`: whole pictures, shorter side to 336.
         """
         protocol = protocol or Protocol("photos", longest=1344)
-        return cls(load_clip(clip, pretrained, activation), protocol, methods)
+        return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
     def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
         """Segments one picture of any size by words.
@@ -148,12 +149,16 @@ class Segmenter(nn.Module):
             class_token_weighting: see `TextClassifier`; windows know none.
             progress: whether to show a progress bar while encoding.
             setting: whose own values of the protocol apply.
+
+        Raises:
+            InputError: the model gives a name no direction (not finite, or zero), or all names the same one.
         """
         templates = TEMPLATES[self.protocol.templates]
         with self.timer.stage("text"):
             embeddings = self.cache.load(vocabulary.names, templates)
-            if embeddings is None:
+            if embeddings is None or not has_direction(embeddings).all():
                 embeddings = encode_names(self.clip, self.card.tokenizer, vocabulary.names, templates, progress)
+                _require_directions(embeddings, vocabulary.names)
                 self.cache.save(vocabulary.names, templates, embeddings)
         fold = torch.tensor(vocabulary.fold, device=self.device)
         return TextClassifier(
@@ -176,6 +181,7 @@ class Segmenter(nn.Module):
             size: (height, width) of the label maps; None takes the pictures' own.
 
         Raises:
+            InputError: features that are not finite: damaged weights, or numbers too large for half precision.
             ValueError: a side is not a whole number of patches.
         """
         encoded = self.encode(images, size, classifier.setting)
@@ -191,10 +197,13 @@ class Segmenter(nn.Module):
         with self.timer.stage("forward", images.device):
             pixels = self.prepare(images)
         if protocol.windowed:
-            return encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
+            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
+            _require_features(windows.features)
+            return windows
         # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
         encoding = self.encoder(pixels, self.methods, self.timer)
+        _require_features(encoding.features)
         regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
         return WholePictures(encoding, regions, protocol, self.scale, canvas, size)
 
@@ -219,6 +228,37 @@ class Segmenter(nn.Module):
             return pixels
         made_whole = to_whole_patches if self.protocol.name == "photos" else pad_and_halve
         return made_whole(pixels, self.patch)
+
+
+def _require_directions(embeddings: Tensor, names: Sequence[str]) -> None:
+    """Questions new text embeddings, (C, E): without a direction, or all with one, they name pixels at random."""
+    if not (sound := has_direction(embeddings)).all():
+        name = names[int(sound.int().argmin())]
+        raise InputError(
+            f"the model's text embedding of {name!r} is zero or not finite (NaN or infinite), so that no pixel can be "
+            "named; take undamaged weights"
+        )
+    if len(set(names)) > 1 and bool((embeddings == embeddings[0]).all()):
+        raise InputError(
+            f"the model gives all {len(names)} names the same text embedding, so that none can be told from another; "
+            "take undamaged weights"
+        )
+
+
+def _require_features(features: Mapping[str, Tensor]) -> None:
+    """Questions features of every method, (..., E) each; one answer is waited for, however many methods there are."""
+    sound = torch.stack([has_direction(values).all() for values in features.values()])
+    if not sound.all():
+        name, values = next(
+            (name, values) for (name, values), one in zip(features.items(), sound, strict=True) if not one
+        )
+        cure = "take undamaged weights"
+        if values.dtype != torch.float32 or torch.is_autocast_enabled(values.device.type):
+            cure = "take --trainer.precision 32-true, or undamaged weights"
+        raise InputError(
+            f"method {name}: image features are zero or not finite (NaN or infinite), so that no pixel can be named; "
+            f"{cure}"
+        )
 
 
 def _text_identity(clip: LoadedClip) -> str:

@@ -47,9 +47,8 @@ def test_every_pixel_from_the_picture_on(loaded_clip: LoadedClip, number: int) -
     image = scene(number, *pred.shape)[0]
     shown = Geometry("whole", 336, 2048, "opencv").transform()(image=image)["image"]
     images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
-    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, classifier(text, list(range(5))), pred.shape).labels[
-        "sclip"
-    ]
+    names = classifier(text, list(range(5)))
+    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, names, pred.shape).labels["sclip"]
     np.testing.assert_array_equal(found[0].numpy(), pred)
 
 
