@@ -142,10 +142,11 @@ def _from_folder(clip: str, activation: Activation) -> LoadedClip:
     folder = _path(place, "--model.clip local-dir:")
     if not place or not (folder / _CONFIG).is_file():
         raise InputError(f"--model.clip {clip}: no {_CONFIG} in {folder}; name a folder that holds one")
+    config = read_config(folder / _CONFIG, clip)
     weights = next((folder / name for name in _FOLDER_WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise InputError(f"--model.clip {clip}: no weights in {folder}; put {_FOLDER_WEIGHTS[0]} beside its {_CONFIG}")
-    return _from_place(clip, f"local-dir:{folder}", folder / _CONFIG, weights, activation)
+    return _from_place(clip, f"local-dir:{folder}", config, weights, activation)
 
 
 def _from_hub(clip: str, activation: Activation) -> LoadedClip:
@@ -158,18 +159,21 @@ def _from_hub(clip: str, activation: Activation) -> LoadedClip:
     except HFValidationError as error:
         raise InputError(f"--model.clip {clip}: a repository is OWNER/NAME, such as hf-hub:laion/CLIP") from error
     _require_hub(f"{place}/{_CONFIG}", clip)
+    config = read_config(_download(place, _CONFIG, clip), clip)  # before the weights, which may be large
+    return _from_place(clip, clip, config, _download(place, None, clip), activation)
+
+
+def _download(repository: str, file: str | None, clip: str) -> Path:
+    """A file of a hub repository, its weights where none is named."""
     try:
         with _quiet():
-            config = Path(download_pretrained_from_hf(place, filename=_CONFIG))
-            weights = Path(download_pretrained_from_hf(place))
+            return Path(download_pretrained_from_hf(repository, filename=file))
     except Exception as error:  # network, hub and file errors of many libraries
         raise InputError(f"--model.clip {clip} cannot be had ({one_line(error)}); {_THREE_WAYS}") from error
-    return _from_place(clip, clip, config, weights, activation)
 
 
-def _from_place(clip: str, place: str, config_file: Path, weights: Path, activation: Activation) -> LoadedClip:
-    """A folder's or repository's model; open_clip sees its configuration only when that was found harmless."""
-    config = read_config(config_file, clip)
+def _from_place(clip: str, place: str, config: dict[str, Any], weights: Path, activation: Activation) -> LoadedClip:
+    """A folder's or repository's model, of a configuration that was found harmless."""
     state, _ = read_state_dict(weights)
     quick = _is_quick(config["model_cfg"], activation)
     entries = sum(value.numel() for value in state.values())

@@ -467,11 +467,11 @@ def test_any_value_of_any_entry_is_let_through_or_a_sentence(part: str, entry: s
 
 def test_published_configurations_are_let_through() -> None:
     """All of open_clip's own architectures whose tower and tokenizer are open_clip's."""
-    foreign = {"timm_model_name", "hf_model_name", "hf_tokenizer_name", "attentional_pool"}
+    foreign = {"timm_model_name", "hf_model_name", "hf_tokenizer_name", "multimodal_cfg"}
     usual = 0
     for name, config in _MODEL_CONFIGS.items():
         vision, text = config["vision_cfg"], config["text_cfg"]
-        if not (foreign & {*vision, *text} or isinstance(vision["layers"], list) or "pool_type" in vision):
+        if not (foreign & {*config, *vision, *text} or isinstance(vision["layers"], list) or "pool_type" in vision):
             check_model(config, name)
             usual += 1
     assert usual > 25
