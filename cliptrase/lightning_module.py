@@ -157,10 +157,10 @@ class TrainingFreeSegmentation(LightningModule):
             if not kept:
                 continue
             images, labels = group.images[kept], group.labels[kept]
-            predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
+            found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
             stems = [group.stems[index] for index in kept]
-            self.counters[dataloader_idx].update(predictions, labels, stems, self.segmenter.timer)  # type: ignore[operator]
-            outputs.append(LabelMaps(stems, images, predictions, labels, self.segmenter.regions))
+            self.counters[dataloader_idx].update(found.labels, labels, stems, self.segmenter.timer)  # type: ignore[operator]
+            outputs.append(LabelMaps(stems, images, found.labels, labels, found.regions))
         return outputs
 
     def predict_step(self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
@@ -169,9 +169,9 @@ class TrainingFreeSegmentation(LightningModule):
         for group in batch:
             if kept := _counted(group):
                 images = group.images[kept]
-                predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
+                found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
                 stems = [group.stems[index] for index in kept]
-                outputs.append(LabelMaps(stems, images, predictions, None, self.segmenter.regions))
+                outputs.append(LabelMaps(stems, images, found.labels, None, found.regions))
         return outputs
 
     def on_test_epoch_end(self) -> None:
