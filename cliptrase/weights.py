@@ -1,5 +1,7 @@
 """Loading CLIP: open_clip's names and tags, local folders, the Hugging Face hub, and local weight files."""
 
+import hashlib
+import json
 import logging
 import os
 import socket
@@ -46,6 +48,8 @@ class LoadedClip:
         weights_hash: SHA-256 over the names, shapes and values of all parameters.
         mean: RGB mean of the pre-training pictures, in [0, 1].
         std: RGB standard deviation, likewise.
+        config_hash: SHA-256 over open_clip's configuration of model and preprocessing, 16 hexadecimal digits: what the
+            weights do not say of how they are read, such as the number of heads.
     """
 
     model: Any
@@ -56,6 +60,7 @@ class LoadedClip:
     weights_hash: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    config_hash: str
 
 
 def load_clip(clip: str, pretrained: str | None = None, activation: Activation = "auto") -> LoadedClip:
@@ -191,7 +196,13 @@ def _loaded(model: Any, name: str, pretrained: str | None, quick: bool) -> Loade
         weights_hash=hash_parameters(model),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
+        config_hash=hash_config(open_clip.get_model_config(name), preprocess),
     )
+
+
+def hash_config(*parts: Any) -> str:
+    """SHA-256 of configurations as open_clip gives them, 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -40,7 +40,7 @@ ORDERS = {
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "evaluate"),
-    "callbacks": ("run_folder", "sheet_choice", "writers", "photo_writer", "tensorboard"),
+    "callbacks": ("identity", "counts_file", "sheet_choice", "run_folder", "writers", "photo_writer", "tensorboard"),
     "figures": ("visualization", "drawing", "charts", "patch_panel", "picture", "sheets"),
     "inference": ("windows", "whole", "slide"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "pixels", "position", "upsampling"),

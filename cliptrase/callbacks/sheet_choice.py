@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from cliptrase.figures.sheets import Example, picture_iou
-from cliptrase.files import write_bytes, write_json
+from cliptrase.files import read_regular, write_bytes, write_json
 from cliptrase.lightning_module import LabelMaps
 
 Kind = Literal["first", "named", "worst"]
@@ -28,16 +28,29 @@ class Chosen(NamedTuple):
         return self.iou, self.example.stem
 
 
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """Lines of `sheets.json`, less what is not there or cannot be read."""
+    try:
+        lines = json.loads(read_regular(folder / "sheets.json"))["sheets"]
+        return [line for line in lines if (folder / line["file"]).is_file()]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def tidy(folder: Path) -> None:
+    """Leaves out of `sheets.json` what an interrupted run, or whoever came after it, took away."""
+    if (folder / "sheets.json").exists():
+        write_json(folder / "sheets.json", {"sheets": lines_of(folder)})
+
+
 def keep(folder: Path, sheets: Mapping[str, tuple[Chosen, bytes]]) -> None:
     """Writes sheets by their files' names, and a line for each in `sheets.json`."""
-    index = folder / "sheets.json"
-    lines = json.loads(index.read_text())["sheets"] if index.exists() else []
-    lines = [line for line in lines if line["file"] not in sheets]
+    lines = [line for line in lines_of(folder) if line["file"] not in sheets]
     for file, (row, encoded) in sheets.items():
         iou = None if np.isnan(row.iou) else round(row.iou, 2)
         lines.append({"setting": row.setting, "kind": row.kind, "stem": row.example.stem, "mIoU": iou, "file": file})
         write_bytes(folder / file, encoded)
-    write_json(index, {"sheets": lines})
+    write_json(folder / "sheets.json", {"sheets": lines})
 
 
 def example_of(maps: LabelMaps, number: int) -> Example:

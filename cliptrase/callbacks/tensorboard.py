@@ -178,7 +178,8 @@ class TensorBoardSummary(Callback):
             return
         results, protocol = pl_module.results, pl_module.protocol.label
         writer.add_text("scores", markdown_scores(results, protocol))
-        found = Comparison(ResultsWriter.document(trainer, pl_module, results))
+        (written,) = (call for call in trainer.callbacks if isinstance(call, ResultsWriter))  # type: ignore[attr-defined]
+        found = Comparison(written.document)
         for tag, text in comparison_texts(found).items():
             writer.add_text(tag, text)
         main = pl_module.methods[0]
