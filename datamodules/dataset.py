@@ -74,6 +74,11 @@ class SegmentationDataset(Dataset[Item], ABC):
     def read(self, index: int) -> Source:
         """Picture, raw label map (None where only predictions are made) and name."""
 
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the pictures, in order."""
+        return [self.read(index).stem for index in range(len(self))]
+
     @abstractmethod
     def fingerprint(self) -> str:
         """A hash of what would be read: contents, not times, which change in a copy and may stay in a replaced file."""
@@ -118,6 +123,11 @@ class FileDataset(SegmentationDataset):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the pictures, in order."""
+        return [pair.stem for pair in self.pairs]
 
     def fingerprint(self) -> str:
         """Names and contents of all files.

@@ -97,6 +97,7 @@ class RunFolder(Callback):
         start: what the run knew of itself when this object was made.
         identity: what decides the run's figures; in the first process, where something is scored.
         kept: SHA-256 of files of counts that an earlier, interrupted run left, by setting.
+        earlier: what that run said of itself.
     """
 
     def __init__(self, root: Path, config: str, resume: bool = False, name: str = "run") -> None:
@@ -107,6 +108,7 @@ class RunFolder(Callback):
         self.start = Start.of_this_process()
         self.identity: dict[str, Any] = {}
         self.kept: dict[str, str] = {}
+        self.earlier: dict[str, Any] = {}
         self._lock: FolderLock | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -194,7 +196,7 @@ class RunFolder(Callback):
             if not (folder / UNENDED).exists() or differences(provenance.get("identity"), self.identity):
                 lock.release()
                 continue
-            self.path, self._lock = folder, lock
+            self.path, self._lock, self.earlier = folder, lock, provenance
             return self._counts_of(module, provenance)
         newest = newest or f"no unfinished run is under {self.root}"
         print(f"nothing to resume: {newest}; a new one starts")

@@ -28,6 +28,8 @@ from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 from cliptrase.segmenter import Segmenter
 
+_MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
+
 
 class ResultsWriter(Callback):
     """Writes `results.json` and tables as files, each time that a setting is finished, and logs scores.
@@ -105,6 +107,8 @@ class ResultsWriter(Callback):
         images = sum(counts[module.method].images for name, counts in module.counts.items() if name in scored)
         work = sum(seconds for stage, seconds in module.seconds.items() if stage != "text")
         card = module.segmenter.card
+        # Where nothing is computed any more, how long it took is what the interrupted run measured.
+        measured = {} if module.settings else self.folder.earlier
         return {
             "protocol": {"label": module.protocol.label, **asdict(module.protocol), "hash": module.protocol.digest},
             "method": module.method,
@@ -132,6 +136,7 @@ class ResultsWriter(Callback):
             "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
             **environment(module.device, self.folder.start),
             "peak_memory_mib": module.peak_memory_mib,
+            **{name: measured[name] for name in _MEASURED if name in measured},
         }
 
 
