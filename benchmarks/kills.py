@@ -4,7 +4,7 @@ python -m benchmarks.kills --kills 60
 
 The run is a `Benchmark` of three with two methods and sheets, on the tiny CLIP of the tests. Processes are forked from
 one that has imported everything, so that kills fall into the run and not into imports; `--imports 10` starts every
-tenth as `python cli.py` instead. A resumed run may be killed again. The exit status is 1 where a file or figure differs.
+tenth as `python cli.py` instead. A resumed run may be killed again. The exit status is 1 where anything differs.
 """
 
 import argparse
@@ -47,14 +47,15 @@ class Kill:
 
     Attributes:
         signal: its name.
-        after: seconds from the start, and as a share of an unbroken run's.
+        after: seconds from the start, or from when the run's folder was there.
+        late: which of the two.
         status: exit status of the process.
         held: what the run's folder held then.
     """
 
     signal: str
     after: float
-    share: float
+    late: bool
     status: int
     held: str
 
@@ -77,9 +78,8 @@ def start(command: list[str], log: Path, imports: bool) -> int:
     """Starts the command line in a process of its own, and gives its number; what it prints goes to `log`."""
     if imports:
         with log.open("ab") as file:
-            return subprocess.Popen(
-                [sys.executable, "cli.py", *command], cwd=ROOT, stdout=file, stderr=file, start_new_session=True
-            ).pid
+            whole = [sys.executable, "cli.py", *command]
+            return subprocess.Popen(whole, cwd=ROOT, stdout=file, stderr=file, start_new_session=True).pid
     sys.stdout.flush()
     if number := os.fork():
         return number
@@ -114,6 +114,16 @@ def wait(number: int, seconds: float) -> int | None:
         if time.monotonic() >= until:
             return None
         time.sleep(0.002)
+
+
+def until_folder(out: Path, number: int) -> float:
+    """Waits until a run has its folder, or ended; gives the seconds that took."""
+    began = time.monotonic()
+    while (
+        not any(out.glob(f"*/{UNENDED}")) and os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    ):
+        time.sleep(0.002)
+    return time.monotonic() - began
 
 
 def held(out: Path) -> str:
@@ -190,6 +200,9 @@ def main() -> int:
     parser.add_argument("--imports", type=int, default=0, help="every n-th process imports everything anew")
     parser.add_argument("--again", type=float, default=0.3, help="share of resumed runs that are killed again")
     options = parser.parse_args()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job would pass on that it is ignored
     chance = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
@@ -199,16 +212,17 @@ def main() -> int:
         def begin(out: Path, log: Path, *more: str, imports: bool = False) -> int:
             return start([*command, "--trainer.default_root_dir", str(out), *more], log, imports)
 
-        seconds = []
+        spans = []
         for name in ("encoding", "unbroken"):  # the first one also encodes the text
-            began = time.monotonic()
-            status = wait(begin(place / name, place / "log"), _HELD)
-            seconds.append(time.monotonic() - began)
+            number, began = begin(place / name, place / "log"), time.monotonic()
+            taken = until_folder(place / name, number)
+            status = wait(number, _HELD)
+            spans.append((taken, time.monotonic() - began))
             if status != 0:
                 print((place / "log").read_text())
                 return 1
-        unbroken, whole = ended(place / "unbroken"), seconds[-1]
-        print(f"an unbroken run takes {whole:.2f} s; seed {options.seed}")
+        unbroken, (taken, whole) = ended(place / "unbroken"), spans[-1]
+        print(f"an unbroken run takes {whole:.2f} s, its folder is there after {taken:.2f} s; seed {options.seed}")
         kills, failures, places = 0, 0, Counter[str]()
         while kills < options.kills:
             out, log = place / f"out{kills}", place / f"log{kills}"
@@ -217,13 +231,18 @@ def main() -> int:
             while not met or (kills < options.kills and chance.random() < options.again):
                 imports = bool(options.imports) and kills % options.imports == options.imports - 1
                 number, chosen = begin(out, log, *more, imports=imports), chance.choice(SIGNALS)
+                # Half of the kills wait for the run's folder, for loading the model takes most of so small a run.
+                late = not more and chance.random() < 0.5
+                if late:
+                    until_folder(out, number)
                 share = chance.uniform(0, 1.05)
-                found = wait(number, share * whole + (seconds[0] - whole if imports else 0))
+                after = share * (whole - taken if late else whole) + (spans[0][1] if imports and not late else 0)
+                found = wait(number, after)
                 if found is None:
                     os.killpg(number, chosen)
                     found = wait(number, _HELD)
                 kills += 1
-                met.append(Kill(chosen.name, share * whole, share, -99 if found is None else found, held(out)))
+                met.append(Kill(chosen.name, after, late, -99 if found is None else found, held(out)))
                 more = ("--resume",)
             told = len(log.read_text(errors="replace"))
             status = wait(begin(out, log, "--resume"), _HELD)

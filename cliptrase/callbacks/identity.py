@@ -42,7 +42,6 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
         "weights": card.weights_hash,
         "activation": card.activation,
         "model configuration": card.config_hash,
-        "tokenizer": hashed(*(tokenizer_hash(card.tokenizer, row.vocabulary.names, templates) for row in settings)),
         "precision": str(trainer.precision),
         "device": module.device.type,
         "limit_test_batches": limit_of(trainer, getattr(data, "batch_size", 0)),
@@ -55,6 +54,7 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
     by_setting = {
         row.name: {
             "vocabulary": row.vocabulary.digest,
+            "tokenizer": tokenizer_hash(card.tokenizer, row.vocabulary.names, templates)[:16],
             "class token weighting": str(row.class_token_weighting),
             **fingerprints[row.name],
         }

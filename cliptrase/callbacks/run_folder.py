@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from itertools import count
@@ -134,6 +135,10 @@ class RunFolder(Callback):
             pl_module.counts.update(finished or {name: {} for name in done})
             data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
             data.skipped = frozenset(done)
+            if len(done) == len(data.settings):
+                warnings.filterwarnings(
+                    "ignore", message="Total length of `list` across ranks is zero"
+                )  # so it is meant
         for logger in trainer.loggers:
             if isinstance(logger, RunLogger):
                 logger.open(self.path)
