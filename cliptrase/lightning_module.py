@@ -138,7 +138,7 @@ class TrainingFreeSegmentation(LightningModule):
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Sums up settings that are through, and counts the time spent waiting for data."""
-        self._finish_settings(dataloader_idx)
+        self.finish_settings(dataloader_idx)
         self.segmenter.timer.add("data", time.perf_counter() - self._waiting_since)
 
     def on_test_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -176,9 +176,9 @@ class TrainingFreeSegmentation(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Sums up the last setting; every process takes part."""
-        self._finish_settings(len(self.settings))
+        self.finish_settings(len(self.settings))
 
-    def _finish_settings(self, end: int) -> None:
+    def finish_settings(self, end: int) -> None:
         """Brings together what all processes counted of settings before `end`, where that is not done yet."""
         for setting, counter in zip(self.settings[:end], self.counters, strict=False):
             if setting.name not in self.counts:

@@ -81,7 +81,9 @@ class Segmenter(nn.Module):
                 "their mean; leave out +majority"
             )
         self.scale = float(clip.model.logit_scale.exp())
-        self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
+        self.cache = TextCache(
+            cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash, clip.tokenizer
+        )
         self.timer = StageTimer()
         self.mean: Tensor
         self.std: Tensor
@@ -262,5 +264,5 @@ def _require_features(features: Mapping[str, Tensor]) -> None:
 
 
 def _text_identity(clip: LoadedClip) -> str:
-    """What besides the weights decides a text embedding: the activation and the tokenizer's kind."""
-    return f"{clip.activation} {type(clip.tokenizer).__name__}"
+    """What besides weights and tokenizer decides a text embedding: the activation and how the tower is read."""
+    return f"{clip.activation} {clip.config_hash}"

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-import tempfile
+import re
+import stat
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,21 +14,30 @@ import open_clip
 import torch
 from open_clip.transformer import text_global_pool
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cliptrase.errors import one_line
+from cliptrase.files import write_bytes
+
 Tokenizer = Callable[[list[str]], Tensor]
 
 _BATCH = 640
-_FORMAT = "1"  # part of the key: raised when embeddings of the same inputs would come out differently
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_FORMAT = "2"  # part of the key: raised when embeddings of the same inputs would come out differently
 
 
 def default_cache_dir() -> Path:
     """Where text classifiers are kept: `$CLIPTRASE_CACHE`, or `cliptrase` in the user's cache folder."""
     own = os.environ.get("CLIPTRASE_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
+    if own:
+        return Path(own)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
+    except RuntimeError:  # a user without a home: nothing is kept, and the warning says how to change that
+        return Path(os.devnull) / "cliptrase"
 
 
 def encode_prompts(model: Any, tokens: Tensor) -> Tensor:
@@ -92,19 +102,23 @@ def encode_names(
 
 
 class TextCache:
-    """Text classifiers on disk, one file for a model, its weights' content, the templates and the names.
+    """Text classifiers on disk, one file for a model, its weights' content, its tokenizer, the templates and the names.
 
     A file that cannot be read, was changed or belongs to other inputs is never used: it is made anew, with a warning.
+    A folder that cannot be written costs the next start its time, and this one nothing but a warning.
 
     Args:
         directory: folder of the files; made when needed.
-        model: name of the architecture and tokenizer.
+        model: what else decides an embedding: configuration and activation.
         weights: hash of the weights' content.
+        tokenizer: the model's.
     """
 
-    def __init__(self, directory: Path, model: str, weights: str) -> None:
+    def __init__(self, directory: Path, model: str, weights: str, tokenizer: Tokenizer) -> None:
         self.directory = directory
-        self.identity = [_FORMAT, model, weights]
+        self.identity = [_FORMAT, open_clip.__version__, model, weights]
+        self.tokenizer = tokenizer
+        self._keys: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
 
     def path(self, names: Sequence[str], templates: Sequence[str]) -> Path:
         """File for these names and templates."""
@@ -113,37 +127,66 @@ class TextCache:
     def load(self, names: Sequence[str], templates: Sequence[str]) -> Tensor | None:
         """The stored (C, E) classifier, or None where there is none that can be trusted."""
         path = self.path(names, templates)
-        if not path.exists():
-            return None
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                raise OSError("it is not a file")
             with safe_open(path, framework="pt") as file:
                 stored = file.metadata() or {}
                 classifier: Tensor = file.get_tensor("classifier")
-        except (SafetensorError, OSError) as error:
-            warnings.warn(f"text cache {path} cannot be read ({error}); it is made anew", stacklevel=2)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        if stored.get("key") != self._key(names, templates) or stored.get("content") != _content(classifier):
+        except (SafetensorError, OSError) as error:
+            warnings.warn(f"text cache {path} cannot be read ({one_line(error)}); it is made anew", stacklevel=2)
+            return None
+        sound = classifier.dtype == torch.float32 and classifier.ndim == 2 and len(classifier) == len(names)
+        told = stored.get("key") == self._key(names, templates) and sound and stored.get("content")
+        if not told or told != _content(classifier) or not classifier.isfinite().all():
             warnings.warn(f"text cache {path} was changed or belongs to another run; it is made anew", stacklevel=2)
             return None
         return classifier
 
     def save(self, names: Sequence[str], templates: Sequence[str], classifier: Tensor) -> None:
-        """Stores a (C, E) classifier: written beside its place and renamed."""
+        """Stores a (C, E) classifier: written beside its place, synced and renamed; warns where that cannot be done."""
         path = self.path(names, templates)
-        path.parent.mkdir(parents=True, exist_ok=True)
         classifier = classifier.cpu().contiguous()
         metadata = {"key": self._key(names, templates), "content": _content(classifier)}
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-        os.close(handle)
         try:
-            save_file({"classifier": classifier}, aside, metadata=metadata)
-            os.replace(aside, path)
-        finally:
-            Path(aside).unlink(missing_ok=True)
+            write_bytes(path, serialise({"classifier": classifier}, metadata=metadata))
+        except OSError as error:
+            warnings.warn(
+                f"encoded text is not kept for the next run: {self.directory} cannot be written "
+                f"({error.strerror or one_line(error)}); name another folder by CLIPTRASE_CACHE",
+                stacklevel=2,
+            )
 
     def _key(self, names: Sequence[str], templates: Sequence[str]) -> str:
-        content = json.dumps([self.identity, list(templates), list(names)], ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()
+        asked = tuple(names), tuple(templates)
+        if asked not in self._keys:
+            content = [self.identity, tokenizer_hash(self.tokenizer, *asked), asked[1], asked[0]]
+            self._keys[asked] = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+        return self._keys[asked]
+
+
+def tokenizer_hash(tokenizer: Tokenizer, names: Sequence[str], templates: Sequence[str]) -> str:
+    """SHA-256 of what the tokenizer makes of these names and templates.
+
+    Of CLIP's own tokenizer, which takes seconds for tens of thousands of prompts, it is of the tables and rules that it
+    works by, and of the token ids of every name in one template and of one name in every template. Of another tokenizer
+    it is of the token ids of all prompts.
+    """
+    pairs = [(name, template) for name in names for template in templates]
+    found = hashlib.sha256()
+    if type(tokenizer) is open_clip.SimpleTokenizer:
+        for key, value in sorted(vars(tokenizer).items()):
+            if key != "cache":  # grows with use
+                rule = getattr(value, "pattern", getattr(value, "__qualname__", value))
+                found.update(f"{key} {_ADDRESS.sub('', repr(rule))}\n".encode(errors="surrogatepass"))
+        pairs = [pair for pair in pairs if pair[0] == names[0] or pair[1] == templates[0]]
+    prompts = [template.replace("{}", name) for name, template in pairs]
+    for start in range(0, len(prompts), 4096):
+        tokens = tokenizer(prompts[start : start + 4096])
+        found.update(f"{tuple(tokens.shape)}".encode() + tokens.to(torch.int32).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _content(tensor: Tensor) -> str:

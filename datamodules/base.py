@@ -77,9 +77,22 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """One loader a setting that is still to be scored."""
         return [self._loader(dataset) for dataset in self.datasets if dataset.card.name not in self.skipped]
 
-    def fingerprints(self) -> list[str]:
-        """A hash of each setting's data: equal where nothing was added, taken away or replaced."""
-        return [dataset.fingerprint() for dataset in self.datasets]
+    def fingerprints(self) -> dict[str, dict[str, str]]:
+        """By setting hashes of its `data`, of how its `labels` are read, and the `geometry` that pictures are shown in.
+
+        Equal where nothing was added, taken away or replaced. Every file is read.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        return {
+            dataset.card.name: {
+                "data": dataset.fingerprint(),
+                "labels": dataset.card.labelling,
+                "geometry": repr(dataset.geometry),
+            }
+            for dataset in self.datasets
+        }
 
     def predict_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting, pictures only."""

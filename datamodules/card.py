@@ -1,8 +1,9 @@
 """Facts of a setting: where its files lie, what its labels mean, under which names, what was published."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from typing import NamedTuple
 
@@ -90,6 +91,17 @@ class Card:
     def expected_counts(self) -> tuple[int, ...]:
         """The numbers in `images_expected`."""
         return tuple(int(number) for number in re.findall(r"\b\d+\b", self.images_expected))
+
+    @property
+    def labelling(self) -> str:
+        """A hash, 16 hexadecimal digits, of what decides how label maps are read; names of classes are not part of it.
+
+        New fields are part of it unless they are named here as telling something else.
+        """
+        others = {"name", "folder", "images", "labels", "void_labels", "made_by"}  # what lies there is hashed itself
+        others |= {"vocabulary", "vocabularies", "published", "images_expected"}
+        content = {row.name: getattr(self, row.name) for row in fields(self) if row.name not in others}
+        return hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:16]
 
     @property
     def valid_labels(self) -> int:

@@ -102,9 +102,14 @@ class PhotoDataset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def stems(self) -> list[str]:
+        """Names of the pictures, in order."""
+        return [stem for stem, _ in self.files]
+
     def fingerprint(self) -> str:
-        """Names and sizes of all files."""
-        return hash_files([path for _, path in self.files if path.exists()])
+        """Names and contents of all files; one that vanished is one that cannot be read, too."""
+        return hash_files([(stem, path) for stem, path in self.files if path.is_file()])
 
     def read(self, index: int) -> Source:
         """Decodes a picture, upright.

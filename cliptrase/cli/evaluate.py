@@ -8,9 +8,9 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.callbacks.photo_writer import PhotoWriter, failure_sentence
-from cliptrase.callbacks.run_folder import RunFolder, RunLogger, new_run_folder
+from cliptrase.callbacks.run_folder import RunFolder, RunLogger
 from cliptrase.callbacks.tensorboard import TensorBoardSummary
-from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
+from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
@@ -96,18 +96,22 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "outputs")
         name = config.data.class_path.rsplit(".", 1)[-1]
-        folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config), config.resume)
+        again = config.clone()
+        again.resume = False  # the file starts a run anew
+        folder = RunFolder(root, self._parser(self.subcommand).dump(again), config.resume, name)
         if config.trainer.logger in (None, True):
-            kwargs["logger"] = RunLogger(folder.path)
+            kwargs["logger"] = RunLogger(root)
         self.photos = PhotoWriter(folder)
+        results = ResultsWriter(folder)
+        trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
+        # Results are written before the user's callbacks, such as sheets, get to draw.
+        trainer_config["callbacks"] = [folder, results, *(trainer_config.get("callbacks") or [])]
         callbacks = [
-            folder,
-            ResultsWriter(folder),
             TensorBoardSummary(),
             ReportWriter(folder),
             MaskWriter(folder),
             self.photos,
+            ResultsPrinter(results),
         ]
-        trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         trainer_config["default_root_dir"] = str(root)
         return self._instantiate_trainer(trainer_config, callbacks)
