@@ -18,7 +18,7 @@ from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
 from cliptrase.templates import TEMPLATES
-from cliptrase.text import TextCache, default_cache_dir, encode_names
+from cliptrase.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, load_clip
@@ -90,19 +90,21 @@ class Segmenter(nn.Module):
         protocol = protocol or Protocol("photos", longest=1344)
         return cls(load_clip(clip, pretrained, activation), protocol, methods)
 
-    def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
+    def segment(
+        self, picture: Image.Image, words: str | Sequence[str], background: str | Sequence[str] = ""
+    ) -> Segmentation:
         """Segments one picture of any size by words.
 
         Args:
             picture: any PIL image.
-            words: "cat, kitten; dog": `;` between classes, `,` between synonyms.
+            words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a list of such texts.
             background: "wall, floor": prompts for everything else.
 
         Returns:
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `photos`, or there are no words.
+            InputError: the segmenter's protocol is another than `photos`, or the words are not those of `parse_words`.
         """
         if self.protocol.name != "photos":
             raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
@@ -133,8 +135,12 @@ class Segmenter(nn.Module):
             class_token_weighting: see `TextClassifier`; windows know none.
             progress: whether to show a progress bar while encoding.
             setting: whose own values of the protocol apply.
+
+        Raises:
+            InputError: names that the text tower cannot tell apart; see `check_names`.
         """
         templates = TEMPLATES[self.protocol.templates]
+        check_names(self.card.tokenizer, vocabulary.names, vocabulary.fold, templates)
         with self.timer.stage("text"):
             embeddings = self.cache.load(vocabulary.names, templates)
             if embeddings is None:
