@@ -41,7 +41,6 @@ def random_clip(architecture: str) -> LoadedClip:
         config_hash="random",
         mean=open_clip.OPENAI_DATASET_MEAN,
         std=open_clip.OPENAI_DATASET_STD,
-        config_hash="random",
     )
 
 

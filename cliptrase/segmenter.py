@@ -18,7 +18,7 @@ from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
 from cliptrase.templates import TEMPLATES
-from cliptrase.text import TextCache, default_cache_dir, encode_names
+from cliptrase.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
 from cliptrase.weights import Activation, LoadedClip, default_tag, load_clip
@@ -107,20 +107,22 @@ class Segmenter(nn.Module):
         protocol = protocol or Protocol("photos", longest=1344)
         return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
-    def segment(self, picture: PictureLike, words: str, background: str = "") -> Segmentation:
+    def segment(
+        self, picture: PictureLike, words: str | Sequence[str], background: str | Sequence[str] = ""
+    ) -> Segmentation:
         """Segments one picture of any size by words.
 
         Args:
             picture: a path, a PIL image of any mode, or an array of uint8, (H, W, 3) RGB or (H, W) grey.
-            words: "cat, kitten; dog": `;` between classes, `,` between synonyms.
+            words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a list of such texts.
             background: "wall, floor": prompts for everything else.
 
         Returns:
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `photos`, or there are no words,
-                or a picture that cannot be read.
+            InputError: the segmenter's protocol is another than `photos`, the picture cannot be read, or the words are
+                not those of `parse_words`.
         """
         if self.protocol.name != "photos":
             raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
@@ -153,9 +155,11 @@ class Segmenter(nn.Module):
             setting: whose own values of the protocol apply.
 
         Raises:
-            InputError: the model gives a name no direction (not finite, or zero), or all names the same one.
+            InputError: the model gives a name no direction (not finite, or zero), or all names the same one; or its
+                text tower cannot tell names apart, see `check_names`.
         """
         templates = TEMPLATES[self.protocol.templates]
+        check_names(self.card.tokenizer, vocabulary.names, vocabulary.fold, templates)
         with self.timer.stage("text"):
             embeddings = self.cache.load(vocabulary.names, templates)
             if embeddings is None or not has_direction(embeddings).all():

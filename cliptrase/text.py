@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cliptrase.errors import one_line
+from cliptrase.errors import InputError, one_line
 from cliptrase.files import write_bytes
+from cliptrase.vocabulary import as_read, shown
 
 Tokenizer = Callable[[list[str]], Tensor]
 
@@ -66,6 +67,57 @@ def encode_prompts(model: Any, tokens: Tensor) -> Tensor:
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
         return F.normalize(x.float(), dim=-1)
+
+
+def check_names(tokenizer: Tokenizer, names: Sequence[str], labels: Sequence[int], templates: Sequence[str]) -> None:
+    """Asks whether the text tower can tell the names apart: it reads a fixed number of tokens and cuts the rest off.
+
+    Warns of names whose prompts are cut.
+
+    Args:
+        tokenizer: strings to (P, L) token ids.
+        names: C names.
+        labels: label of each.
+        templates: T prompts with `{}` where the name goes.
+
+    Raises:
+        InputError: the tokenizer reads nothing of a name, or names of two labels alike.
+    """
+    alone = tokenizer(list(names))  # (C, L)
+    (nothing,) = tokenizer([""])
+    for name, row in zip(names, alone, strict=True):
+        if torch.equal(row, nothing):
+            raise InputError(f"the tokenizer reads nothing of the name {name!r}; take another word for it")
+    length, padding = alone.shape[1], nothing[-1]
+    taken = int((tokenizer(list(templates)) != padding).sum(1).max())  # by the longest template, `{}` itself included
+    long = {place for place, count in enumerate((alone != padding).sum(1).tolist()) if count + taken > length}
+    read: dict[bytes, int] = {}
+    cut = []
+    for place, row in enumerate(alone):
+        key = row.numpy().tobytes()
+        if place in long:
+            prompts = tokenizer([template.replace("{}", names[place]) for template in templates])
+            # Where a prompt is cut, a further word changes nothing.
+            longer = tokenizer([template.replace("{}", names[place]) + " word" for template in templates])
+            if bool((prompts == longer).all(1).any()):
+                cut.append(names[place])
+            key = prompts.numpy().tobytes()
+        other = read.setdefault(key, place)
+        if labels[other] != labels[place] and as_read(names[other]) != as_read(names[place]):
+            pair = f"{shown(names[other])} and {shown(names[place])}"
+            if place in long:
+                raise InputError(
+                    f"the text tower reads {length} tokens, by which {pair} are the same; shorten them to what differs"
+                )
+            raise InputError(f"the tokenizer reads {pair} alike; take another word for one of them")
+    if cut:
+        several = f"{len(cut)} names are" if len(cut) > 1 else "1 name is"
+        examples = ", ".join(map(shown, cut[:5])) + (", ..." if len(cut) > 5 else "")
+        warnings.warn(
+            f"the text tower reads {length} tokens, and {several} longer with the templates, so that their ends count "
+            f"for nothing: {examples}",
+            stacklevel=2,
+        )
 
 
 @torch.no_grad()

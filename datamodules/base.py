@@ -1,19 +1,28 @@
 """One data module for every setting: folders in, batches of pictures and label maps out."""
 
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from datamodules.card import Card, Edition
+from datamodules.census import Census
 from datamodules.checks import check_pairs
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.pairs import Pair, find_pairs
 from datamodules.transforms import Geometry
+
+
+@rank_zero_only
+def note(sentence: str) -> None:
+    """Tells people something that is no fault, beside the warnings."""
+    print(f"note: {sentence}", file=sys.stderr)
 
 
 class SegmentationDataModule(LightningDataModule, ABC):
@@ -43,6 +52,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         self.num_workers = num_workers
         self.geometry = geometry or Geometry()
         self.datasets: list[SegmentationDataset] = []
+        self.censuses: dict[str, Census] = {}  # by setting, of the node's first process, once files are checked
         self.skipped: frozenset[str] = frozenset()  # settings that an earlier run scored
 
     @property
@@ -60,10 +70,18 @@ class SegmentationDataModule(LightningDataModule, ABC):
         return find_pairs(images, labels if with_labels else None, card)
 
     def prepare_data(self) -> None:
-        """Finds and checks every file before the model is loaded, once a node."""
+        """Finds and checks every file before the long work, once a node, and says what the label maps hold.
+
+        Raises:
+            DataError: a file that cannot be used, or label maps that hold nothing to score.
+        """
         if self.trainer is not None and self.trainer.testing:
             for card in self.settings:
-                check_pairs(self.pairs(card, with_labels=True), card)
+                census = self.censuses[card.name] = check_pairs(self.pairs(card, with_labels=True), card)
+                census.require_labels()
+                note(census.sentence())
+                for doubt in census.doubts():
+                    rank_zero_warn(doubt)
 
     def setup(self, stage: str) -> None:
         """Lists the files; label maps only for `test`."""

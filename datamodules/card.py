@@ -108,6 +108,13 @@ class Card:
         """Number of label values, after the offset, that may occur besides the ignore label."""
         return self.raw_labels or self.vocabulary.num_labels - self.ignored_is_background
 
+    def label_of(self, value: int, ignore: bool = True) -> int | None:
+        """Label that a raw value is scored as, or None where it is not scored; `ignore=False` knows no ignore label."""
+        if (ignore and value == self.ignore_label) or value < self.label_offset:
+            return self.vocabulary.background_index if self.ignored_is_background else None
+        label = value - self.label_offset
+        return label if label < self.vocabulary.num_labels else None
+
 
 def shipped_names(name: str) -> tuple[str, ...]:
     """Names of `vocabularies/<name>.txt`, one a line."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from datamodules.card import Card
+from datamodules.census import count_values
 from datamodules.checks import check_values
 from datamodules.errors import DataError, one_line
 from datamodules.pairs import Pair
@@ -150,7 +151,7 @@ class FileDataset(SegmentationDataset):
         image = read_image(pair.image, self.card.reader, labels.shape)
         if labels.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
-        check_values(labels.astype(np.int32), pair.labels, self.card)
+        check_values(count_values(labels), pair.labels, self.card)
         return Source(image, labels, pair.stem)
 
 

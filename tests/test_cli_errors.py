@@ -78,7 +78,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         (["--data", "Folder", "--data.classes", "[]"], "names no class; give at least one"),
         (
             ["--data", "Folder", "--data.classes", "[a, a]"],
-            "class names must differ, but these stand more than once: 'a'",
+            "class names must differ, but 'a' stands more than once",
         ),
         (
             ["--data", "Folder", "--data.classes", "[a]", "--data.background_index", "9"],

@@ -41,6 +41,12 @@ def usage(message: str) -> str:
     unknown = re.search(r"Expected a dot import path string: (\S+)", message)
     if unknown and 'key "data"' in message:
         return f"--data {unknown[1]} is not a data set; take one of {', '.join(DATA)}"
+    text = re.search(r'Parser key "(words|background|classes)":.*?Given value: ([^\n]*)', message, re.DOTALL)
+    if text:
+        return (
+            f"{text[1]} of the configuration, {text[2]}, is not text: YAML takes on, off, yes, no and numbers for "
+            f"something else, so put quotation marks around them, as in {text[1]}: ['on', '1']"
+        )
     lines = [line.strip() for line in message.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(_ABOUT_TYPES))
 

@@ -106,10 +106,15 @@ def test_words_as_typed(tmp_path: Path) -> None:
     assert vocabulary.classes == (("cat", "kitten"), ("dog",), ("sofa",))
     assert vocabulary.background == ("wall", "floor")
     assert vocabulary.label_names == ("cat", "dog", "sofa", "background")
-    assert read_words("cat", "", tmp_path).num_labels == 1
+    assert read_words("cat", "wall", tmp_path).num_labels == 2
     assert read_words("cat; background", "", tmp_path).label_names == ("cat", "background")
     assert read_words("cat", "background, wall", tmp_path).label_names == ("cat", "background")
-    assert read_words("x" * 5000, "", tmp_path).num_labels == 1
+    assert read_words("x" * 5000, "wall", tmp_path).num_labels == 2
+    assert read_words(["cat", "dog"], "", tmp_path) == read_words("cat\r\ndog\n", "", tmp_path)
+    assert read_words("cat\uff1bdog\uff0chound", "", tmp_path).classes == (("cat",), ("dog", "hound"))
+    assert read_words("cat; dog", "wall; floor\nsky", tmp_path).background == ("wall", "floor", "sky")
+    odd = "cat: tabby; # 1 pencil; ~ tilde; ~dog; null; on; 1; and/or; tv/monitor"
+    assert read_words(odd, "", tmp_path).label_names == tuple(odd.split("; "))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -125,15 +130,34 @@ def test_words_in_a_file(encoding: str, newline: str, tmp_path: Path) -> None:
 def test_words_that_cannot_be_meant(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "empty.txt").write_text("\n \n")
+    (tmp_path / "album").mkdir()
     for words, background, error, message in [
         ("cat; ; dog", "", InputError, "a class without a name"),
         ("cat;", "", InputError, "a class without a name"),
-        ("cat; dog, Cat", "", DataError, "name 'cat' more than once"),
-        ("cat; wall", "wall, floor", DataError, "name 'wall' more than once"),
-        ("cat; background", "wall", DataError, "name 'background' more than once"),
+        (";", "", InputError, "name no class"),
+        ("cat; dog, Cat", "", InputError, "'Cat' stands more than once"),
+        ("cat, cat; dog", "", InputError, "'cat' more than once"),
+        ("cat; wall", "wall, floor", InputError, "'wall' names a class and the background too"),
+        ("cat", "wall, wall", InputError, "'wall' more than once"),
+        ("cat; background", "wall", InputError, "'background' names a class and the background too"),
+        ("cat; d\u200bog", "", InputError, r"hold the invisible character U\+200B"),
+        ("'cat'; 'dog'", "", InputError, "the word 'cat' stands in quotation marks"),
+        (
+            "grass, sky, sand",
+            "",
+            InputError,
+            "one class and no background: everything becomes 'grass'; write ; between",
+        ),
         ("gone.txt", "", DataError, "'gone.txt': there is no such file"),
-        ("binary.txt", "", DataError, "is not a text file that can be read"),
-        ("empty.txt", "", DataError, "is an empty file; write one class a line"),
+        ("gone.csv", "wall", DataError, "'gone.csv': there is no such file"),
+        ("/nowhere/names", "wall", DataError, "'/nowhere/names': there is no such file"),
+        ("~nobody/names", "wall", DataError, "'~nobody/names': there is no such file"),
+        ("album/names", "wall", DataError, "'album/names': there is no such file"),
+        ("./album", "wall", DataError, "'./album': this is a folder"),
+        ("cat.jpg", "wall", DataError, "'cat.jpg': this is a picture's name"),
+        ("cat; dog", "wall.txt", DataError, "'wall.txt': prompts are typed, not read from a file"),
+        ("binary.txt", "", DataError, "is not a text file"),
+        ("empty.txt", "", DataError, "names no class; write one class a line"),
     ]:
         with pytest.raises(error, match=message):
             read_words(words, background, tmp_path)
@@ -142,10 +166,10 @@ def test_words_that_cannot_be_meant(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg")
     with pytest.raises(DataError, match=r"Photos needs --data.images: a folder"):
-        Photos(words="cat")
+        Photos(words="cat; dog")
     with pytest.raises(DataError, match=r"Photos needs --data.words: like 'cat, kitten; dog'"):
         Photos(images=str(tmp_path))
-    photos = Photos(images=["1.jpg"], words="cat", root=tmp_path)
+    photos = Photos(images=["1.jpg"], words="cat; dog", root=tmp_path)
     with pytest.raises(DataError, match="Photos have no label maps to score: take 'predict'"):
         photos.setup("test")
 
@@ -153,7 +177,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "0.jpg")
     Image.fromarray(SCENE).save(tmp_path / "1.png")
-    photos = Photos(images=str(tmp_path), words="cat", geometry=Geometry("whole", 20, 80, "bicubic"))
+    photos = Photos(images=str(tmp_path), words="cat; dog", geometry=Geometry("whole", 20, 80, "bicubic"))
     photos.setup("predict")
     (dataset,) = photos.datasets
     bad, good = dataset[0], dataset[1]
@@ -172,7 +196,9 @@ def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
 )
 def test_narrow_pictures_keep_a_pixel(size: tuple[int, int], shown: tuple[int, int], tmp_path: Path) -> None:
     Image.fromarray(np.zeros((*size, 3), dtype=np.uint8)).save(tmp_path / "narrow.png")
-    photos = Photos(images="narrow.png", words="cat", root=tmp_path, geometry=Geometry("whole", 336, 1344, "bicubic"))
+    photos = Photos(
+        images="narrow.png", words="cat; dog", root=tmp_path, geometry=Geometry("whole", 336, 1344, "bicubic")
+    )
     photos.setup("predict")
     item = photos.datasets[0][0]
     assert (item.size, tuple(item.image.shape[1:])) == (size, shown)
