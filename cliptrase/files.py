@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cliptrase.errors import InputError
+
+
+class OutputError(InputError, OSError):
+    """A file cannot be written: the disk is full, or its folder is not to be written."""
+
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file in UTF-8; see `write_bytes`."""
@@ -14,7 +20,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file beside its place and renames it, so that nobody reads half of it."""
+    """Writes a file beside its place and renames it, so that nobody reads half of it.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        _write_bytes(path, content)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); make room or name another place. What was written "
+            "before is kept"
+        ) from error
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -84,14 +83,6 @@ class RunFolder(Callback):
                 logger.move(self.path)
         if trainer.is_global_zero and not done:
             write_text(self.path / "config.yaml", self.config)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Says after Ctrl-C what there is and how to go on."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            print(
-                f"interrupted: finished settings are in {self.path}; the same command with --resume goes on",
-                file=sys.stderr,
-            )
 
     def _take_up(self, wanted: Mapping[str, str]) -> dict[str, Mapping[str, Counts]]:
         """Finds an unfinished run of the same inputs and reads what it finished."""
