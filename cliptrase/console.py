@@ -17,6 +17,7 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") 
 _PATIENCE = 20.0  # seconds after a signal until the process ends whatever it does
 
 _first: int | None = None  # the signal that asked this process to stop
+_own_reason = False  # whether the program itself asked for that
 _last_words: Callable[[int], tuple[str, int]]
 
 
@@ -50,7 +51,7 @@ def run(main: Callable[[], int], prints: bool = False) -> int:
     except KeyboardInterrupt as stop:
         status = stopped(stop)
     _let_signals_end_the_process()
-    if _first is not None and status in (0, 1):  # the interrupt was lost, or ended in another error
+    if _first is not None and not _own_reason and status in (0, 1):  # the interrupt was lost, or ended in another error
         if status == 0:
             complain(stop_sentence(_first))
         status = 128 + _first
@@ -89,6 +90,17 @@ def signal_received() -> int | None:
     return _first
 
 
+def interrupt_main() -> None:
+    """Stops the main thread as a signal would, also where it waits for something, for a reason of the program's own.
+
+    `main` then gives the exit status.
+    """
+    global _own_reason
+    _own_reason = True
+    handled = [signum for signum in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(signum))]
+    signal.pthread_kill(threading.main_thread().ident or 0, handled[0])
+
+
 def at_forced_end(last_words: Callable[[int], tuple[str, int]]) -> None:
     """Sets what is said, and the exit status, where the process has to be ended because a stop took too long.
 
@@ -100,8 +112,8 @@ def at_forced_end(last_words: Callable[[int], tuple[str, int]]) -> None:
 
 
 def _catch_signals() -> None:
-    global _first
-    _first = None
+    global _first, _own_reason
+    _first, _own_reason = None, False
     at_forced_end(lambda signum: (stop_sentence(signum), 128 + signum))
     # Python calls handlers between its own instructions only. The bytes come at once, whatever the main thread waits
     # for, such as another process of the run.

@@ -17,12 +17,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from cliptrase.console import complain, run
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError, one_line
 from cliptrase.figures.drawing import png_bytes
 from cliptrase.figures.picture import fit, upright
 from cliptrase.figures.visualization import Picture
-from cliptrase.files import write_bytes
+from cliptrase.files import OutputError, write_bytes
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
 from cliptrase.ops.pixels import to_whole_patches
@@ -69,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         image, pixels = show(picture, clip, encoder, options.size)
         drawn = figure(image, analyse(encoder, pixels, chosen), f"{options.picture.name}, {clip.name}")
         write_bytes(options.out, png_bytes(drawn))
+    except OutputError as error:
+        return complain(f"--out {error}")
     except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"--out {options.out} cannot be written ({error.strerror}); give another place")
+        return complain(str(error))
     print(f"figure: {options.out}")
     return 0
 
@@ -128,10 +129,5 @@ def _read(path: Path) -> Image.Image:
         raise InputError(f"{path} cannot be read as a picture ({one_line(error)}); give another file") from error
 
 
-def _complain(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentError
 
 from cliptrase.cli.arguments import with_defaults
-from cliptrase.cli.complaints import from_machine, mendable, of_other_processes, quiet_libraries, usage
+from cliptrase.cli.complaints import (
+    from_machine,
+    mendable,
+    of_other_processes,
+    quiet_libraries,
+    refused_by_parser,
+    usage,
+)
 from cliptrase.cli.evaluate import EvaluationCLI, StoppedRun
 from cliptrase.cli.processes import is_first
 from cliptrase.console import complain, stopped
@@ -45,5 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
             return complain(sentence)
         if of_other_processes(error):
             return complain("another process of this run stopped, for the reason that it gave") if is_first() else 1
+        if refused_by_parser(error):
+            return complain(usage(str(error)), status=2)
         raise
     return 0

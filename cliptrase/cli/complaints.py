@@ -97,6 +97,15 @@ def of_other_processes(error: BaseException) -> bool:
     )
 
 
+def refused_by_parser(error: BaseException) -> bool:
+    """Whether jsonargparse itself says that an object cannot be made as asked, a logger without its library say."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_in = frame.tb_frame.f_globals.get("__name__", "") if frame else ""
+    return isinstance(error, ValueError) and raised_in.startswith("jsonargparse.")
+
+
 def shortened(text: str) -> str:
     """What a library says, as part of a sentence."""
     line = plain(text)

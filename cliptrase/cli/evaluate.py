@@ -99,6 +99,8 @@ class EvaluationCLI(LightningCLI):
         """Scores; the table is ours, not Lightning's."""
         with self._to_the_end():
             self.trainer.test(model, datamodule=datamodule, verbose=False)
+        if self.trainer.is_global_zero and not (self.folder.path / "results.json").is_file():
+            raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""

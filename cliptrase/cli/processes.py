@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_only
 
-from cliptrase.console import STOPS
+from cliptrase.console import STOPS, interrupt_main
 from cliptrase.errors import InputError
 
 _LOOKS_EVERY = 0.2  # seconds
@@ -87,9 +87,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
             if self._look():
                 for child in self.children:
                     child.send_signal(signal.SIGKILL)
-                # The main thread stops as after Ctrl-C, also where it waits for something.
-                handled = [signum for signum in (signal.SIGTERM, signal.SIGINT) if callable(signal.getsignal(signum))]
-                signal.pthread_kill(threading.main_thread().ident or 0, handled[0])
+                interrupt_main()
                 return
 
     def _look(self) -> bool:
