@@ -13,8 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cliptrase.errors import InputError
+
 _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # names that `write_bytes` gives to what is not whole yet
 _UNSUPPORTED = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY)
+
+
+class OutputError(InputError, OSError):
+    """A file cannot be written: the disk is full, or its folder is not to be written."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -23,7 +29,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file beside its place, syncs and renames it: nobody reads half of it, also after a power cut."""
+    """Writes a file beside its place, syncs and renames it: nobody reads half of it, also after a power cut.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        _write_bytes(path, content)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); make room or name another place. What was written "
+            "before is kept"
+        ) from error
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cliptrase.console import complain, run
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
 from cliptrase.figures.drawing import png_bytes
 from cliptrase.figures.picture import fit
 from cliptrase.figures.visualization import Picture
-from cliptrase.files import write_bytes
+from cliptrase.files import OutputError, write_bytes
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
 from cliptrase.images import PictureLike, to_rgb
@@ -69,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         image, pixels = show(picture, clip, encoder, options.size)
         drawn = figure(image, analyse(encoder, pixels, chosen), f"{options.picture.name}, {clip.name}")
         write_bytes(options.out, png_bytes(drawn))
+    except OutputError as error:
+        return complain(f"--out {error}")
     except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"--out {options.out} cannot be written ({error.strerror}); give another place")
+        return complain(str(error))
     print(f"figure: {options.out}")
     return 0
 
@@ -119,10 +120,5 @@ def show(
     return whole[0].permute(1, 2, 0).numpy().astype(np.uint8), (whole / 255 - mean) / std
 
 
-def _complain(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -15,6 +15,7 @@ from datamodules.census import Census
 from datamodules.checks import check_pairs
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
+from datamodules.loader import Batches, Loader, as_it_is
 from datamodules.pairs import Pair, find_pairs
 from datamodules.transforms import Geometry
 
@@ -118,12 +119,12 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def _loader(self, dataset: SegmentationDataset) -> DataLoader[Item]:
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
-        return DataLoader(
-            dataset,
+        return Loader(
+            Batches(dataset, group_by_size),
             batch_size=self.batch_size,
             sampler=EachOnce(dataset, world, rank),
             num_workers=self.num_workers,
-            collate_fn=group_by_size,
+            collate_fn=as_it_is,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )

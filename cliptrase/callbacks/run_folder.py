@@ -1,7 +1,6 @@
 """One folder a run: made new, or an unfinished one taken up again."""
 
 import json
-import sys
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
@@ -155,15 +154,10 @@ class RunFolder(Callback):
             self._lock = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Lets others go on with the folder, and says after Ctrl-C what there is."""
+        """Lets others go on with the folder."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            print(
-                f"interrupted: finished settings are in {self.path}; the same command with --resume goes on",
-                file=sys.stderr,
-            )
 
     def _begin(self, trainer: Trainer, module: LightningModule) -> dict[str, Mapping[str, Counts]]:
         """Takes a folder; gives the counts of what is finished there."""

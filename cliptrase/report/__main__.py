@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.console import complain, run
 from cliptrase.errors import InputError
 from cliptrase.files import write_text
 from cliptrase.report.page import page
@@ -27,12 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or (first / "report.html" if len(options.results) == 1 else Path("comparison.html"))
     try:
         write_text(out, page([read_run(path) for path in options.results]))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    except InputError as error:
+        return complain(str(error))
     print(f"report: {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))
