@@ -17,6 +17,7 @@ LAYERS = (
         "files",
         "timing",
         "distributed",
+        "tables",
         "templates",
         "metrics",
         "evaluation.provenance",
