@@ -22,6 +22,8 @@ LAYERS = (
         "metrics",
         "evaluation.provenance",
         "evaluation.published",
+        "evaluation.conditions",
+        "evaluation.notes",
     },
     {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
@@ -37,7 +39,7 @@ LAYERS = (
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
     "evaluation": (
-        *("provenance", "published", "bootstrap", "counting", "results"),
+        *("provenance", "published", "conditions", "notes", "bootstrap", "counting", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "evaluate"),

@@ -16,8 +16,8 @@ from cliptrase.evaluation.provenance import environment
 from cliptrase.evaluation.results import (
     COLUMNS,
     SettingResult,
-    csv_text,
     print_table,
+    results_csv,
     results_document,
     score_table,
 )
@@ -57,9 +57,10 @@ class ResultsWriter(Callback):
             return
         self._write(trainer, pl_module)
         results = pl_module.results
-        print_table(score_table(results, pl_module.protocol.label))
+        compared = Comparison(self.document(trainer, pl_module, results))
+        print_table(score_table(results, pl_module.protocol.label, compared.notes))
         if len(results) > 1:
-            print_table(comparison_table(Comparison(self.document(trainer, pl_module, results))))
+            print_table(comparison_table(compared))
         print(f"results: {self.folder.path / 'results.json'}")
         for logger in trainer.loggers:
             logger.log_metrics(
@@ -84,7 +85,7 @@ class ResultsWriter(Callback):
         results = module.results
         document = self.document(trainer, module, results)
         write_json(self.folder.path / "results.json", document)
-        write_text(self.folder.path / "results.csv", csv_text(results))
+        write_text(self.folder.path / "results.csv", results_csv(results))
         if len(results) > 1:
             compared = Comparison(document)
             write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
@@ -120,6 +121,7 @@ class ResultsWriter(Callback):
             },
             "identities": identities(trainer, module),
             "unfinished": module.unfinished,
+            "limits": limits(trainer, module),
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / work, 3) if work else None,
@@ -131,6 +133,14 @@ class ResultsWriter(Callback):
             **environment(module.device),
             "peak_memory_mib": module.peak_memory_mib,
         }
+
+
+def limits(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any] | None:
+    """Lightning's options that cut settings short; None where none is."""
+    if not any(extent.cut for extent in module.extents.values()):
+        return None
+    found = {"limit_test_batches": trainer.limit_test_batches}
+    return found | ({"fast_dev_run": trainer.fast_dev_run} if getattr(trainer, "fast_dev_run", False) else {})
 
 
 def seconds_alone(segmenter: Segmenter) -> dict[str, float]:
