@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
+from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
 from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.results import SettingResult
@@ -81,6 +82,7 @@ class TrainingFreeSegmentation(LightningModule):
         self.scoreboard = Scoreboard(self.methods, self.protocol)
         self.peak_memory_mib = 0  # most of any process, as of the last finished setting
         self.all_settings: list[Setting] = []
+        self.extents: dict[str, Extent] = {}
         self._waiting_since = 0.0
         self.strict_loading = False
         self.eval().requires_grad_(False)
@@ -104,6 +106,11 @@ class TrainingFreeSegmentation(LightningModule):
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
         self.all_settings = list(datamodule.settings)
         self.settings = [setting for setting in self.all_settings if setting.name not in datamodule.skipped]
+        trainer, size = self.trainer, datamodule.batch_size
+        self.extents = {
+            dataset.card.name: extent(len(dataset), size, trainer.world_size, trainer.limit_test_batches)
+            for dataset in datamodule.datasets
+        }
         self.counters = nn.ModuleList(
             SettingCounter(self.methods, setting.vocabulary.num_labels) for setting in self.settings
         )
@@ -194,7 +201,13 @@ class TrainingFreeSegmentation(LightningModule):
     @property
     def results(self) -> dict[str, list[SettingResult]]:
         """Scores of the finished settings by method."""
-        return self.scoreboard.results(self.all_settings)
+        return self.scoreboard.results(self.all_settings, self.conditions)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What belongs to all figures of the run."""
+        card = self.segmenter.card
+        return Conditions(Model(card.name, card.pretrained, card.activation), self.extents)
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Card:
         labels: label-map folder under `folder`.
         vocabulary: names and background prompts, those that CLIPtrase released.
         vocabularies: further ones by name, for the same labels: `plain` (a word a class, "background"), `sclip`
-            (synonyms, background words), `clearclip`.
+            (synonyms, background words), `clearclip`; with `released` once an edition is chosen.
         ignore_label: raw value of unlabelled pixels.
         ignored_is_background: whether unlabelled pixels are scored as background, as the released code does.
         raw_labels: raw values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
@@ -80,7 +80,8 @@ class Card:
 
     def edition(self, edition: Edition) -> "Card":
         """The card as a protocol asks for it; a vocabulary that the setting does not have leaves the released one."""
-        card = replace(self, vocabulary=self.vocabularies.get(edition.vocabulary, self.vocabulary))
+        known = {"released": self.vocabulary, **self.vocabularies}
+        card = replace(self, vocabulary=known.get(edition.vocabulary, self.vocabulary), vocabularies=known)
         if edition.void and self.void_labels:
             # Background has a value of its own there, after the classes.
             made_by = "python -m datamodules.prepare voc --keep-void"

@@ -20,10 +20,13 @@ LAYERS = (
         "timing",
         "distributed",
         "sniffing",
+        "tables",
         "templates",
         "metrics",
         "evaluation.provenance",
         "evaluation.published",
+        "evaluation.conditions",
+        "evaluation.notes",
     },
     {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
@@ -39,7 +42,7 @@ LAYERS = (
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
     "evaluation": (
-        *("provenance", "published", "bootstrap", "counting", "results"),
+        *("provenance", "published", "conditions", "notes", "bootstrap", "counting", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "processes", "evaluate"),

@@ -183,9 +183,9 @@ class TensorBoardSummary(Callback):
         if writer is None or not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
             return
         results, protocol = pl_module.results, pl_module.protocol.label
-        writer.add_text("scores", markdown_scores(results, protocol))
         (written,) = (call for call in trainer.callbacks if isinstance(call, ResultsWriter))  # type: ignore[attr-defined]
         found = Comparison(written.document)
+        writer.add_text("scores", markdown_scores(results, protocol, found.notes))
         for tag, text in comparison_texts(found).items():
             writer.add_text(tag, text)
         main = pl_module.methods[0]
@@ -193,7 +193,7 @@ class TensorBoardSummary(Callback):
             confusion, classes = pl_module.counts[result.name][main].confusion.numpy(), result.headline_classes
             if not classes.pixels.any():
                 continue
-            title = f"{result.name}, {main}, {protocol}, {result.definition} definitions"
+            title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
             names = [name for name, pixels in zip(result.label_names, classes.pixels, strict=True) if pixels]
             bars = class_bars(names, (100 * classes.iou[classes.pixels > 0]).tolist(), f"IoU: {title}")
             add_png(writer, f"class IoU/{result.name}", png_bytes(bars), bars)

@@ -17,8 +17,8 @@ from cliptrase.evaluation.provenance import environment
 from cliptrase.evaluation.results import (
     COLUMNS,
     SettingResult,
-    csv_text,
     print_table,
+    results_csv,
     results_document,
     score_table,
 )
@@ -94,7 +94,7 @@ class ResultsWriter(Callback):
         results = module.results
         self.document = results_document(results, module.scoreboard.averages(results), self.provenance(trainer, module))
         write_json(self.folder.path / "results.json", self.document)
-        write_text(self.folder.path / "results.csv", csv_text(results))
+        write_text(self.folder.path / "results.csv", results_csv(results))
         if len(results) > 1:
             compared = Comparison(self.document)
             write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
@@ -126,6 +126,7 @@ class ResultsWriter(Callback):
             "identity": self.folder.identity,
             "counts": {name: self._written[name] for name in module.counts},
             "unfinished": module.unfinished,
+            "limits": limits(trainer, module),
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / work, 3) if work else None,
@@ -138,6 +139,14 @@ class ResultsWriter(Callback):
             "peak_memory_mib": module.peak_memory_mib,
             **{name: measured[name] for name in _MEASURED if name in measured},
         }
+
+
+def limits(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any] | None:
+    """Lightning's options that cut settings short; None where none is."""
+    if not any(extent.cut for extent in module.extents.values()):
+        return None
+    found = {"limit_test_batches": trainer.limit_test_batches}
+    return found | ({"fast_dev_run": trainer.fast_dev_run} if getattr(trainer, "fast_dev_run", False) else {})
 
 
 def seconds_alone(segmenter: Segmenter) -> dict[str, float]:
@@ -180,10 +189,10 @@ class ResultsPrinter(Callback):
             return
         if not self.results.document:
             return
-        results = pl_module.results
-        print_table(score_table(results, pl_module.protocol.label))
+        results, compared = pl_module.results, Comparison(self.results.document)
+        print_table(score_table(results, pl_module.protocol.label, compared.notes))
         if len(results) > 1:
-            print_table(comparison_table(Comparison(self.results.document)))
+            print_table(comparison_table(compared))
         for name in ("results.json", "report.html"):
             path = self.results.folder.path / name
             if path.exists():
