@@ -328,7 +328,7 @@ def test_ctrl_c_leaves_what_there_is(options: list[str], tmp_path: Path) -> None
     os.killpg(process.pid, signal.SIGINT)
     _, complaints = process.communicate(timeout=60)
     (folder,) = (tmp_path / "out").iterdir()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert f"interrupted: finished settings are in {folder}; the same command with --resume goes on" in complaints
     assert "Traceback" not in complaints
     assert list(json.loads((folder / "results.json").read_text())["settings"]) == ["VOC20", "PC59"]
