@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 import cliptrase.cli  # noqa: F401 (imported before the fork)
 from cliptrase.callbacks.run_folder import UNENDED
@@ -257,9 +257,8 @@ def main() -> int:
             failures += bool(wrong)
             places.update(row.held for row in met)
             for row in met:
-                print(
-                    f"{row.signal:8} after {row.after:5.2f} s ({row.share:4.0%}) exit {row.status:4}  held {row.held}"
-                )
+                since = "the folder" if row.late else "the start"
+                print(f"{row.signal:8} {row.after:5.2f} s after {since}  exit {row.status:4}  held {row.held}")
             print(f"    {resumed}; {'; '.join(wrong) or 'every file and figure is equal'}", flush=True)
             if wrong:
                 print(text)

@@ -8,9 +8,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric.loggers.logger import _DummyExperiment as DoesNothing
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.loggers.logger import DummyExperiment
 from pytorch_lightning.utilities import rank_zero_warn
 
 from cliptrase.callbacks.counts_file import read_counts
@@ -76,7 +76,7 @@ class RunLogger(TensorBoardLogger):
     @property
     def experiment(self) -> Any:
         """The TensorBoard writer; one that does nothing until the run has a folder."""
-        return super().experiment if self._version else DummyExperiment()
+        return super().experiment if self._version else DoesNothing()
 
     def open(self, folder: Path) -> None:
         """Writes to a run's folder from now on."""

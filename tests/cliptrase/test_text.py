@@ -1,5 +1,9 @@
 """Text classifiers against open_clip's own encoder, and the cache that keeps them."""
 
+import errno
+import hashlib
+import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,12 +11,13 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from cliptrase.segmenter import Segmenter
 from cliptrase.templates import TEMPLATES
-from cliptrase.text import TextCache, default_cache_dir, encode_names, encode_prompts
+from cliptrase.text import TextCache, default_cache_dir, encode_names, encode_prompts, tokenizer_hash
 from cliptrase.vocabulary import Vocabulary
 from cliptrase.weights import LoadedClip, load_clip
 from tests.kit import save_tiny_clip
@@ -145,9 +150,31 @@ def damage_other_tensor(path: Path) -> None:
     save_file({"other": torch.ones(4, 64)}, path)
 
 
+def damage_half_precision(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        metadata, classifier = file.metadata(), file.get_tensor("classifier").bfloat16()
+    save_file({"classifier": classifier}, path, metadata=metadata)
+
+
+def damage_not_finite(path: Path) -> None:
+    with safe_open(path, "pt") as file:
+        metadata, classifier = file.metadata(), file.get_tensor("classifier")
+    classifier[0, 0] = float("nan")
+    metadata["content"] = hashlib.sha256(classifier.numpy().tobytes()).hexdigest()
+    save_file({"classifier": classifier}, path, metadata=metadata)
+
+
+def damage_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        damage_half_precision,
+        damage_not_finite,
+        damage_pipe,
         damage_truncate,
         damage_empty,
         damage_garbage,
@@ -168,6 +195,18 @@ def test_damaged_files_are_made_anew(fresh: Segmenter, damage: Any, monkeypatch:
     assert torch.equal(first.embeddings, fresh.classifier(VOCABULARY, progress=False).embeddings)
 
 
+def test_a_folder_in_place_of_a_file_is_left_alone(fresh: Segmenter) -> None:
+    first = fresh.classifier(VOCABULARY, progress=False)
+    path = only_file(fresh)
+    path.unlink()
+    path.mkdir()
+    with pytest.warns(UserWarning, match="cannot be") as told:
+        second = fresh.classifier(VOCABULARY, progress=False)
+    assert [str(warning.message).partition(" cannot be ")[2].split()[0] for warning in told] == ["read", "written"]
+    assert torch.equal(first.embeddings, second.embeddings)
+    assert only_file(fresh) == path
+
+
 def test_a_foreign_file_is_made_anew(fresh: Segmenter) -> None:
     """A sound file of other names, under this vocabulary's file name."""
     first = fresh.classifier(VOCABULARY, progress=False)
@@ -182,29 +221,56 @@ def test_a_foreign_file_is_made_anew(fresh: Segmenter) -> None:
     assert not torch.equal(second.embeddings, wrong.embeddings)
 
 
-def test_a_save_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = TextCache(tmp_path, "model", "weights")
+def tokens(texts: list[str]) -> torch.Tensor:
+    """A tokenizer: the first eight code points."""
+    return torch.tensor([[ord(letter) for letter in text[:8].ljust(8)] for text in texts])
 
-    def fail(tensors: Any, path: str, metadata: Any) -> None:
-        Path(path).write_bytes(b"half of it")
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr("cliptrase.text.save_file", fail)
-    with pytest.raises(OSError, match="no space"):
-        cache.save(["cat"], ["{}"], torch.ones(1, 4))
+def kept(directory: Path, model: str = "model", weights: str = "weights", tokenizer: Any = tokens) -> TextCache:
+    return TextCache(directory, model, weights, tokenizer)
+
+
+def test_a_save_that_fails_leaves_nothing_but_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.warns(
+        UserWarning, match=r"not kept for the next run: .* \(No space left on device\); name another folder"
+    ):
+        kept(tmp_path).save(["cat"], ["{}"], torch.ones(1, 4))
     assert list(tmp_path.iterdir()) == []
-    assert cache.load(["cat"], ["{}"]) is None
+    assert kept(tmp_path).load(["cat"], ["{}"]) is None
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/dev/null/cliptrase", "/proc/none"])
+def test_a_folder_that_cannot_be_written_costs_a_warning(
+    loaded_clip: LoadedClip, place: str, tmp_path: Path, segmenter: Segmenter
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="not kept for the next run: .* cannot be written .* by CLIPTRASE_CACHE"):
+        found = Segmenter(loaded_clip, cache_dir=tmp_path / place).classifier(VOCABULARY, progress=False)
+    assert torch.equal(found.embeddings, segmenter.classifier(VOCABULARY, progress=False).embeddings)
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless(self: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CLIPTRASE_CACHE")
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    with pytest.warns(UserWarning, match="not kept for the next run"):
+        kept(default_cache_dir()).save(["cat"], ["{}"], torch.ones(1, 4))
 
 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = TextCache(tmp_path, "model", "weights")
-    seen = []
+    cache, seen, replace = kept(tmp_path), [], os.replace
 
-    def watch(tensors: Any, path: str, metadata: Any) -> None:
-        seen.append((Path(path).parent, cache.path(["cat"], ["{}"]).exists(), path.endswith(".safetensors")))
-        save_file(tensors, path, metadata=metadata)
+    def watch(aside: str, path: Path) -> None:
+        seen.append((Path(aside).parent, path.exists(), aside.endswith(".safetensors")))
+        replace(aside, path)
 
-    monkeypatch.setattr("cliptrase.text.save_file", watch)
+    monkeypatch.setattr("os.replace", watch)
     cache.save(["cat"], ["{}"], torch.ones(1, 4))
     assert seen == [(tmp_path, False, False)]
     assert [path.name for path in tmp_path.iterdir()] == [cache.path(["cat"], ["{}"]).name]
@@ -214,18 +280,49 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytes
 def test_whatever_decides_an_embedding_is_in_the_key(tmp_path: Path) -> None:
     names, templates = ["cat", "dog"], ["a {}.", "{}"]
     keys = [
-        TextCache(tmp_path, "model", "weights").path(names, templates),
-        TextCache(tmp_path, "model 2", "weights").path(names, templates),
-        TextCache(tmp_path, "model", "weights 2").path(names, templates),
-        TextCache(tmp_path, "model", "weights").path(["dog", "cat"], templates),
-        TextCache(tmp_path, "model", "weights").path(["cat", "dog", "dog"], templates),
-        TextCache(tmp_path, "model", "weights").path(["catdog"], templates),
-        TextCache(tmp_path, "model", "weights").path(names, ["{}", "a {}."]),
-        TextCache(tmp_path, "model", "weights").path(names, ["{}"]),
-        TextCache(tmp_path, "model", "weights").path([*names, "a {}."], ["{}"]),
+        kept(tmp_path).path(names, templates),
+        kept(tmp_path, model="model 2").path(names, templates),
+        kept(tmp_path, weights="weights 2").path(names, templates),
+        kept(tmp_path, tokenizer=lambda texts: tokens(texts) + 1).path(names, templates),
+        kept(tmp_path, tokenizer=lambda texts: tokens(texts)[:, :6]).path(names, templates),
+        kept(tmp_path).path(["dog", "cat"], templates),
+        kept(tmp_path).path(["cat", "dog", "dog"], templates),
+        kept(tmp_path).path(["catdog"], templates),
+        kept(tmp_path).path(names, ["{}", "a {}."]),
+        kept(tmp_path).path(names, ["{}"]),
+        kept(tmp_path).path([*names, "a {}."], ["{}"]),
     ]
     assert len(set(keys)) == len(keys)
-    assert TextCache(tmp_path, "model", "weights").path(tuple(names), tuple(templates)) == keys[0]
+    assert kept(tmp_path).path(tuple(names), tuple(templates)) == keys[0]
+
+
+def test_clips_own_tokenizer_is_known_by_its_tables_and_rules() -> None:
+    """One that reads the names asked for alike, but other words otherwise, is another."""
+    names, templates = ["cat"], ["{}"]
+    own, used = open_clip.SimpleTokenizer(), open_clip.SimpleTokenizer()
+    used(["words that it had not met"])
+    assert tokenizer_hash(own, names, templates) == tokenizer_hash(used, names, templates)
+    others = [
+        open_clip.SimpleTokenizer(**{key: value}) for key, value in (("context_length", 60), ("clean", "canonicalize"))
+    ]
+    others.append(open_clip.SimpleTokenizer())
+    others[-1].bpe_ranks[("z", "z")] = 5
+    hashes = {tokenizer_hash(tokenizer, names, templates) for tokenizer in [own, *others]}
+    assert len(hashes) == 4
+
+
+def test_a_mended_configuration_takes_another_file(tiny_clip: Path, tmp_path: Path) -> None:
+    """The weights do not say how many heads there are."""
+    folder = shutil.copytree(tiny_clip, tmp_path / "clip")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    right = Segmenter(load_clip(f"local-dir:{folder}"), cache_dir=tmp_path / "cache")
+    config["model_cfg"]["text_cfg"]["heads"] *= 2
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    wrong = Segmenter(load_clip(f"local-dir:{folder}"), cache_dir=tmp_path / "cache")
+    assert right.card.weights_hash == wrong.card.weights_hash
+    first = wrong.classifier(VOCABULARY, progress=False)
+    assert not torch.equal(first.embeddings, right.classifier(VOCABULARY, progress=False).embeddings)
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_other_weights_and_activations_take_other_files(tiny_clip: Path, tmp_path: Path) -> None:

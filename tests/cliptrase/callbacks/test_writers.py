@@ -77,5 +77,5 @@ def test_a_module_that_is_run_again_starts_anew(tmp_path: Path) -> None:
         )
         geometry = Geometry("crop", 224)
         trainer.test(module, datamodule=Shapes(scenes, num_workers=0, geometry=geometry), verbose=False)
-        document = json.loads((tmp_path / str(scenes) / "results.json").read_text())
+        document = json.loads((folder.path / "results.json").read_text())
         assert document["settings"]["Shapes"]["images"] == scenes
