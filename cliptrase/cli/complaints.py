@@ -120,14 +120,12 @@ def _last_line(error: BaseException) -> str:
 
 def _lightning_writes(error: OSError) -> str:
     """Which of Lightning's writers an error of the file system came from, if one."""
-    frame = error.__traceback__
+    found, frame = "", error.__traceback__
     while frame is not None:
         module = frame.tb_frame.f_globals.get("__name__", "")
-        for start, writer in _WRITERS.items():
-            if module.startswith(start):
-                return writer
+        found = next((writer for start, writer in _WRITERS.items() if module.startswith(start)), found)
         frame = frame.tb_next
-    return ""
+    return found
 
 
 def usage(message: str) -> str:
