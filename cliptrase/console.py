@@ -215,7 +215,7 @@ def _harden() -> _Output | None:
         file = _Output(stream.fileno(), "wb", closefd=False)
         unbuffered = isinstance(buffer, io.FileIO)  # python -u
         new = io.TextIOWrapper(
-            file if unbuffered else io.BufferedWriter(file),  # type: ignore[arg-type]  # a raw file serves as well
+            file if unbuffered else io.BufferedWriter(file),
             encoding=stream.encoding,
             errors="backslashreplace",
             line_buffering=stream.line_buffering or name == "stderr",

@@ -60,7 +60,10 @@ def complain(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Callab
         (["strategy", "foo"], "--trainer.strategy foo cannot be used here (You selected an invalid strategy name"),
         (["strategy", "deepspeed"], "--trainer.strategy deepspeed cannot be used here ("),
         (["strategy", "fsdp"], "--trainer.strategy fsdp cannot be used here ("),
-        (["strategy", "ddp_spawn"], "nothing is trained and every process holds the whole model; take 'auto' or 'ddp'"),
+        (
+            ["strategy", "ddp_spawn"],
+            "--trainer.strategy ddp_spawn is of no use here: nothing is trained",
+        ),
         (["barebones", "true"], "--trainer.barebones True cannot be used here ("),
         (["profiler", "x"], "--trainer.profiler x cannot be used here ("),
         (["precision", "64-true"], "take one of 32-true, bf16-mixed, 16-mixed"),

@@ -54,7 +54,7 @@ def mendable(error: BaseException) -> str:
 
 def plain(text: str) -> str:
     """Text of any library in one line, without the codes that colour it on a terminal."""
-    return " ".join(_COLOURS.sub("", text).split())
+    return " ".join(line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip())
 
 
 def from_machine(error: BaseException) -> str:
