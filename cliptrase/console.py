@@ -17,6 +17,7 @@ STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") 
 _PATIENCE = 20.0  # seconds after a signal until the process ends whatever it does
 
 _first: int | None = None  # the signal that asked this process to stop
+_replaced: list[io.TextIOWrapper] = []
 _own_reason = False  # whether the program itself asked for that
 _last_words: Callable[[int], tuple[str, int]]
 
@@ -50,6 +51,10 @@ def run(main: Callable[[], int], prints: bool = False) -> int:
         status = main()
     except KeyboardInterrupt as stop:
         status = stopped(stop)
+    except Exception:
+        if _first is None or _own_reason:
+            raise
+        status = stopped(Stopped(_first))  # the interrupt came out as another error
     _let_signals_end_the_process()
     if _first is not None and not _own_reason and status in (0, 1):  # the interrupt was lost, or ended in another error
         if status == 0:
@@ -57,8 +62,10 @@ def run(main: Callable[[], int], prints: bool = False) -> int:
         status = 128 + _first
     sys.stdout.flush()
     if output is not None and output.lost is not None:
-        complain(f"standard output cannot be written ({output.lost.strerror}); give it another place")
-        return status or int(prints)
+        sentence = f"standard output cannot be written ({output.lost.strerror}); give it another place"
+        if prints and status == 0:
+            return complain(sentence)
+        print(f"warning: {sentence}", file=sys.stderr)
     return status
 
 
@@ -200,15 +207,19 @@ def _harden() -> _Output | None:
     output = None
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if not isinstance(stream, io.TextIOWrapper) or not isinstance(getattr(stream.buffer, "raw", None), io.FileIO):
+        buffer = getattr(stream, "buffer", None)
+        if not isinstance(stream, io.TextIOWrapper) or not isinstance(getattr(buffer, "raw", buffer), io.FileIO):
             continue  # not the process's own
         stream.flush()
+        _replaced.append(stream)  # it closes its file where nobody holds it
         file = _Output(stream.fileno(), "wb", closefd=False)
+        unbuffered = isinstance(buffer, io.FileIO)  # python -u
         new = io.TextIOWrapper(
-            io.BufferedWriter(file),
+            file if unbuffered else io.BufferedWriter(file),
             encoding=stream.encoding,
             errors="backslashreplace",
             line_buffering=stream.line_buffering or name == "stderr",
+            write_through=unbuffered,
         )
         setattr(sys, name, new)
         output = file if name == "stdout" else output

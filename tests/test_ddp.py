@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,83 @@ def test_torchrun(one: tuple[Path, Path], options: list[str], tmp_path: Path) ->
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     folder, _ = start(tmp_path / "out", "test", *options, *ddp(2), launcher=launcher)
     assert figures(folder) == figures(one[0])
+
+
+def launch(out: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a run of two processes in a group of their own."""
+    command = [sys.executable, "cli.py", "test", *arguments, *ddp(2), "--trainer.default_root_dir", str(out)]
+    command += ["--data.num_workers", "0", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit status and complaints of a run, all of whose processes end."""
+    try:
+        _, complaints = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    until = time.monotonic() + 10
+    while alive(process.pid) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not alive(process.pid)
+    return process.returncode, complaints
+
+
+def alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def others_of(process: subprocess.Popen[str]) -> list[int]:
+    """Processes that a process started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(child) for child in children.read_text().split()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the processes")
+@pytest.mark.parametrize(
+    ("first", "signum", "status", "sentence"),
+    [
+        (False, signal.SIGKILL, 1, "error: process 1 of this run was killed by SIGKILL, perhaps for want of memory: "),
+        (False, signal.SIGTERM, 143, "error: stopped by SIGTERM: finished settings are in "),
+        (True, signal.SIGTERM, 143, "error: stopped by SIGTERM: finished settings are in "),
+    ],
+    ids=["another killed", "another stopped", "the first stopped"],
+)
+def test_a_process_that_ends_ends_the_run(
+    first: bool, signum: int, status: int, sentence: str, options: list[str], tmp_path: Path
+) -> None:
+    root = tmp_path / "datasets"
+    write_detectron2_tree(root, VOC20.card, sizes=((96, 96),) * 2)
+    write_detectron2_tree(root, PC59.card, sizes=((96, 96),) * 400)  # long enough to be caught at it
+    more = ["--data.settings", "[VOC20, PC59]", "--data.root", str(root), "--data.batch_size", "1"]
+    process = launch(tmp_path / "out", *options, *more)
+    until = time.monotonic() + 120
+    while not list(tmp_path.glob("out/*/results.json")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    (other,) = others_of(process)
+    os.kill(process.pid if first else other, signum)
+    found, complaints = ended(process)
+    assert complaints.startswith(sentence)
+    assert "the same command with --resume goes on" in complaints
+    assert complaints.count("\n") == 1
+    assert found == status
+
+
+def test_an_error_of_one_process_ends_the_run(options: list[str], tmp_path: Path) -> None:
+    """The second process reads a picture that breaks off."""
+    root = tmp_path / "datasets"
+    write_detectron2_tree(root, VOC20.card, sizes=((96, 96),) * 2)
+    picture = root / VOC20.card.folder / VOC20.card.images[0] / "scene_1.png"
+    picture.write_bytes(picture.read_bytes()[:-400])
+    found, complaints = ended(
+        launch(tmp_path / "out", *options, "--data.settings", "[VOC20]", "--data.root", str(root))
+    )
+    assert found == 1
+    assert complaints.startswith(f"error: {picture} cannot be read as a picture")
+    assert complaints.splitlines()[1:] == ["error: another process of this run stopped, for the reason that it gave"]

@@ -54,7 +54,7 @@ def mendable(error: BaseException) -> str:
 
 def plain(text: str) -> str:
     """Text of any library in one line, without the codes that colour it on a terminal."""
-    return " ".join(_COLOURS.sub("", text).split())
+    return " ".join(line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip())
 
 
 def from_machine(error: BaseException) -> str:
@@ -120,14 +120,12 @@ def _last_line(error: BaseException) -> str:
 
 def _lightning_writes(error: OSError) -> str:
     """Which of Lightning's writers an error of the file system came from, if one."""
-    frame = error.__traceback__
+    found, frame = "", error.__traceback__
     while frame is not None:
         module = frame.tb_frame.f_globals.get("__name__", "")
-        for start, writer in _WRITERS.items():
-            if module.startswith(start):
-                return writer
+        found = next((writer for start, writer in _WRITERS.items() if module.startswith(start)), found)
         frame = frame.tb_next
-    return ""
+    return found
 
 
 def usage(message: str) -> str:

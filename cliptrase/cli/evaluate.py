@@ -211,7 +211,7 @@ class EvaluationCLI(LightningCLI):
             trainer = self._instantiate_trainer(trainer_config, callbacks)
         except Exception as error:  # Lightning and its plugins raise what they like
             raise InputError(refusal(error, config.trainer)) from error
-        supervise(trainer)
+        supervise(trainer, config.trainer.strategy)
         return trainer
 
 

@@ -98,8 +98,12 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         return self.fallen is not None
 
 
-def supervise(trainer: Trainer) -> None:
+def supervise(trainer: Trainer, asked: object) -> None:
     """Takes signals and fallen processes out of Lightning's hands.
+
+    Args:
+        trainer: nothing runs yet.
+        asked: the strategy as the user gave it.
 
     Raises:
         InputError: a strategy under which that, or the run itself, cannot be had.
@@ -111,9 +115,8 @@ def supervise(trainer: Trainer) -> None:
     if not isinstance(strategy, SingleDeviceStrategy | DDPStrategy) or not isinstance(
         launcher, _SubprocessScriptLauncher | None
     ):
-        name = getattr(strategy, "strategy_name", "") or type(strategy).__name__
         raise InputError(
-            f"--trainer.strategy {name} is of no use here: nothing is trained and every process holds "
+            f"--trainer.strategy {asked} is of no use here: nothing is trained and every process holds "
             "the whole model; take 'auto' or 'ddp'"
         )
     if trainer.num_nodes > 1 and "MASTER_ADDR" not in os.environ and _nobody_else_starts(launcher):
