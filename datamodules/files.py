@@ -29,6 +29,8 @@ _PLURALS = {
     _SPECIAL: "pipes, sockets or devices",
 }
 
+_SAID: set[str] = set()  # folders are listed several times in a run
+
 Folder = tuple[int, int]  # device and inode
 
 
@@ -168,9 +170,10 @@ def readable(path: Path | str) -> str:
 
 
 def say_left_out(found: Walk, foreign: bool = True) -> None:
-    """Warns of what was passed over and, where wanted, of pictures that cannot be read here: a line each."""
+    """Warns of what was passed over and, where wanted, of pictures that cannot be read here: a line each, once."""
     for sentence in (found.say_passed_over(), found.say_foreign() if foreign else ""):
-        if sentence:
+        if sentence and sentence not in _SAID:
+            _SAID.add(sentence)
             rank_zero_warn(sentence)
 
 

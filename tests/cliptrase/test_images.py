@@ -1,17 +1,25 @@
 """The one reader: any file, mode, depth and orientation gives the same pixels through every entry."""
 
 import contextlib
+import itertools
+import os
+import struct
 import warnings
+import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
 from cliptrase.errors import InputError
-from cliptrase.images import Reader
+from cliptrase.images import SAFE_PIXELS, ColoursError, Header, Reader, max_pixels, to_8_bits, to_rgb
 from tests.kit import scene
 
 Array = NDArray[np.uint8]
@@ -200,3 +208,255 @@ def test_odd_files_are_read_without_a_warning(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Reader().picture(path).shape == SCENE.shape
+
+
+TURNS = {  # how a camera that was held so stores the scene
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[:, ::-1],
+}
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def header(width: int, height: int, bits: int, colour: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+
+
+def png(values: NDArray[np.integer], bits: int, colour: int = 0, before: bytes = b"", after: bytes = b"") -> bytes:
+    """A PNG file of (H, W) or (H, W, C) samples of `bits` bits; Pillow writes no grey ones of 2 and 4 bits."""
+    rows = values.reshape(len(values), -1)
+    if bits == 16:
+        lines = [row.astype(">u2").tobytes() for row in rows]
+    else:
+        spread = [np.unpackbits(row.astype(np.uint8)[:, None], axis=1)[:, 8 - bits :] for row in rows]
+        lines = [np.packbits(row.ravel()).tobytes() for row in spread]
+    pixels = chunk(b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines)))
+    return header(values.shape[1], len(values), bits, colour) + before + pixels + after + chunk(b"IEND", b"")
+
+
+@settings(max_examples=60)
+@given(data=st.data(), bits=st.sampled_from([1, 2, 4, 8, 16]), palette=st.booleans(), clear=st.booleans())
+def test_an_index_map_gives_its_stored_values(
+    data: st.DataObject, bits: int, palette: bool, clear: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    palette &= bits < 16
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    values = data.draw(arrays(np.uint16, shape, elements=st.integers(0, 2**bits - 1)))
+    before = chunk(b"PLTE", bytes(range(256)) * 3) if palette else b""
+    if palette and bits < 8:
+        before = chunk(b"PLTE", bytes(range(3 * 2**bits)))
+    if clear:
+        before += chunk(b"tRNS", b"\0\x80" if palette else struct.pack(">H", int(values.flat[0])))
+    path = tmp_path_factory.getbasetemp() / "map.png"
+    path.write_bytes(png(values, bits, 3 if palette else 0, before))
+    found = Reader().index_map(path)
+    assert found.dtype == (np.uint16 if bits == 16 else np.uint8)
+    np.testing.assert_array_equal(found, values)
+
+
+@settings(max_examples=30)
+@given(
+    values=arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(0, 255)),
+    kind=st.sampled_from([np.int32, np.float32, np.uint16, "RGB", "RGBA", "LA"]),
+    ending=st.sampled_from(["tif", "png", "bmp"]),
+)
+def test_wide_floating_and_tripled_maps(
+    values: Array, kind: type | str, ending: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if isinstance(kind, str):
+        picture = Image.fromarray(values).convert(kind)
+        ending = "png" if ending == "bmp" else ending
+    else:
+        picture, ending = Image.fromarray(values.astype(kind)), "tif"
+    path = tmp_path_factory.getbasetemp() / f"map.{ending}"
+    picture.save(path)
+    np.testing.assert_array_equal(Reader().index_map(path), values)
+
+
+def test_maps_that_hold_no_indices(tmp_path: Path) -> None:
+    path = tmp_path / "map.png"
+    see_through = np.dstack([GREY, GREY, GREY, GREY])
+    for mode, picture in {"RGB": Image.fromarray(SCENE), "RGBA": Image.fromarray(see_through)}.items():
+        picture.save(path)
+        with pytest.raises(ColoursError, match=rf"map\.png holds {mode} colours where label indices were expected"):
+            Reader().index_map(path)
+    path.write_bytes(png(np.repeat(GREY[..., None].astype(np.uint16) * 3, 3, axis=2), 16, 2))
+    with pytest.raises(ColoursError, match="RGB colours of 16 bits"):  # Pillow would cut the values
+        Reader().index_map(path)
+    for value in (0.5, float("nan"), float("inf"), 2.0**40):
+        Image.fromarray(np.full((2, 2), value, dtype=np.float32)).save(tmp_path / "map.tif")
+        with pytest.raises(InputError, match="floating-point values that are no label indices, such as"):
+            Reader().index_map(tmp_path / "map.tif")
+    for kind in ("jpeg", "webp", "gif"):
+        Image.fromarray(GREY).save(path, format=kind)
+        with pytest.raises(InputError, match=f"is a label map in {kind.upper()}, which may change the values"):
+            Reader().index_map(path)
+
+
+@settings(max_examples=40)
+@given(
+    orientation=st.integers(1, 8),
+    ending=st.sampled_from(["png", "late", "tif", "webp"]),
+    size=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+)
+def test_orientation_and_the_size_of_the_label_map(
+    orientation: int, ending: str, size: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Upright unless only the stored size is the map's; for released protocols stored unless only that is not."""
+    upright = np.random.default_rng(orientation).integers(0, 256, (*size, 3), dtype=np.uint8)
+    stored = np.ascontiguousarray(TURNS[orientation](upright))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path_factory.getbasetemp() / f"turned.{ending}"
+    if ending == "late":  # metadata behind the pixels
+        path.write_bytes(png(stored, 8, 2, after=chunk(b"eXIf", exif.tobytes()[6:])))
+    else:
+        Image.fromarray(stored).save(path, exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    reader, released = Reader(), Reader("released")
+    assert reader.header(path)[:2] == (stored.shape[:2], orientation)
+    np.testing.assert_array_equal(reader.picture(path), upright)
+    np.testing.assert_array_equal(to_rgb(path), upright)
+    with Image.open(path) as file:
+        np.testing.assert_array_equal(to_rgb(file), upright)
+    only_stored = stored.shape != upright.shape
+    np.testing.assert_array_equal(reader.picture(path, stored.shape[:2]), stored if only_stored else upright)
+    np.testing.assert_array_equal(reader.picture(path, upright.shape[:2]), upright)
+    with Image.open(path) as file:
+        np.testing.assert_array_equal(released.picture(path), np.array(file.convert("RGB")))
+    if only_stored:
+        np.testing.assert_array_equal(released.picture(path, upright.shape[:2]), upright)
+
+
+def test_released_decoding_drops_alpha(tmp_path: Path) -> None:
+    for mode in ("RGB", "L"):
+        with_alpha(mode).save(tmp_path / "clear.png")
+        with Image.open(tmp_path / "clear.png") as file:
+            np.testing.assert_array_equal(Reader("released").picture(tmp_path / "clear.png"), file.convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (GREY.astype(np.uint16) * 257, GREY),
+        (np.full((2, 2), 3 * 257, dtype=np.uint16), np.full((2, 2), 3)),  # dark, and 8 bits all the same
+        (GREY.astype(np.uint16), GREY),  # 8 bits that nobody scaled
+        (np.array([[0, 2048, 4095]], dtype=np.uint16), np.array([[0, 128, 255]])),
+        (GREY.astype(">u2") * 257, GREY),
+        (GREY.astype(np.int32), GREY),
+        (GREY.astype(np.float32) / 255, GREY),
+        (np.array([[-5, np.nan, 0.5]], dtype=np.float32), np.array([[0, 0, 128]])),
+        (np.full((2, 2), -1, dtype=np.int32), np.zeros((2, 2))),
+        (np.zeros((2, 2), dtype=np.float32), np.zeros((2, 2))),
+    ],
+)
+def test_numbers_become_8_bits(values: NDArray[np.generic], expected: NDArray[np.generic]) -> None:
+    np.testing.assert_array_equal(to_8_bits(values), expected)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_see_through_grey_value_is_white_at_any_depth(bits: int, tmp_path: Path) -> None:
+    values = np.arange(2**bits if bits < 16 else 256, dtype=np.uint16)[None] * (257 if bits == 16 else 1)
+    clear = int(values[0, 1])
+    (tmp_path / "grey.png").write_bytes(png(values, bits, before=chunk(b"tRNS", struct.pack(">H", clear))))
+    expected = (values * (255 / values.max())).round()
+    expected[0, 1] = 255
+    np.testing.assert_array_equal(Reader().picture(tmp_path / "grey.png")[..., 0], expected)
+
+
+def test_what_callers_have(tmp_path: Path) -> None:
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+    for given_ in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(SCENE), SCENE):
+        np.testing.assert_array_equal(to_rgb(given_), SCENE)
+    np.testing.assert_array_equal(to_rgb(GREY), three(GREY))
+    for mode, values in {"I": GREY.astype(np.int32) * 257, "F": GREY.astype(np.float32)}.items():
+        picture = Image.fromarray(values)
+        assert picture.mode == mode
+        np.testing.assert_array_equal(to_rgb(picture), three(GREY))
+    for wrong, said in [
+        (SCENE.astype(np.float32), r"an array of float32 and of shape \(40, 60, 3\) is no picture; give a path"),
+        (SCENE.transpose(2, 0, 1), r"of shape \(3, 40, 60\)"),
+        (np.zeros((0, 4, 3), dtype=np.uint8), r"of shape \(0, 4, 3\)"),
+        ([1, 2], "an object of type list is no picture; give a path, a PIL image, or an array of uint8"),
+        (None, "an object of type NoneType"),
+        (Image.new("RGB", (0, 3)), "has 0 x 3 pixels"),
+        (tmp_path / "gone.png", r"gone\.png cannot be read as a picture \(No such file"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            to_rgb(wrong)  # type: ignore[arg-type]
+
+
+def test_too_large_a_picture_is_named_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(header(60000, 60000, 8, 2) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b""))
+    said = (
+        rf"large\.png has 60000 x 60000 pixels, and more than {SAFE_PIXELS} are not read; allow them by "
+        r"--data\.max_pixels 3600000000 or by CLIPTRASE_MAX_PIXELS=3600000000"
+    )
+    for read in (Reader().picture, Reader().header, Reader().index_map, to_rgb):
+        with pytest.raises(InputError, match=said):
+            read(path)
+    Image.fromarray(SCENE).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow's own limit is not asked
+    assert Reader().picture(path).shape == SCENE.shape
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.setenv("CLIPTRASE_MAX_PIXELS", "2399")
+    with pytest.raises(InputError, match="60 x 40 pixels, and more than 2399 are not read"):
+        Reader().picture(path)
+    assert Reader(max_pixels=2400).picture(path).shape == SCENE.shape
+    for wrong in ("many", "0", "-3", "1e9"):
+        monkeypatch.setenv("CLIPTRASE_MAX_PIXELS", wrong)
+        with pytest.raises(InputError, match=f"CLIPTRASE_MAX_PIXELS='{wrong}' is not a number of pixels"):
+            max_pixels()
+
+
+def test_traps_are_one_sentence(tmp_path: Path) -> None:
+    whole = png(GREY, 8)
+    bomb = chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(80 << 20)))
+    traps = {
+        "text.png": whole[:33] + bomb + whole[33:],
+        "short.png": whole[:8] + chunk(b"IHDR", bytes(9)),
+        "broken.ppm": b"P6\n\xff55 3\n255\n",
+        "photo.heic": b"\0\0\0\x18ftypheic" + bytes(40),
+    }
+    for name, content in traps.items():
+        (tmp_path / name).write_bytes(content)
+        for read in (Reader().picture, Reader().header, to_rgb):
+            with pytest.raises(InputError, match=f"{name} cannot be read as a picture \\(.*\\); ") as caught:
+                read(tmp_path / name)
+            assert "\n" not in str(caught.value)
+    assert "install pillow-heif or convert it" in str(caught.value)
+
+
+def test_pipes_and_folders_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match="it is no regular file"):
+        Reader().picture(tmp_path / "pipe.png")
+    with pytest.raises(InputError, match=r"cannot be read as a picture \(Is a directory\)"):
+        Reader().picture(tmp_path)
+
+
+def test_threads_read_alike_and_leave_warnings_as_they_were(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for number, path in enumerate(paths):
+        Image.fromarray(np.roll(SCENE, number, axis=0)).save(path)
+    before, limit = list(warnings.filters), Image.MAX_IMAGE_PIXELS
+    with ThreadPoolExecutor(4) as pool:
+        for number, found in enumerate(pool.map(Reader().picture, itertools.chain(*[paths] * 5))):
+            np.testing.assert_array_equal(found, np.roll(SCENE, number % 8, axis=0))
+    assert (warnings.filters, Image.MAX_IMAGE_PIXELS) == (before, limit)
+
+
+def test_a_header_says_which_way_a_picture_is_read() -> None:
+    assert not Header((3, 4), 1).is_turned("upright", (4, 3))
+    assert Header((3, 4), 6).is_turned("released", (4, 3))
+    assert not Header((3, 4), 6).is_turned("upright", (3, 4))
+    assert Header((3, 3), 6).is_turned("upright", (3, 3))
+    assert not Header((3, 4), 3).is_turned("released", (3, 4))
