@@ -23,7 +23,7 @@ LAYERS = (
         "evaluation.provenance",
         "evaluation.published",
     },
-    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
+    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.intervals"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
     {"evaluation.markdown", "evaluation.scoreboard", "methods", "block"},
     {"evaluation.comparison", "evaluation.comparison_tables", "encoder", "text", "checkpoint", "model_config"},
@@ -37,7 +37,7 @@ LAYERS = (
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
     "evaluation": (
-        *("provenance", "published", "bootstrap", "counting", "results"),
+        *("provenance", "published", "intervals", "counting", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "evaluate"),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from cliptrase.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
+from cliptrase.evaluation.intervals import LEVEL, Estimate
 from cliptrase.metrics import (
     ClassScores,
     Definition,
@@ -163,7 +163,6 @@ def _intervals(estimate: Estimate) -> dict[str, Any]:
     difference = estimate.difference
     return {
         "level": LEVEL,
-        "resamples": RESAMPLES,
         "mIoU": [round(bound, 2) for bound in estimate.interval],
         "difference_to_first": {
             "mIoU": round(difference.value, 2),
