@@ -2,10 +2,12 @@
 
 A population of 20,000 pictures is made, whose classes occur with given frequencies; each picture's and each class's
 own difficulty and chance decide how much of an area is found, and what is missed goes to another class of the picture
-or of the vocabulary. A second method errs much as the first one does. Sets of pictures are drawn from it, and an
-interval is right where it holds the population's mIoU over the classes that the set's truth holds (`covered`), for the
-second method alone and for its difference to the first. `covered_all` asks for the mIoU over all classes of the
-population, those that no picture of the set holds included: nothing that looks at the set alone can promise that.
+or of the vocabulary. A second method errs much as the first one does. Sets of pictures are drawn from it, and intervals
+are made for the second method alone (`covered_`) and for its difference to the first (`difference_`). Three figures may
+be asked for: `draws` is what sets of as many pictures come to on average, `held` the population's mIoU over the classes
+that the set's truth holds, `all` the population's over all of its classes. Where classes are rare these are far apart,
+and nothing that looks at a set alone can promise the last two: a class that is there by luck has more truth in the set
+than in the population, and as many false pixels.
 
 Compared with the product's own are bootstraps: pictures drawn Poisson(1) or exponential(1) times (the Bayesian
 bootstrap, which drops no class), resamples that keep the IoU of a class that they lack; percentile, basic, normal,
@@ -56,11 +58,13 @@ def _all_rare(pictures: int) -> Array:
 
 
 def _ade(pictures: int) -> Array:
-    return 0.8 * np.arange(1, 151) ** -1.1
+    frequencies: Array = 0.8 * np.arange(1, 151) ** -1.1
+    return frequencies
 
 
 def _pc459(pictures: int) -> Array:
-    return 0.7 * np.arange(1, 460) ** -1.3
+    frequencies: Array = 0.7 * np.arange(1, 460) ** -1.3
+    return frequencies
 
 
 SCENARIOS = (
@@ -160,9 +164,10 @@ def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, 
     parts = 100 * ((hit - point * union) / union.sum(1, keepdim=True))[..., held].mean(-1).numpy()  # (2, P)
 
     def both(samples: Array, leave_out: Array) -> list[Resampled]:
-        figures = (value, samples, parts, leave_out)
-        alone, first = [Resampled(*(figure[number] for figure in figures)) for number in (1, 0)]
-        between = Resampled(*(one - other for one, other in zip(alone, first, strict=True)))
+        alone = Resampled(float(value[1]), samples[1], parts[1], leave_out[1])
+        between = Resampled(
+            float(value[1] - value[0]), samples[1] - samples[0], parts[1] - parts[0], leave_out[1] - leave_out[0]
+        )
         return [alone, between]
 
     for name in ("poisson", "poisson, classes kept", "exponential"):
@@ -216,7 +221,7 @@ def own(counts: Tensor) -> list[Bounds]:
     second = estimates(found)[1]
     if second.difference is None:
         raise ValueError("the second method has a difference")
-    return [tuple(second.interval), tuple(second.difference.interval)]
+    return [(bounds.low, bounds.high) for bounds in (second.interval, second.difference.interval)]
 
 
 def measure(scenario: Scenario, sets: int, compared: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -225,37 +230,32 @@ def measure(scenario: Scenario, sets: int, compared: int, seed: int = 0) -> list
     sums = everything.sum(1, dtype=torch.int64).double()
     ratios, exists = 100 * ious(sums), sums[0, 1] > 0
     rng, other = np.random.default_rng(seed + 1), np.random.default_rng(seed + 2)
-    right: dict[str, list[list[bool]]] = {}
-    widths: dict[str, list[list[float]]] = {}
-    held_classes, rare = [], []
+    found: dict[str, list[list[Bounds]]] = {}
+    figures, held, rare = [], [], []  # of every set
     for number in range(sets):
         counts = everything[:, rng.integers(0, everything.shape[1], scenario.pictures)]
         counts = counts[:, counts[0, :, 1].sum(1) > 0]
         often = (counts[0, :, 1] > 0).sum(0)
-        held_classes.append(int((often > 0).sum()))
-        rare.append(int(((often > 0) & (often < RARE)).sum()))
-        truth = [_figures(ratios[:, classes]) for classes in (often > 0, exists)]
+        rare.append([int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())])
+        held.append(_figures(ratios[:, often > 0]))
+        first, second = mean_iou(counts.double().sum(1), "textbook").tolist()
+        figures.append((second, second - first))
         ways = [("product", own(counts)), *(bootstraps(counts.double(), other) if number < compared else ())]
         for name, bounds in ways:
-            hits = [
-                low <= figure <= high for figures in truth for (low, high), figure in zip(bounds, figures, strict=True)
-            ]
-            right.setdefault(name, []).append(hits)
-            widths.setdefault(name, []).append([high - low for low, high in bounds])
+            found.setdefault(name, []).append(bounds)
+    about = {"scenario": scenario.name, "pictures": scenario.pictures}
+    about |= dict(zip(("classes", "rare_classes"), np.mean(rare, 0).round(1).tolist(), strict=True))
+    everywhere, draws = np.array(_figures(ratios[:, exists])), np.mean(figures, 0)
     rows = []
-    for name, hits in right.items():
-        share, width = 100 * np.mean(hits, 0), np.mean(widths[name], 0)
-        rows.append(
-            {
-                "scenario": scenario.name,
-                "pictures": scenario.pictures,
-                "classes": round(float(np.mean(held_classes)), 1),
-            }
-            | {"rare_classes": round(float(np.mean(rare)), 1), "sets": len(hits), "interval": name}
-            | {"covered": round(share[0], 1), "width": round(width[0], 2)}
-            | {"covered_difference": round(share[1], 1), "width_difference": round(width[1], 2)}
-            | {"covered_all": round(share[2], 1), "covered_all_difference": round(share[3], 1)}
-        )
+    for name, some in found.items():
+        bounds = np.array(some)  # (sets, 2, 2)
+        row = about | {"sets": len(bounds), "interval": name}
+        targets = {"draws": draws, "held": np.array(held[: len(bounds)]), "all": everywhere}
+        for target, truth in targets.items():
+            share = 100 * ((bounds[..., 0] <= truth) & (truth <= bounds[..., 1])).mean(0)
+            row |= {f"covered_{target}": round(share[0], 1), f"difference_{target}": round(share[1], 1)}
+        width = (bounds[..., 1] - bounds[..., 0]).mean(0)
+        rows.append(row | {"width": round(width[0], 2), "width_difference": round(width[1], 2)})
     return rows
 
 

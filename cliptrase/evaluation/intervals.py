@@ -2,9 +2,9 @@
 
 A class's IoU is a ratio of two sums over pictures, hits and union, so what each picture adds to the mIoU is known
 without drawing anything: the variance of the mIoU is the sum of the squares of the pictures' influences (the
-infinitesimal jackknife; Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, section 22.5; for ratios Cochran,
-*Sampling Techniques*, 1977, equation 6.13). A class that lies in one or two pictures shows less of its variance than it
-has, in the end nothing; that part is put back, as large as pictures of one class differ in all classes together.
+infinitesimal jackknife; Efron, *The Jackknife, the Bootstrap and Other Resampling Plans*, 1982, chapter 6; for ratios
+Cochran, *Sampling Techniques*, 1977, chapter 6). A class that lies in one or two pictures shows less of its variance than
+it has, in the end nothing; that part is put back, as large as pictures of one class differ in all classes together.
 Student's t has the degrees of freedom that the influences' fourth powers leave (Satterthwaite, *Biometrics Bulletin* 2,
 1946).
 
@@ -104,8 +104,12 @@ def influences(counts: Tensor, stems: Sequence[str], definition: Definition) -> 
         pictures.append(parts.sum(1))
         alone.append(_unseen(parts, weights, ious))
         between.append(_unseen(parts - first[0], (weights + first[1]) / 2, ious - first[2]))
-    together = [Unseen(*(torch.stack(values) for values in zip(*some, strict=True))) for some in (alone, between)]
-    return Influences(values, torch.stack(pictures), *together, stems)
+    return Influences(values, torch.stack(pictures), _stacked(alone), _stacked(between), stems)
+
+
+def _stacked(methods: Sequence[Unseen]) -> Unseen:
+    variance, spread = (torch.stack(values) for values in zip(*methods, strict=True))
+    return Unseen(variance, spread)
 
 
 def _parts(counts: Tensor, definition: Definition) -> tuple[Tensor, Tensor, Tensor]:
