@@ -3,10 +3,10 @@
 A class's IoU is a ratio of two sums over pictures, hits and union, so what each picture adds to the mIoU is known
 without drawing anything: the variance of the mIoU is the sum of the squares of the pictures' influences (the
 infinitesimal jackknife; Efron, *The Jackknife, the Bootstrap and Other Resampling Plans*, 1982, chapter 6; for ratios
-Cochran, *Sampling Techniques*, 1977, chapter 6). A class that lies in one or two pictures shows less of its variance than
-it has, in the end nothing; that part is put back, as large as pictures of one class differ in all classes together.
-Student's t has the degrees of freedom that the influences' fourth powers leave (Satterthwaite, *Biometrics Bulletin* 2,
-1946).
+Cochran, *Sampling Techniques*, 1977, chapter 6). A class that lies in one or two pictures shows less of its variance
+than it has, in the end nothing; that part is put back, as large as pictures of one class differ in all classes
+together. Student's t has the degrees of freedom that the influences' fourth powers leave (Satterthwaite, *Biometrics
+Bulletin* 2, 1946).
 
 Influences are of pictures, and methods are scored on the same ones: differences are paired, and settings of the same
 pictures vary together in their average. What is estimated is the mIoU of endlessly many such pictures over the classes
