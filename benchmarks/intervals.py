@@ -50,11 +50,11 @@ def _many(pictures: int) -> Array:
 
 
 def _half_rare(pictures: int) -> Array:
-    return np.r_[np.linspace(0.6, 0.15, 10), np.full(10, 1.5 / pictures)]
+    return np.concatenate([np.linspace(0.6, 0.15, 10), np.full(10, 1.5 / pictures)])
 
 
 def _all_rare(pictures: int) -> Array:
-    return np.r_[0.9, np.full(19, 2 / pictures)]
+    return np.array([0.9] + [2 / pictures] * 19)
 
 
 def _ade(pictures: int) -> Array:
