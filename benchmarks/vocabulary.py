@@ -19,8 +19,8 @@ from tqdm import tqdm
 from benchmarks import record
 from cliptrase.cli.evaluate import edition, geometry
 from cliptrase.errors import InputError
-from cliptrase.evaluation.bootstrap import estimates, replicates
 from cliptrase.evaluation.counting import Counts, SettingCounter
+from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
@@ -72,8 +72,8 @@ def count(
 def rows(counts: dict[str, Counts], cards: dict[str, Card], protocol: Protocol) -> list[dict[str, Any]]:
     """One a vocabulary: its hash and size, scores in the protocol's definition, difference to the first vocabulary."""
     first = next(iter(counts.values()))
-    drawn = replicates(torch.stack([counts[name].pictures for name in cards]), first.stems, protocol.scoring)
-    found = estimates(drawn) if drawn else None
+    pictures = influences(torch.stack([counts[name].pictures for name in cards]), first.stems, protocol.scoring)
+    found = estimates(pictures) if pictures else None
     table = []
     for number, (name, card) in enumerate(cards.items()):
         scores = _SCORES[protocol.scoring](counts[name].confusion)

@@ -180,7 +180,7 @@ def parameters(model: Mapping[str, Any]) -> float:
     patches = math.prod(
         image // patch for image, patch in zip(_pair(vision.image_size), _pair(vision.patch_size), strict=True)
     )
-    return total + text.vocab_size * text.width + patches * vision.width
+    return float(total + text.vocab_size * text.width + patches * vision.width)
 
 
 def check_preprocess(preprocess: Mapping[str, Any], where: str) -> None:

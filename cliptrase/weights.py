@@ -151,7 +151,7 @@ def _from_folder(clip: str, activation: Activation) -> LoadedClip:
 
 def _from_hub(clip: str, activation: Activation) -> LoadedClip:
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not in its __all__
 
     place = clip.removeprefix("hf-hub:")
     try:

@@ -28,7 +28,7 @@ LAYERS = (
         "evaluation.conditions",
         "evaluation.notes",
     },
-    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.bootstrap"},
+    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.intervals"},
     {"attention", "regions", "protocol", "evaluation.counting", "evaluation.results"},
     {"evaluation.markdown", "evaluation.scoreboard", "methods", "block"},
     {"evaluation.comparison", "evaluation.comparison_tables", "encoder", "text", "checkpoint", "model_config"},
@@ -42,7 +42,7 @@ LAYERS = (
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
     "evaluation": (
-        *("provenance", "published", "conditions", "notes", "bootstrap", "counting", "results"),
+        *("provenance", "published", "conditions", "notes", "intervals", "counting", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "processes", "evaluate"),

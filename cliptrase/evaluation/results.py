@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from cliptrase.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, Extent, images_text
+from cliptrase.evaluation.intervals import LEVEL, Estimate
 from cliptrase.metrics import (
     ClassScores,
     Definition,
@@ -204,7 +204,6 @@ def _intervals(estimate: Estimate) -> dict[str, Any]:
     difference = estimate.difference
     return {
         "level": LEVEL,
-        "resamples": RESAMPLES,
         "mIoU": [round(bound, 2) for bound in estimate.interval],
         "difference_to_first": {
             "mIoU": round(difference.value, 2),

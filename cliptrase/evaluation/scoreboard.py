@@ -6,10 +6,9 @@ from typing import Any, Protocol
 
 import torch
 
-from cliptrase.evaluation.bootstrap import Estimate, Replicates, estimates, of_average, replicates
 from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counting import Counts
-from cliptrase.evaluation.notes import RARE
+from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rare_classes
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import Average, Origin, Sample, SettingResult
 from cliptrase.protocol import Protocol as EvaluationProtocol
@@ -48,7 +47,7 @@ class Scoreboard:
         self.methods = list(methods)
         self.protocol = protocol
         self.counts: dict[str, Mapping[str, Counts]] = {}
-        self._drawn: dict[str, Replicates | None] = {}
+        self._influences: dict[str, Influences | None] = {}
         self._estimates: dict[str, list[Estimate]] = {}
 
     def results(self, settings: Sequence[Setting], conditions: Conditions) -> dict[str, list[SettingResult]]:
@@ -68,24 +67,24 @@ class Scoreboard:
             results: from `results`.
         """
         names = [result.name for result in results[self.methods[0]]]
-        drawn = [found for name in names if (found := self._replicates(name))]
-        together = estimates(of_average(drawn)) if len(drawn) == len(names) > 1 else None
+        known = [found for name in names if (found := self._pictures(name))]
+        together = estimates(of_average(known)) if len(known) == len(names) > 1 else None
         averages: dict[str, Average | None] = {}
         for number, (method, own) in enumerate(results.items()):
             mean = sum(result.headline.mIoU for result in own) / max(len(own), 1)
-            known = len(own) > 1 and not math.isnan(mean)
-            averages[method] = Average(names, mean, together[number] if together else None) if known else None
+            scored = len(own) > 1 and not math.isnan(mean)
+            averages[method] = Average(names, mean, together[number] if together else None) if scored else None
         return averages
 
-    def _replicates(self, name: str) -> Replicates | None:
-        """What the intervals of a finished setting are made of, drawn once."""
-        if name not in self._drawn:
+    def _pictures(self, name: str) -> Influences | None:
+        """What the intervals of a finished setting are made of, computed once."""
+        if name not in self._influences:
             counts = [self.counts[name][method] for method in self.methods]
             pictures = torch.stack([own.pictures for own in counts])  # (M, P, 3, C)
-            self._drawn[name] = found = replicates(pictures, counts[0].stems, self.protocol.scoring)
+            self._influences[name] = found = influences(pictures, counts[0].stems, self.protocol.scoring)
             if found:
                 self._estimates[name] = estimates(found)
-        return self._drawn[name]
+        return self._influences[name]
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
@@ -93,8 +92,6 @@ class Scoreboard:
         if elsewhere := published_beside(label, method, setting.name):
             published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
         counts = self.counts[setting.name][method]
-        in_pictures = (counts.pictures[:, 1] > 0).sum(0)  # (C,) pictures whose truth has the class
-        rare = int(((in_pictures > 0) & (in_pictures < RARE)).sum())
         own = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
         own_names = own is None or own.digest == setting.vocabulary.digest
         expected = setting.expected_counts
@@ -106,8 +103,8 @@ class Scoreboard:
             counts.images,
             published,
             self.protocol.scoring,
-            self._estimates[setting.name][number] if self._replicates(setting.name) else None,
+            self._estimates[setting.name][number] if self._pictures(setting.name) else None,
             source,
-            Sample(expected, conditions.extents.get(setting.name), rare),
+            Sample(expected, conditions.extents.get(setting.name), rare_classes(counts.pictures)),
             conditions.remarks(setting.name, counts.images, expected, published is not None, own_names),
         )

@@ -56,7 +56,8 @@ def has_direction(vectors: Tensor) -> Tensor:
     """
     with torch.autocast(vectors.device.type, enabled=False):
         length = vectors.float().norm(dim=-1)
-    return length.isfinite() & (length > 0)
+    found: Tensor = length.isfinite() & (length > 0)
+    return found
 
 
 def check_grid(size: Size, patch: Size, error: Callable[[str], Exception] = ValueError) -> Size:

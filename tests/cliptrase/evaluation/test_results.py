@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from cliptrase.evaluation.bootstrap import Difference, Estimate, Interval
+from cliptrase.evaluation.intervals import Difference, Estimate, Interval
 from cliptrase.evaluation.results import (
     COLUMNS,
     Origin,

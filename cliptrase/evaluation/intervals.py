@@ -1,0 +1,273 @@
+"""Confidence intervals of mIoU over pictures, and of paired differences between methods.
+
+A class's IoU is a ratio of two sums over pictures, hits and union, so what each picture adds to the mIoU is known
+without drawing anything: the variance of the mIoU is the sum of the squares of the pictures' influences (the
+infinitesimal jackknife; Efron, *The Jackknife, the Bootstrap and Other Resampling Plans*, 1982, chapter 6; for ratios
+Cochran, *Sampling Techniques*, 1977, chapter 6). A class that lies in one or two pictures shows less of its variance
+than it has, in the end nothing; that part is put back, as large as pictures of one class differ in all classes
+together. Student's t has the degrees of freedom that the influences' fourth powers leave (Satterthwaite, *Biometrics
+Bulletin* 2, 1946).
+
+Influences are of pictures, and methods are scored on the same ones: differences are paired, and settings of the same
+pictures vary together in their average. What is estimated is the mIoU of endlessly many such pictures over the classes
+that the truth of the given ones holds: classes that none of them holds are no part of it.
+
+`benchmarks/intervals.py` compares with eight bootstraps, which hold the truth less often where classes are rare.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import scipy.stats
+import torch
+from torch import Tensor
+
+from cliptrase.metrics import Definition, mean_iou
+
+LEVEL = 0.95
+RARE = 10  # a class in fewer pictures is rare
+
+
+class Interval(NamedTuple):
+    """Bounds in points of mIoU."""
+
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """How much higher a method's mIoU is than the first method's, in points."""
+
+    value: float
+    interval: Interval
+
+
+class Estimate(NamedTuple):
+    """What the pictures say of one method."""
+
+    interval: Interval
+    difference: Difference | None  # None for the first method
+
+
+class Unseen(NamedTuple):
+    """The part of a variance that rare classes do not show.
+
+    Attributes:
+        variance: (M,) float64.
+        spread: (M,) float64 variance of that estimate.
+    """
+
+    variance: Tensor
+    spread: Tensor
+
+
+class Influences(NamedTuple):
+    """The mIoU of M methods in percent and what each of P pictures adds to it.
+
+    Attributes:
+        values: (M,) float64.
+        pictures: (M, P) float64; a picture that is counted twice adds its influence.
+        alone: unseen of every method.
+        between: unseen of every method's difference to the first.
+        stems: of the P pictures.
+    """
+
+    values: Tensor
+    pictures: Tensor
+    alone: Unseen
+    between: Unseen
+    stems: list[str]
+
+
+def influences(counts: Tensor, stems: Sequence[str], definition: Definition) -> Influences | None:
+    """What intervals on one setting are made of.
+
+    Args:
+        counts: (M, P, 3, C) integer hits, truth and predicted pixels.
+        stems: names of the P pictures; those without a scored pixel are left out.
+        definition: of the mIoU.
+
+    Returns:
+        None for fewer than two pictures, which tell nothing of how pictures differ.
+    """
+    scored = counts[0, :, 1].sum(1) > 0  # (P,)
+    counts, stems = counts[:, scored], [stem for stem, kept in zip(stems, scored.tolist(), strict=True) if kept]
+    if len(stems) < 2:
+        return None
+    values = mean_iou(counts.double().sum(1), definition)  # (M,)
+    first: tuple[Tensor, Tensor, Tensor] | None = None
+    pictures, alone, between = [], [], []
+    for own in counts:
+        parts, weights, ious = _parts(own, definition)
+        first = first or (parts, weights, ious)
+        pictures.append(parts.sum(1))
+        alone.append(_unseen(parts, weights, ious))
+        between.append(_unseen(parts - first[0], (weights + first[1]) / 2, ious - first[2]))
+    return Influences(values, torch.stack(pictures), _stacked(alone), _stacked(between), stems)
+
+
+def _stacked(methods: Sequence[Unseen]) -> Unseen:
+    variance, spread = (torch.stack(values) for values in zip(*methods, strict=True))
+    return Unseen(variance, spread)
+
+
+def _parts(counts: Tensor, definition: Definition) -> tuple[Tensor, Tensor, Tensor]:
+    """Influences of one method by class that the truth holds.
+
+    Args:
+        counts: (P, 3, C).
+        definition: of the mIoU.
+
+    Returns:
+        (P, C') influences on the mIoU in percent, (P, C') shares of each class's union, and (C',) what each class's
+        IoU adds to the mIoU.
+    """
+    hit, truth, predicted = counts.double().unbind(1)  # (P, C) each
+    union = truth + predicted - hit
+    held = truth.sum(0) > 0
+    # A class that is predicted and never there counts in mmseg's mean with an IoU of 0, which no picture moves.
+    averaged = int((union.sum(0) > 0).sum()) if definition == "mmseg" else int(held.sum())
+    hit, union = hit[:, held], union[:, held]
+    total = union.sum(0) + (0.01 if definition == "released" else 0)
+    iou = hit.sum(0) / total
+    share = 100 / averaged
+    return share * (hit - iou * union) / total, union / total, share * iou
+
+
+def _unseen(parts: Tensor, weights: Tensor, ious: Tensor) -> Unseen:
+    """What is missing from the variance that influences show.
+
+    Where pictures of a class differ by a variance s in their own IoU, the class's has the variance s sum(w^2), w being
+    the pictures' shares of the union; the influences' squares come to s sum(w^2 (1 - 2 w + sum(w^2))) on average, which
+    is nothing for a class in one picture. s is taken from all classes together.
+
+    Args:
+        parts: (P, C) influences by class.
+        weights: (P, C) shares of each class's union.
+        ious: (C,) what each class adds to the mIoU.
+    """
+    squares = weights.square()
+    whole = squares.sum(0)  # (C,)
+    shown = (squares * (1 - 2 * weights + whole)).sum(0).clamp(min=0)
+    missing = (whole - shown).sum()
+    if shown.sum() > 1e-9:
+        factor = missing / shown.sum()
+        return Unseen(factor * parts.square().sum(), factor.square() * parts.pow(4).sum())
+    # Every class lies in one picture: how classes differ is all that there is.
+    variance = ious.var() * missing if len(ious) > 1 else missing * 0
+    return Unseen(variance, 2 * variance.square() / max(len(ious) - 1, 1))
+
+
+def of_average(settings: Sequence[Influences]) -> Influences:
+    """Influences on the mean mIoU over settings.
+
+    Args:
+        settings: at least one, all of the same methods in the same order. Pictures of one name are one picture.
+    """
+    values = torch.stack([setting.values for setting in settings]).mean(0)
+    stems = list(dict.fromkeys(stem for setting in settings for stem in setting.stems))
+    place = {stem: number for number, stem in enumerate(stems)}
+    pictures = values.new_zeros(len(values), len(stems))
+    for setting in settings:
+        there = torch.tensor([place[stem] for stem in setting.stems])
+        pictures.index_add_(1, there, setting.pictures / len(settings))
+    names = [set(setting.stems) for setting in settings]
+    shared = torch.tensor(
+        [[len(one & other) / (len(one) * len(other)) ** 0.5 for other in names] for one in names], dtype=torch.float64
+    )
+    alone, between = (
+        _together(some, shared) for some in zip(*((own.alone, own.between) for own in settings), strict=True)
+    )
+    return Influences(values, pictures, alone, between, stems)
+
+
+def _together(settings: Sequence[Unseen], shared: Tensor) -> Unseen:
+    """Unseen of a mean over settings, which are taken to vary together as far as they share pictures, (S, S)."""
+    variance, spread = (torch.stack(values) for values in zip(*settings, strict=True))  # (S, M)
+    # Both in units of the variance, whose square roots add up where settings vary together.
+    parts = [torch.einsum("sm,st,tm->m", own, shared, own) for own in (variance**0.5, spread**0.25)]
+    size = len(settings) ** 2
+    return Unseen(parts[0] / size, (parts[1] / size) ** 2)
+
+
+def estimates(found: Influences) -> list[Estimate]:
+    """95 percent intervals of every method, and of its difference to the first one.
+
+    Args:
+        found: of a setting, or of an average over settings.
+
+    Returns:
+        one a method.
+    """
+    alone = _intervals(found.values, found.pictures, found.alone, least=0)
+    differences = found.values - found.values[0]
+    between = _intervals(differences, found.pictures - found.pictures[0], found.between, least=-100)
+    rest = zip(alone[1:], differences[1:].tolist(), between[1:], strict=True)
+    return [Estimate(alone[0], None), *(Estimate(own, Difference(value, other)) for own, value, other in rest)]
+
+
+def _intervals(values: Tensor, pictures: Tensor, unseen: Unseen, least: float) -> list[Interval]:
+    variance = pictures.square().sum(1) + unseen.variance  # (M,)
+    spread = pictures.pow(4).sum(1) + unseen.spread
+    freedom = torch.where(spread > 0, 2 * variance.square() / spread, 1).clamp(min=1)
+    reach = torch.from_numpy(scipy.stats.t.ppf(0.5 + LEVEL / 2, freedom.numpy())) * variance.sqrt()
+    low, high = (values - reach).clamp(min=least), (values + reach).clamp(max=100)
+    return [Interval(*bounds) for bounds in zip(low.tolist(), high.tolist(), strict=True)]
+
+
+def rare_classes(pictures: Tensor) -> int:
+    """Classes of the truth that lie in fewer than ten pictures.
+
+    Args:
+        pictures: (P, 3, C) counts of one method, as `Counts.pictures` are.
+    """
+    return _held(pictures)[1]
+
+
+def coverage_note(pictures: Tensor) -> str:
+    """A sentence to stand beside an interval on these pictures; empty where no class is rare.
+
+    Args:
+        pictures: as in `rare_classes`.
+    """
+    held, rare = _held(pictures)
+    if not rare:
+        return ""
+    size = int((pictures[:, 1].sum(1) > 0).sum())
+    alone, between = simulated_coverage(size, rare / held)
+    return (
+        f"{rare} of {held} classes occur in fewer than {RARE} pictures; in simulation such intervals cover "
+        f"{alone:.0f} %, those of differences {between:.0f} %"
+    )
+
+
+def simulated_coverage(pictures: int, rare: float) -> tuple[float, float]:
+    """How often intervals held the truth in the simulated situation that is most like this one, in percent.
+
+    The values are those of `python -m benchmarks.intervals`, 400 sets of pictures a situation (so that a figure is
+    right to 2 points), rounded to whole percent; `benchmarks/results/` has them with date and commit.
+
+    Args:
+        pictures: of the set.
+        rare: share of the truth's classes that lie in fewer than ten of them.
+
+    Returns:
+        of a method's mIoU, and of its difference to the first method's.
+    """
+
+    def distance(row: tuple[int, float, int, int]) -> float:
+        return (math.log(pictures / row[0]) / math.log(10)) ** 2 + (2 * (rare - row[1])) ** 2
+
+    *_, alone, between = min(_COVERAGE, key=distance)
+    return alone, between
+
+
+# Pictures, share of rare classes, percent of intervals that held a method's mIoU and a difference.
+_COVERAGE = ((150, 0.0, 95, 95),)
+
+
+def _held(pictures: Tensor) -> tuple[int, int]:
+    """Classes that the truth of (P, 3, C) counts holds, and how many of them are rare."""
+    often = (pictures[:, 1] > 0).sum(0)  # (C,)
+    return int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())
