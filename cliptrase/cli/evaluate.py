@@ -1,5 +1,6 @@
 """`test` and `predict`: wiring of configuration, data, model and Trainer."""
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,19 @@ def edition(values: Namespace | Protocol) -> Edition:
     return Edition(protocol.vocabulary, void=protocol.windowed)
 
 
+def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
+    """What a run passed over, a sentence a setting; on the first process only."""
+    sentences = []
+    for name, stems in model.left_out.items():
+        if stems and model.trainer.is_global_zero:
+            some = ", ".join(stems[:5]) + (", ..." if len(stems) > 5 else "")
+            pictures = "1 picture was" if len(stems) == 1 else f"{len(stems)} pictures were"
+            sentences.append(
+                f"{name}: {pictures} left out, for the label maps hold nothing to score where the protocol looks: {some}"
+            )
+    return sentences
+
+
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
 
@@ -64,9 +78,20 @@ class EvaluationCLI(LightningCLI):
         fixed = {"model", "dataloaders", "datamodule", "ckpt_path", "weights_only", "verbose", "return_predictions"}
         return dict.fromkeys(SUBCOMMANDS, fixed)
 
-    def test(self, model: LightningModule, datamodule: LightningDataModule) -> None:
-        """Scores; the table is ours, not Lightning's."""
+    def test(self, model: TrainingFreeSegmentation, datamodule: LightningDataModule) -> None:
+        """Scores; the table is ours, not Lightning's.
+
+        Raises:
+            InputError: of a setting no picture could be scored.
+        """
         self.trainer.test(model, datamodule=datamodule, verbose=False)
+        for sentence in left_out_sentences(model):
+            print(f"note: {sentence}", file=sys.stderr)
+        if empty := [name for name, methods in model.counts.items() for one in methods.values() if not one.images]:
+            raise InputError(
+                f"{', '.join(dict.fromkeys(empty))}: no picture was scored, for the label maps hold nothing to "
+                "score where the protocol looks; take a protocol that sees whole pictures, or other label maps"
+            )
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""
