@@ -48,9 +48,8 @@ def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
         if stems and model.trainer.is_global_zero:
             some = ", ".join(stems[:5]) + (", ..." if len(stems) > 5 else "")
             pictures = "1 picture was" if len(stems) == 1 else f"{len(stems)} pictures were"
-            sentences.append(
-                f"{name}: {pictures} left out, for the label maps hold nothing to score where the protocol looks: {some}"
-            )
+            why = "for the label maps hold nothing to score where the protocol looks"
+            sentences.append(f"{name}: {pictures} left out, {why}: {some}")
     return sentences
 
 
