@@ -92,8 +92,8 @@ class Census:
             values = _some(sorted(self.pixels))
             hold = f"{_count(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
             raise DataError(
-                f"{self.card.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; name "
-                "other label maps, or set their ignore label or label offset"
+                f"{self.card.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
+                "name other label maps, or set their ignore label or label offset"
             )
 
     def sentence(self) -> str:

@@ -85,7 +85,7 @@ def test_one_line_says_what_is_there() -> None:
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(DataError, match="Own: there is nothing to score, for 2 label maps hold nothing but 255, which"):
         census(OWN, [[255, 255]], [[255]]).require_labels()
-    with pytest.raises(DataError, match="hold nothing but 0, 255, which"):
+    with pytest.raises(DataError, match="1 label map holds nothing but 0, 255, which"):
         census(replace(OWN, label_offset=1), [[255, 0]]).require_labels()
     census(VOC21.card, [[255]]).require_labels()  # scored as background
 
