@@ -83,6 +83,7 @@ class TrainingFreeSegmentation(LightningModule):
         self.peak_memory_mib = 0  # most of any process, as of the last finished setting
         self.all_settings: list[Setting] = []
         self.extents: dict[str, Extent] = {}
+        self.left_out: dict[str, list[str]] = {}  # by finished setting, pictures with nothing to score
         self._waiting_since = 0.0
         self.strict_loading = False
         self.eval().requires_grad_(False)
@@ -161,6 +162,8 @@ class TrainingFreeSegmentation(LightningModule):
             if group.labels is None:
                 raise ValueError("a test batch holds no label maps; give the data module's test loader")
             kept = _counted(group)
+            left_out = [stem for stem, counted in zip(group.stems, group.counted, strict=True) if not counted]
+            self.counters[dataloader_idx].leave_out(left_out)  # type: ignore[operator]
             if not kept:
                 continue
             images, labels = group.images[kept], group.labels[kept]
@@ -191,6 +194,7 @@ class TrainingFreeSegmentation(LightningModule):
             if setting.name not in self.counts:
                 counts = counter.totals()  # type: ignore[operator]
                 self.counts[setting.name] = counts if self.trainer.is_global_zero else {}
+                self.left_out[setting.name] = counter.left_out  # type: ignore[assignment]
                 self.peak_memory_mib = max(from_all([peak_memory_mib(self.device)]))
 
     @property

@@ -8,10 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.vocabulary import shown
+from cliptrase.vocabulary import as_read, shown
 from datamodules.card import Card
 from datamodules.errors import DataError
 
+# How class lists of data sets and tools call what is no class of its own.
+BACKGROUND = frozenset({"background", "_background_", "__background__"})
+UNLABELLED = frozenset({"void", "unlabeled", "unlabelled", "ignore", "__ignore__", "ignored", "unknown"})
 _MOST = 0.5  # of a map's pixels
 _NEARLY_ALL = 0.9  # of the maps
 _EXAMPLES = 5
@@ -75,6 +78,10 @@ class Census:
         """Names of the labels that never occur."""
         return [name for label, name in enumerate(self.card.vocabulary.label_names) if label not in self.labels]
 
+    def _is_background(self, label: int) -> bool:
+        vocabulary = self.card.vocabulary
+        return label == vocabulary.background_index or as_read(vocabulary.label_names[label]) in BACKGROUND | UNLABELLED
+
     def require_labels(self) -> None:
         """Asks that there is something to score.
 
@@ -83,9 +90,10 @@ class Census:
         """
         if not self.labels:
             values = _some(sorted(self.pixels))
+            hold = f"{_count(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
             raise DataError(
-                f"{self.card.name}: there is nothing to score, for {_count(self.maps, 'label map')} hold nothing but "
-                f"{values}, which is not scored; name other label maps, or set their ignore label or label offset"
+                f"{self.card.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
+                "name other label maps, or set their ignore label or label offset"
             )
 
     def sentence(self) -> str:
@@ -133,7 +141,7 @@ class Census:
                     f"{card.name}: value {value} covers most of {maps} of {self.maps} label maps and is not scored"
                     f"{f', while {never}' if self.absent else ''}; {_cure(value)}"
                 )
-            elif value == 0 and label != vocabulary.background_index and vocabulary.num_labels > 1:
+            elif value == 0 and vocabulary.num_labels > 1 and not self._is_background(label):
                 found.append(
                     f"{card.name}: value 0, which is {shown(vocabulary.label_names[label])}, covers most of {maps} of "
                     f"{self.maps} label maps; if 0 stands for background or unlabelled pixels there, say so by "

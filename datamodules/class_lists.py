@@ -20,10 +20,14 @@ from datamodules.errors import DataError, one_line
 ENDINGS = frozenset({".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".lst", ".list"})
 _MOST_BYTES = 16 << 20
 
-_NAME_WORDS = ("class_name", "classname", "label_name", "name", "names", "class", "classes", "label", "labels")
-_NAME_WORDS += ("category", "categories", "category_name", "title")
-_NUMBER_WORDS = ("id", "idx", "index", "ids", "value", "number", "no", "nr", "pixel_value", "pixel_id", "class_id")
-_NUMBER_WORDS += ("label_id", "category_id", "train_id", "trainid", "class_index")
+_NAME_WORDS = (
+    *("class_name", "classname", "label_name", "name", "names", "class", "classes", "label", "labels"),
+    *("category", "categories", "category_name", "title"),
+)
+_NUMBER_WORDS = (
+    *("id", "idx", "index", "ids", "value", "number", "no", "nr", "pixel_value", "pixel_id", "class_id"),
+    *("label_id", "category_id", "train_id", "trainid", "class_index"),
+)
 _COLOUR_WORDS = ("r", "g", "b", "red", "green", "blue", "color", "colour", "rgb", "hex", "color_rgb")
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\u201c[^\u201c\u201d]*\u201d|\u2018[^\u2018\u2019]*\u2019"""
@@ -176,7 +180,7 @@ class _Reader:
         if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
             self.refuse(node.start_mark.line + 1, "here stands no name")
         # JSON writes what lies beyond 16 bits as two halves.
-        return node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
+        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
 
     def _sequence(self, node: yaml.SequenceNode, form: str) -> ClassList:
         if node.value and all(isinstance(item, yaml.MappingNode) for item in node.value):

@@ -8,6 +8,7 @@ from cliptrase.images import Reader
 from cliptrase.vocabulary import Vocabulary, as_read, parse_prompts, single_names
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
+from datamodules.census import BACKGROUND, UNLABELLED
 from datamodules.class_lists import ClassList, read_class_list, read_list
 from datamodules.errors import DataError
 from datamodules.pairs import Pair, find_pairs
@@ -15,8 +16,6 @@ from datamodules.reading import checked_max_pixels
 from datamodules.transforms import Geometry
 
 _LARGEST = 65535  # value of a 16-bit map
-_BACKGROUND = frozenset({"background", "_background_", "__background__"})
-_UNLABELLED = frozenset({"void", "unlabeled", "unlabelled", "ignore", "__ignore__", "ignored", "unknown"})
 
 
 class Folder(SegmentationDataModule):
@@ -151,15 +150,15 @@ def _without_background(
         DataError: the index is no label, or the list names the background elsewhere.
     """
     names = listed.names
-    special = [place for place, name in enumerate(names) if as_read(name) in _BACKGROUND | _UNLABELLED]
+    special = [place for place, name in enumerate(names) if as_read(name) in BACKGROUND | UNLABELLED]
     if index is not None and index in special:
-        own = names[index] if as_read(names[index]) not in _BACKGROUND else "background"
+        own = names[index] if as_read(names[index]) not in BACKGROUND else "background"
         return names[:index] + names[index + 1 :], prompts or (own,)
     if index is not None and not 0 <= index <= len(names):
         raise DataError(f"--data.background_index {index} is not among the labels 0..{len(names)}")
     for place in special:
         line, name = listed.lines[place], names[place]
-        if as_read(name) in _BACKGROUND and (index is not None or prompts):
+        if as_read(name) in BACKGROUND and (index is not None or prompts):
             option = "--data.background" if index is None else f"--data.background_index {index}"
             raise DataError(
                 f"--data.classes names the background already (line {line}: {name!r}), and so does {option}; take the "

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cliptrase.cli import main
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
-from tests.command import run
+from tests.command import QUIET, Run, complaint, run
 from tests.kit import save_labels, write_detectron2_tree
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
@@ -126,11 +126,16 @@ def test_an_empty_label_map_is_not_scored_but_predicted(voc: Path, tiny_clip: Pa
     assert predicted.mask("VOC20", "scene_2").shape == (64, 64)
 
 
-def test_a_label_map_that_is_empty_everywhere_gives_no_figures(tiny_clip: Path, tmp_path: Path) -> None:
+def test_a_label_map_that_is_empty_everywhere_gives_no_figures_and_a_sentence(
+    tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = write_detectron2_tree(tmp_path / "datasets", VOC21.card, sizes=((96, 96),))
     labels = root / VOC21.card.folder / VOC21.card.labels / "scene_0.png"
     save_labels(labels, np.full((96, 96), 255, dtype=np.uint8))
-    result = run("test", tmp_path / "out", *small(root, tiny_clip), "--data", "VOC21").results["settings"]["VOC21"]
+    options = [*small(root, tiny_clip), *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    assert complaint(capsys, "test", *options, "--data", "VOC21").startswith("VOC21: no picture was scored, for ")
+    (folder,) = (tmp_path / "out").iterdir()
+    result = Run(folder).results["settings"]["VOC21"]
     assert result["images"] == 0
     assert set(result["scores"].values()) == {None}
 

@@ -35,8 +35,8 @@ def with_defaults(arguments: list[str]) -> list[str]:
             configs += ["--config", _shipped(value if equals else next(rest, ""))]
         elif option == "--data":
             data += ["--data", value if equals else next(rest, "")]
-        elif _TEXTS.fullmatch(option) and (equals or (value := next(rest, None)) is not None):
-            others.append(f"{option}={_as_text(option, value)}")
+        elif _TEXTS.fullmatch(option):
+            others.append(f"{option}={_as_text(option, value if equals else next(rest, ''))}")
         else:
             others.append(argument)
     if not configs:

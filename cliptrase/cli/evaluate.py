@@ -3,6 +3,7 @@
 import inspect
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,18 @@ def edition(values: Namespace | Protocol) -> Edition:
     return Edition(protocol.vocabulary, void=protocol.windowed)
 
 
+def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
+    """What a run passed over, a sentence a setting; on the first process only."""
+    sentences = []
+    for name, stems in model.left_out.items():
+        if stems and model.trainer.is_global_zero:
+            some = ", ".join(stems[:5]) + (", ..." if len(stems) > 5 else "")
+            pictures = "1 picture was" if len(stems) == 1 else f"{len(stems)} pictures were"
+            why = "for the label maps hold nothing to score where the protocol looks"
+            sentences.append(f"{name}: {pictures} left out, {why}: {some}")
+    return sentences
+
+
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
 
@@ -95,12 +108,25 @@ class EvaluationCLI(LightningCLI):
         fixed = {"model", "dataloaders", "datamodule", "ckpt_path", "weights_only", "verbose", "return_predictions"}
         return dict.fromkeys(SUBCOMMANDS, fixed)
 
-    def test(self, model: LightningModule, datamodule: LightningDataModule) -> None:
-        """Scores; the table is ours, not Lightning's."""
+    def test(self, model: TrainingFreeSegmentation, datamodule: LightningDataModule) -> None:
+        """Scores; the table is ours, not Lightning's.
+
+        Raises:
+            InputError: of a setting no picture could be scored.
+        """
         with self._to_the_end():
             self.trainer.test(model, datamodule=datamodule, verbose=False)
-        if self.trainer.is_global_zero and not (self.folder.path / "results.json").is_file():
+        if not self.trainer.is_global_zero:
+            return
+        if not (self.folder.path / "results.json").is_file():
             raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
+        for sentence in left_out_sentences(model):
+            print(f"note: {sentence}", file=sys.stderr)
+        if empty := [name for name, methods in model.counts.items() for one in methods.values() if not one.images]:
+            raise InputError(
+                f"{', '.join(dict.fromkeys(empty))}: no picture was scored, for the label maps hold nothing to "
+                "score where the protocol looks; take a protocol that sees whole pictures, or other label maps"
+            )
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""

@@ -49,6 +49,8 @@ class SettingCounter(nn.Module):
         self.num_labels = num_labels
         self.scores = nn.ModuleDict({method: SegmentationScores(num_labels) for method in methods})
         self._batches: list[tuple[list[str], NDArray[np.int32]]] = []  # stems (B,), counts (B, methods, 3, C)
+        self._passed_over: set[str] = set()
+        self.left_out: list[str] = []  # stems of pictures with nothing to score, once `totals` was called
 
     def update(
         self, predictions: Mapping[str, Tensor], labels: Tensor, stems: Sequence[str], timer: StageTimer
@@ -73,11 +75,18 @@ class SettingCounter(nn.Module):
         with timer.stage("scores", device):
             self._batches.append((list(stems), torch.stack(counts, 1).cpu().numpy()))
 
+    def leave_out(self, stems: Sequence[str]) -> None:
+        """Notes pictures that hold nothing to score, such as those whose crop is empty."""
+        self._passed_over.update(stems)
+
     def totals(self) -> dict[str, Counts]:
         """Counts of every method over all processes, which must all call this: the same for any split into batches."""
         batches = from_all(self._batches)
         self._batches = []
+        passed_over = from_all([sorted(self._passed_over)])
         stems = [stem for names, _ in batches for stem in names]
+        # What fills up a process without pictures is another's picture.
+        self.left_out = sorted({stem for names in passed_over for stem in names} - set(stems))
         order = sorted(range(len(stems)), key=stems.__getitem__)
         empty = np.zeros((0, len(self.scores), 3, self.num_labels), np.int32)
         pictures = torch.from_numpy(np.concatenate([empty, *(counts for _, counts in batches)])[order])
