@@ -1,7 +1,7 @@
 """Pictures chosen for sheets: copied out of their batch, and kept as files with an index."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,30 +14,91 @@ from cliptrase.lightning_module import LabelMaps
 Kind = Literal["first", "named", "worst"]
 
 
-class Chosen(NamedTuple):
-    """A picture that gets a sheet."""
+class Line(NamedTuple):
+    """A line of `sheets.json`."""
 
-    setting: str
     kind: Kind
-    example: Example
+    stem: str
     iou: float  # of the main method on this picture, percent; NaN without truth
 
-    @property
-    def rank(self) -> tuple[float, str]:
-        """Lowest first."""
-        return self.iou, self.example.stem
+
+class Sheet(NamedTuple):
+    """A picture's sheet, drawn."""
+
+    setting: int  # its number
+    lines: Sequence[Line]  # that it may have
+    encoded: bytes  # PNG
+    height: int
+    width: int
 
 
-def keep(folder: Path, sheets: Mapping[str, tuple[Chosen, bytes]]) -> None:
-    """Writes sheets by their files' names, and a line for each in `sheets.json`."""
+class Choice:
+    """Pictures of one setting and process that may get a sheet, whatever batch they come in.
+
+    Args:
+        pictures: how many of the first ones.
+        names: stems of pictures wanted besides.
+        worst: how many with the lowest mean IoU over their own classes.
+    """
+
+    def __init__(self, pictures: int, names: Collection[str], worst: int) -> None:
+        self.pictures, self.names, self.worst = pictures, names, worst
+        self.lines: list[Line] = []
+        self.examples: dict[str, Example] = {}  # of all lines, by stem
+
+    def look(self, maps: LabelMaps) -> None:
+        """Takes what may be chosen of a batch, and lets go what may no more."""
+        for number, stem in enumerate(maps.stems):
+            iou = main_iou(maps, number) if self.worst else float("nan")
+            kinds: list[Kind] = ["first", *(["named"] if stem in self.names else []), "worst"]  # type: ignore[list-item]
+            self.lines = best_lines(
+                [*self.lines, *(Line(kind, stem, iou) for kind in kinds)], self.pictures, self.worst
+            )
+            kept = {row.stem for row in self.lines}
+            if stem in kept:
+                self.examples[stem] = example_of(maps, number)
+            self.examples = {name: example for name, example in self.examples.items() if name in kept}
+
+
+def best_lines(lines: Sequence[Line], pictures: int, worst: int) -> list[Line]:
+    """The first ones by stem, which is a data set's order, the named ones, and the lowest; equals go by their stems.
+
+    Args:
+        lines: of one setting, of all pictures or of those that may be chosen.
+        pictures: how many first ones.
+        worst: how many lowest.
+    """
+    ordered = sorted(lines, key=lambda row: row.stem)
+    lowest = sorted((row for row in ordered if row.kind == "worst" and not np.isnan(row.iou)), key=lambda row: row.iou)
+    first, named = ([row for row in ordered if row.kind == kind] for kind in ("first", "named"))
+    return [*first[:pictures], *named, *lowest[:worst]]
+
+
+def chosen(lines: Sequence[Line], pictures: int, worst: int) -> list[Line]:
+    """`best_lines` of all processes as they stand in the index: a first one that is also named stands there once."""
+    found = best_lines(lines, pictures, worst)
+    first = {row.stem for row in found if row.kind == "first"}
+    return [row for row in found if row.kind != "named" or row.stem not in first]
+
+
+def keep(folder: Path, setting: str, sheets: Mapping[str, tuple[Line, bytes]]) -> None:
+    """Writes a setting's sheets by their files' names, and a line for each in `sheets.json`."""
     index = folder / "sheets.json"
-    lines = json.loads(index.read_text())["sheets"] if index.exists() else []
-    lines = [line for line in lines if line["file"] not in sheets]
+    lines = [line for line in _lines(index) if line.get("setting") != setting]
     for file, (row, encoded) in sheets.items():
         iou = None if np.isnan(row.iou) else round(row.iou, 2)
-        lines.append({"setting": row.setting, "kind": row.kind, "stem": row.example.stem, "mIoU": iou, "file": file})
+        lines.append({"setting": setting, "kind": row.kind, "stem": row.stem, "mIoU": iou, "file": file})
         write_bytes(folder / file, encoded)
     write_json(index, {"sheets": lines})
+
+
+def _lines(index: Path) -> list[dict[str, Any]]:
+    """Lines of the settings that an earlier, interrupted run finished; none where the index is damaged."""
+    try:
+        lines = json.loads(index.read_text(encoding="utf-8"))["sheets"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [line for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
 
 
 def example_of(maps: LabelMaps, number: int) -> Example:
