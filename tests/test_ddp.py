@@ -30,6 +30,10 @@ def options(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[s
             if int(path.stem.removeprefix("scene_")) >= count:
                 path.unlink()
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla+regions]"]
+    sheets = (
+        "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 3, worst: 2, names: [scene_4]}}]"
+    )
+    chosen += ["--trainer.callbacks", sheets]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59, PC459]", "--data.root", str(root)]
     return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}"]
 
@@ -69,6 +73,12 @@ def counts(folder: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
+def sheets(folder: Path) -> dict[str, bytes]:
+    """Everything under `sheets/`, the index too."""
+    root = folder / "sheets"
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
 @pytest.fixture(scope="module")
 def one(options: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of `test` and `predict` with one process."""
@@ -90,6 +100,7 @@ def test_scores_of_several_processes_are_those_of_one(
     folder, printed = start(tmp_path / "out", "test", *options, *ddp(processes))
     assert figures(folder) == figures(one[0])
     assert counts(folder) == counts(one[0])
+    assert sheets(folder) == sheets(one[0])
     assert (folder / "results.csv").read_bytes() == (one[0] / "results.csv").read_bytes()
     assert json.loads((folder / "results.json").read_text())["provenance"]["processes"] == processes
     assert printed.count("results: ") == 1  # only the first process prints
@@ -103,6 +114,11 @@ def test_masks_of_several_processes_are_those_of_one(
     masks = {path.relative_to(one[1]): path.read_bytes() for path in (one[1] / "masks").rglob("*.png")}
     assert {path.relative_to(folder): path.read_bytes() for path in (folder / "masks").rglob("*.png")} == masks
     assert len(masks) == 14
+    assert sheets(folder) == sheets(one[1])
+    lines = json.loads((folder / "sheets" / "sheets.json").read_text())["sheets"]
+    first, named = [f"scene_{number}" for number in range(3)], "scene_4"
+    chosen = [*((name, stem) for name in ("VOC20", "PC59") for stem in [*first, named]), ("PC459", "scene_0")]
+    assert [(line["setting"], line["stem"]) for line in lines] == chosen
 
 
 def test_torchrun(one: tuple[Path, Path], options: list[str], tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from warnings import warn
 
-import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
@@ -17,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from cliptrase.callbacks.run_folder import RunFolder
-from cliptrase.callbacks.sheet_choice import Chosen, example_of, keep, main_iou
+from cliptrase.callbacks.sheet_choice import Choice, Line, Sheet, chosen, keep
 from cliptrase.callbacks.sheets_again import sheets_left
 from cliptrase.callbacks.writers import ResultsWriter
 from cliptrase.distributed import from_all
@@ -28,8 +27,7 @@ from cliptrase.evaluation.markdown import markdown_pairs, markdown_scores
 from cliptrase.evaluation.results import COLUMNS
 from cliptrase.figures.charts import class_bars, confusion_picture
 from cliptrase.figures.drawing import png_bytes
-from cliptrase.figures.sheets import sheet
-from cliptrase.figures.visualization import Picture
+from cliptrase.figures.sheets import Example, sheet
 from cliptrase.global_patch_analysis import denoised_map
 from cliptrase.lightning_module import LabelMaps, TrainingFreeSegmentation
 
@@ -38,10 +36,11 @@ class TensorBoardMasks(Callback):
     """Draws a sheet for chosen pictures of each setting: see `figures.sheets.sheet`.
 
     Sheets go to TensorBoard under `<setting>/<stem>` and `<setting> worst/<stem>`, and to the run's folder under
-    `sheets/`. The first and the named pictures of the first process come as soon as they are there.
+    `sheets/`, as soon as their setting is through, with several processes when the run is. They are the same for any
+    number of processes and any batch size.
 
     Args:
-        pictures: how many of the first ones (of the first process).
+        pictures: how many of the first ones in the data set's order.
         names: stems of pictures wanted besides.
         worst: how many of those with the lowest mean IoU over their own classes (`test` only).
         patch: row and column of the patch whose correlation is shown, from 0; the middle one by default.
@@ -68,10 +67,10 @@ class TensorBoardMasks(Callback):
         self._start()
 
     def _start(self) -> None:
-        self._shown: dict[str, int] = {}
-        self._found: list[str] = []
-        self._waiting: list[Chosen] = []
-        self._worst: dict[str, list[Chosen]] = {}
+        self._choice: Choice | None = None  # of the setting that is under way
+        self._setting = 0  # its number
+        self._drawn: list[Sheet] = []  # that are not shown yet
+        self._found: set[str] = set()  # wanted names that this process had
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts anew for every run."""
@@ -106,72 +105,86 @@ class TensorBoardMasks(Callback):
         self._look(trainer, pl_module, outputs, dataloader_idx)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the worst pictures, and named ones that other processes had."""
-        self._finish(trainer, pl_module)
+        """Shows the last setting's pictures, and names those that no setting has."""
+        self._end(trainer, pl_module)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows named pictures that other processes had."""
-        self._finish(trainer, pl_module)
+        """Shows the last setting's pictures, and names those that no setting has."""
+        self._end(trainer, pl_module)
 
     def _look(self, trainer: Trainer, module: LightningModule, outputs: Sequence[LabelMaps] | None, index: int) -> None:
         if not isinstance(module, TrainingFreeSegmentation):
             return
-        setting = module.settings[index].name
+        if index != self._setting:
+            self._finish(trainer, module)
+            self._setting = index
+        if self._choice is None:
+            self._choice = Choice(self.pictures, self.names, self.worst)
         for maps in outputs or ():
-            for number, stem in enumerate(maps.stems):
-                iou = main_iou(maps, number) if self.worst else float("nan")
-                first = trainer.is_global_zero and self._shown.get(setting, 0) < self.pictures
-                if first or stem in self.names:
-                    self._shown[setting] = self._shown.get(setting, 0) + first
-                    self._found.append(stem)
-                    chosen = Chosen(setting, "first" if first else "named", example_of(maps, number), iou)
-                    self._waiting.append(chosen)
-                worst = self._worst.setdefault(setting, [])
-                if not np.isnan(iou) and (len(worst) < self.worst or iou < worst[-1].iou):
-                    worst.append(Chosen(setting, "worst", example_of(maps, number), iou))
-                    worst.sort(key=lambda row: row.rank)
-                    del worst[self.worst :]
-        if trainer.is_global_zero:
-            self._show(trainer, module, self._waiting)
-            self._waiting = []
+            self._choice.look(maps)
 
-    def _finish(self, trainer: Trainer, module: LightningModule) -> None:
+    def _end(self, trainer: Trainer, module: LightningModule) -> None:
         if not isinstance(module, TrainingFreeSegmentation):
             return
-        named, worst = from_all(self._waiting), from_all([row for rows in self._worst.values() for row in rows])
-        missing = self.names - set(from_all(self._found))
+        self._finish(trainer, module)
+        self._show(trainer, module)
+        missing = self.names - set(from_all(sorted(self._found)))
         if not trainer.is_global_zero:
             return
-        for setting in module.settings:
-            of_name = [row for row in named if row.setting == setting.name]
-            lowest = sorted((row for row in worst if row.setting == setting.name), key=lambda row: row.rank)[
-                : self.worst
-            ]
-            self._show(trainer, module, of_name + lowest)
         if (folder := folder_of(trainer)) is not None:
             asked = self.pictures, self.names, self.worst
-            again = list(sheets_left(trainer, module, folder / "sheets", *asked))
-            self._show(trainer, module, again)
+            for setting, lines, example in sheets_left(trainer, module, folder / "sheets", *asked):
+                self._keep(trainer, module, [self._draw(module, setting, example, lines)], lines)
             missing -= {stem for counts in module.counts.values() for stem in counts[module.method].stems}
         if missing:
             warn(f"no picture is named {', '.join(sorted(missing))}, so it has no sheet", stacklevel=2)
 
-    def _show(self, trainer: Trainer, module: TrainingFreeSegmentation, rows: Sequence[Chosen]) -> None:
-        """The first process draws, sends and keeps sheets."""
-        names = {setting.name: setting.vocabulary.label_names for setting in module.all_settings}
+    def _finish(self, trainer: Trainer, module: TrainingFreeSegmentation) -> None:
+        """Draws what this process has of a setting: sheets take less memory than pictures, so they can wait."""
+        choice, self._choice = self._choice, None
+        if choice is None:  # a run without a picture
+            return
+        setting = module.settings[self._setting].name
+        for stem, example in choice.examples.items():
+            lines = [row for row in choice.lines if row.stem == stem]
+            self._drawn.append(self._draw(module, setting, example, lines))
+        self._found |= {row.stem for row in choice.lines if row.kind == "named"}
+        if trainer.world_size == 1:  # several wait for the end: not all come to this place at once
+            self._show(trainer, module)
+
+    def _draw(self, module: TrainingFreeSegmentation, setting: str, example: Example, lines: Sequence[Line]) -> Sheet:
+        # Computed again for these few, so that no correlation is kept and no picture waits for it.
+        correlation = denoised_map(module.segmenter, example.image, self.patch)
+        (names,) = (one.vocabulary.label_names for one in module.all_settings if one.name == setting)
+        picture = sheet(replace(example, patch_map=correlation), names)
+        return Sheet(setting, lines, png_bytes(picture), *picture.shape[:2])
+
+    def _show(self, trainer: Trainer, module: TrainingFreeSegmentation) -> None:
+        """The first process sends and keeps the sheets that are chosen among those of all; every one must call this."""
+        drawn, self._drawn = from_all(self._drawn), []
+        if not trainer.is_global_zero:
+            return
+        for setting in dict.fromkeys(own.setting for own in drawn):
+            sheets = [own for own in drawn if own.setting == setting]
+            lines = chosen([row for own in sheets for row in own.lines], self.pictures, self.worst)
+            self._keep(trainer, module, sheets, lines)
+
+    def _keep(
+        self, trainer: Trainer, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]
+    ) -> None:
+        """Sends sheets of one setting to TensorBoard and to the run's folder."""
         writer, folder = writer_of(trainer), folder_of(trainer)
-        drawn: dict[str, tuple[Chosen, bytes]] = {}
-        for row in rows:
-            group = f"{row.setting} worst" if row.kind == "worst" else row.setting
-            # Computed again for these few, so that no correlation is kept and no picture waits for it.
-            correlation = denoised_map(module.segmenter, row.example.image, self.patch)
-            picture = sheet(replace(row.example, patch_map=correlation), names[row.setting])
-            encoded = png_bytes(picture)
+        setting = drawn[0].setting
+        by_stem = {own.lines[0].stem: own for own in drawn}
+        sheets: dict[str, tuple[Line, bytes]] = {}
+        for row in lines:
+            tag = f"{setting} worst/{row.stem}" if row.kind == "worst" else f"{setting}/{row.stem}"
+            own = by_stem[row.stem]
             if writer is not None:
-                add_png(writer, f"{group}/{row.example.stem}", encoded, picture)
-            drawn[f"{group}/{row.example.stem}.png"] = row, encoded
-        if folder is not None and drawn:
-            keep(folder / "sheets", drawn, list(names))
+                add_png(writer, tag, own.encoded, own.height, own.width)
+            sheets[f"{tag}.png"] = row, own.encoded
+        if folder is not None and sheets:
+            keep(folder / "sheets", setting, sheets, [one.name for one in module.all_settings])
 
 
 class TensorBoardSummary(Callback):
@@ -196,9 +209,9 @@ class TensorBoardSummary(Callback):
             title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
             names = [name for name, pixels in zip(result.label_names, classes.pixels, strict=True) if pixels]
             bars = class_bars(names, (100 * classes.iou[classes.pixels > 0]).tolist(), f"IoU: {title}")
-            add_png(writer, f"class IoU/{result.name}", png_bytes(bars), bars)
+            add_png(writer, f"class IoU/{result.name}", png_bytes(bars), *bars.shape[:2])
             matrix = confusion_picture(confusion, result.label_names, f"Most confused: {title}")
-            add_png(writer, f"confusion/{result.name}", png_bytes(matrix), matrix)
+            add_png(writer, f"confusion/{result.name}", png_bytes(matrix), *matrix.shape[:2])
             writer.add_text(f"most confused/{result.name}", markdown_pairs(confusion, result.label_names))
         rows = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
         figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
@@ -222,7 +235,7 @@ def writer_of(trainer: Trainer) -> SummaryWriter | None:
     return next((log.experiment for log in trainer.loggers if isinstance(log, TensorBoardLogger)), None)
 
 
-def add_png(writer: SummaryWriter, tag: str, encoded: bytes, picture: Picture) -> None:
-    """Logs an (H, W, 3) picture that is encoded already."""
-    image = Summary.Image(height=picture.shape[0], width=picture.shape[1], colorspace=3, encoded_image_string=encoded)
+def add_png(writer: SummaryWriter, tag: str, encoded: bytes, height: int, width: int) -> None:
+    """Logs a picture that is encoded already."""
+    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=encoded)
     writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]))

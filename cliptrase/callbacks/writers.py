@@ -146,7 +146,8 @@ def limits(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]
     if not any(extent.cut for extent in module.extents.values()):
         return None
     found = {"limit_test_batches": trainer.limit_test_batches}
-    return found | ({"fast_dev_run": trainer.fast_dev_run} if getattr(trainer, "fast_dev_run", False) else {})
+    fast = getattr(trainer, "fast_dev_run", False)  # Lightning attaches it untyped
+    return found | ({"fast_dev_run": fast} if fast else {})
 
 
 def seconds_alone(segmenter: Segmenter) -> dict[str, float]:

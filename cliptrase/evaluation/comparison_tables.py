@@ -9,7 +9,7 @@ from rich.text import Text
 from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison, Row
 from cliptrase.evaluation.markdown import markdown_table
 from cliptrase.evaluation.published import TITLE
-from cliptrase.evaluation.results import figure, interval_text, marked
+from cliptrase.evaluation.results import MARKS, figure, interval_text, marked
 from cliptrase.tables import csv_text
 
 
@@ -95,7 +95,8 @@ def comparison_table(found: Comparison) -> Table:
 
     The best figure of a column is bold, the main method has a `>`.
     """
-    caption = [f"in a cell: mIoU, its interval, difference to {found.first}, its interval", *found.notes, found.memory]
+    inside = f"in a cell: mIoU, its interval, difference to {found.first}, its interval"
+    caption = [inside, *([MARKS] if len(found.rows) > 1 else []), *found.notes, found.memory]
     texts = {"title": Text(found.title), "caption": Text("\n".join(caption))}
     table = Table(**texts, title_justify="left", caption_justify="left", show_lines=True)  # type: ignore[arg-type]
     table.add_column("method", overflow="fold")

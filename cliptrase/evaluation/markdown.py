@@ -20,7 +20,7 @@ def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: st
     """
     every = [result for settings in results.values() for result in settings]
     remarked = with_remarks(every)
-    best = {
+    best: dict[tuple[str, str], list[float | None]] = {
         (name, definition): best_of([result.definitions[definition] for result in every if result.name == name])
         for name, definition in dict.fromkeys((result.name, key) for result in every for key in result.definitions)
     }

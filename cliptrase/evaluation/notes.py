@@ -53,7 +53,7 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Rare classes of the settings that have intervals, in one sentence."""
-    found = []
+    found: list[str] = []
     for name, result in settings.items():
         if result.get("intervals") and result.get("rare_classes"):
             seen = sum(row["pixels"] > 0 for row in result["per_class"])

@@ -273,8 +273,9 @@ def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str, n
     others = list(rows[0][1].definitions)[1:] if rows else []
     named = f", {rows[0][1].definition} definitions" if rows else ""
     remarked = with_remarks([result for _, result in rows])
-    title, caption = Text(f"protocol {protocol}, percent{named}{stand_in(results)}"), Text("\n".join(notes))
-    table = Table(title=title, caption=caption if notes else None, title_justify="left", caption_justify="left")
+    below = [*([MARKS] if len(results) > 1 else []), *notes]
+    title, caption = Text(f"protocol {protocol}, percent{named}{stand_in(results)}"), Text("\n".join(below))
+    table = Table(title=title, caption=caption if below else None, title_justify="left", caption_justify="left")
     table.add_column("method", overflow="fold")
     table.add_column("setting", overflow="fold")
     for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
@@ -314,6 +315,9 @@ def stand_in(results: Mapping[str, Sequence[SettingResult]]) -> str:
     """End of a title that names the stand-in for CLIP; nothing for other models."""
     known = any(STAND_IN in result.remarks for settings in results.values() for result in settings)
     return f"; {STAND_IN_TITLE}" if known else ""
+
+
+MARKS = "> main method; bold: the best"
 
 
 def marked(method: str, main: bool) -> str:
