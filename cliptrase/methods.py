@@ -110,3 +110,9 @@ def get_method(spec: str) -> Method:
         if getattr(method, key) == value != getattr(METHODS[found[1]], key)
     ]
     return replace(method, name=found[1] + "".join(changed))
+
+
+def votes_by_regions(name: str) -> bool:
+    """Whether a method of that name, with its switches, has regions vote on names."""
+    row = METHODS.get(re.split("[+-]", name)[0])
+    return "+regions" in name or (row is not None and row.regions and "-regions" not in name)

@@ -87,7 +87,7 @@ class Segmenter(nn.Module):
 
         Without a protocol it is made for `segment`: whole pictures, shorter side to 336.
         """
-        protocol = protocol or Protocol("photos", longest=1344)
+        protocol = protocol or Protocol("whole")
         return cls(load_clip(clip, pretrained, activation), protocol, methods)
 
     def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
@@ -102,10 +102,10 @@ class Segmenter(nn.Module):
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `photos`, or there are no words.
+            InputError: the segmenter's protocol is another than `whole`, or there are no words.
         """
-        if self.protocol.name != "photos":
-            raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
+        if self.protocol.name != "whole":
+            raise InputError(f"segment() needs Protocol('whole'), not {self.protocol.name!r}; forward() takes batches")
         vocabulary = parse_words(words, background)
         whole = upright(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
@@ -178,8 +178,8 @@ class Segmenter(nn.Module):
             pixels = self.prepare(images)
         if protocol.windowed:
             return encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
-        # The released protocols stretch what the tower saw, padding included, to the label map; `photos` does not.
-        canvas = padded_canvas(shown, size, self.patch) if protocol.name == "photos" else size
+        # The released protocols stretch what the tower saw, padding included, to the label map; `whole` does not.
+        canvas = padded_canvas(shown, size, self.patch) if protocol.name == "whole" else size
         encoding = self.encoder(pixels, self.methods, self.timer)
         self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
         return WholePictures(encoding, self.regions, protocol, self.scale, canvas, size)
@@ -203,7 +203,7 @@ class Segmenter(nn.Module):
         pixels = (images.float() / 255 - self.mean) / self.std
         if self.protocol.name == "paper":
             return pixels
-        made_whole = to_whole_patches if self.protocol.name == "photos" else pad_and_halve
+        made_whole = to_whole_patches if self.protocol.name == "whole" else pad_and_halve
         return made_whole(pixels, self.patch)
 
 

@@ -1,5 +1,6 @@
 """`test` and `predict`: wiring of configuration, data, model and Trainer."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,17 @@ def edition(values: Namespace | Protocol) -> Edition:
     return Edition(protocol.vocabulary, void=protocol.windowed)
 
 
+class _Parser(LightningArgumentParser):
+    """A parser whose configurations hold every value of the protocol, also those that its name stands for."""
+
+    def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:
+        """The configuration as YAML, for `--print_config` and the run's folder."""
+        namespace = namespace.clone()
+        if "protocol" in namespace:
+            namespace.protocol = Namespace(asdict(Protocol(**vars(namespace.protocol))))
+        return super().dump(namespace, *args, **kwargs)
+
+
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
 
@@ -52,6 +64,7 @@ class EvaluationCLI(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             save_config_callback=None,
+            parser_class=_Parser,
             seed_everything_default=False,
             parser_kwargs={name: {"exit_on_error": False} for name in self.subcommands()}
             | {"exit_on_error": False, "description": "Evaluates training-free open-vocabulary segmentation."},
@@ -79,7 +92,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
-        parser.add_argument("--protocol", type=Protocol, default=Protocol(), help="see cliptrase/protocol.py")
+        parser.add_argument("--protocol", type=Protocol, help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
         parser.link_arguments("protocol", "data.init_args.edition", compute_fn=edition)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from cliptrase.evaluation.published import elsewhere_rows, published_elsewhere
+from cliptrase.evaluation.published import elsewhere_rows, protocol_of, published_elsewhere
 from cliptrase.evaluation.results import INTERVAL
 
 SPEED = (
@@ -115,7 +115,7 @@ class Comparison:
     def elsewhere(self) -> list[list[str]]:
         """Figures of other systems and protocols, a line of heads first; empty where there are none."""
         methods = [row.method for row in self.rows]
-        systems = published_elsewhere(self.protocol, methods, self.settings)
+        systems = published_elsewhere(protocol_of(self.provenance), methods, self.settings)
         return elsewhere_rows(systems, self.settings) if systems else []
 
     @property
