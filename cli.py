@@ -1,8 +1,6 @@
 """`python cli.py test|predict ...`: see README.md."""
 
-import sys
-
-from cliptrase.cli import main
+from cliptrase.__main__ import console
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console()

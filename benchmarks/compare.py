@@ -23,7 +23,7 @@ def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[
     scores = {method.name: SegmentationScores(names).to(segmenter.device) for method in segmenter.methods}
 
     def work() -> None:
-        for name, labels in segmenter(images, classifier).items():
+        for name, labels in segmenter(images, classifier).labels.items():
             scores[name].update(labels, truth)
 
     return work

@@ -55,7 +55,7 @@ def stages(segmenter: Segmenter, images: Tensor, classifier: TextClassifier, pre
         p = encoding.penultimate
         affinity = remove_global_patches(self_correlation(p.query, p.key, p.value))
         clusters = dbscan(affinity, protocol.eps, protocol.min_samples)
-        labels = segmenter(images, classifier)["cliptrase"]
+        labels = segmenter(images, classifier).labels["cliptrase"]
     return Stages(F.normalize(encoding.features["cliptrase"].float(), dim=-1), affinity, clusters, labels)
 
 

@@ -78,7 +78,7 @@ def measure_one(
     def step() -> Tensor:
         read_stages()  # of the step before, so that its reading is in nobody's time
         with autocast(precision, device):
-            labels: Tensor = segmenter(images, classifier)["cliptrase"]
+            labels: Tensor = segmenter(images, classifier).labels["cliptrase"]
             return labels
 
     def encode() -> Tensor:
@@ -119,7 +119,7 @@ def measure_one(
     row["pictures/s"] = 1000 / row["step"]
     row["peak_mib"] = peak
     if precision != "fp32":
-        row["agreement"] = float((segmenter(images, classifier)["cliptrase"] == predicted).float().mean())
+        row["agreement"] = float((segmenter(images, classifier).labels["cliptrase"] == predicted).float().mean())
     return row
 
 

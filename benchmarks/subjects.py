@@ -38,6 +38,7 @@ def random_clip(architecture: str) -> LoadedClip:
         pretrained=None,
         activation="quick_gelu",
         weights_hash="random",
+        config_hash="random",
         mean=open_clip.OPENAI_DATASET_MEAN,
         std=open_clip.OPENAI_DATASET_STD,
     )

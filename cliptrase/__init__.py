@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cliptrase.metrics import SegmentationScores as SegmentationScores
     from cliptrase.protocol import Protocol as Protocol
+    from cliptrase.segmenter import Prediction as Prediction
     from cliptrase.segmenter import Segmenter as Segmenter
     from cliptrase.vocabulary import Vocabulary as Vocabulary
 
 __version__ = "0.1.0"
 
 _PLACES = {
+    "Prediction": "cliptrase.segmenter",
     "Protocol": "cliptrase.protocol",
     "SegmentationScores": "cliptrase.metrics",
     "Segmenter": "cliptrase.segmenter",
     "Vocabulary": "cliptrase.vocabulary",
 }
 
-__all__ = ["Protocol", "SegmentationScores", "Segmenter", "Vocabulary", "__version__"]
+__all__ = ["Prediction", "Protocol", "SegmentationScores", "Segmenter", "Vocabulary", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

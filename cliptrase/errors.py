@@ -1,5 +1,10 @@
 """The error that a user can mend: a wrong option, file or name, told in one sentence."""
 
+import difflib
+import re
+import textwrap
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used; the message says what, its value and the cure."""
@@ -7,4 +12,12 @@ class InputError(ValueError):
 
 def one_line(error: BaseException) -> str:
     """What another library says of its error, as part of a sentence."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # some colour their messages for a terminal
+    return textwrap.shorten(plain, 300, placeholder=" ...") or type(error).__name__
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """The name of `known` that is nearest to `given`, whatever the case of letters; empty where none is near."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(given.lower(), by_lower, 1, cutoff=0.7)
+    return by_lower[near[0]] if near else ""

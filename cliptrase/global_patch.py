@@ -14,17 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from cliptrase.console import complain, run
 from cliptrase.encoder import VisualEncoder
-from cliptrase.errors import InputError, one_line
+from cliptrase.errors import InputError
 from cliptrase.figures.drawing import png_bytes
-from cliptrase.figures.picture import fit, upright
+from cliptrase.figures.picture import fit
 from cliptrase.figures.visualization import Picture
-from cliptrase.files import write_bytes
+from cliptrase.files import OutputError, write_bytes
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
+from cliptrase.images import PictureLike, to_rgb
 from cliptrase.ops.pixels import to_whole_patches
 from cliptrase.weights import LoadedClip, load_clip
 
@@ -63,16 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         chosen = [parse_patch(text) for text in options.patch]
-        picture = _read(options.picture)
+        picture = to_rgb(options.picture)
         clip = load_clip(options.clip, options.pretrained, options.activation)
         encoder = VisualEncoder(clip.model.visual)
         image, pixels = show(picture, clip, encoder, options.size)
         drawn = figure(image, analyse(encoder, pixels, chosen), f"{options.picture.name}, {clip.name}")
         write_bytes(options.out, png_bytes(drawn))
+    except OutputError as error:
+        return complain(f"--out {error}")
     except InputError as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"--out {options.out} cannot be written ({error.strerror}); give another place")
+        return complain(str(error))
     print(f"figure: {options.out}")
     return 0
 
@@ -90,12 +91,12 @@ def parse_patch(text: str) -> tuple[int, int]:
 
 
 def show(
-    picture: Image.Image, clip: LoadedClip, encoder: VisualEncoder, size: int | None = None
+    picture: PictureLike, clip: LoadedClip, encoder: VisualEncoder, size: int | None = None
 ) -> tuple[Picture, Tensor]:
     """A picture as the tower sees it: whole, its last row and column repeated up to whole patches.
 
     Args:
-        picture: any PIL image.
+        picture: a path, a PIL image of any mode, or an array; see `images.to_rgb`.
         clip: for mean and deviation of its pictures.
         encoder: of that model.
         size: pixels of the shorter side; None takes the tower's own. The longer one is cut down to four times that.
@@ -104,7 +105,7 @@ def show(
         (H, W, 3) uint8, and the same normalised (1, 3, H, W); H and W are multiples of the patch.
 
     Raises:
-        InputError: a size below 1.
+        InputError: a size below 1, or a picture that cannot be read.
     """
     patch = (int(encoder.tower.patch_size[0]), int(encoder.tower.patch_size[1]))
     side = (
@@ -114,24 +115,10 @@ def show(
     )
     if side < 1:
         raise InputError(f"--size must be at least 1 pixel, not {side}")
-    whole = to_whole_patches(fit(upright(picture), side, _LONGEST * side).float(), patch)  # (1, 3, H, W), 0..255
+    whole = to_whole_patches(fit(to_rgb(picture), side, _LONGEST * side).float(), patch)  # (1, 3, H, W), 0..255
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (clip.mean, clip.std))
     return whole[0].permute(1, 2, 0).numpy().astype(np.uint8), (whole / 255 - mean) / std
 
 
-def _read(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as file:
-            file.load()
-            return file
-    except Exception as error:  # Pillow's decoders raise whatever they meet in a broken file
-        raise InputError(f"{path} cannot be read as a picture ({one_line(error)}); give another file") from error
-
-
-def _complain(sentence: str) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
-    return 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

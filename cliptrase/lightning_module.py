@@ -1,5 +1,6 @@
 """The method under a Lightning Trainer: devices, nodes, precision and loggers come from there."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
+from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
 from cliptrase.evaluation.counting import Counts, SettingCounter
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.results import SettingResult
@@ -81,6 +83,7 @@ class TrainingFreeSegmentation(LightningModule):
         self.scoreboard = Scoreboard(self.methods, self.protocol)
         self.peak_memory_mib = 0  # most of any process, as of the last finished setting
         self.all_settings: list[Setting] = []
+        self.extents: dict[str, Extent] = {}
         self._waiting_since = 0.0
         self.strict_loading = False
         self.eval().requires_grad_(False)
@@ -104,6 +107,11 @@ class TrainingFreeSegmentation(LightningModule):
         datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
         self.all_settings = list(datamodule.settings)
         self.settings = [setting for setting in self.all_settings if setting.name not in datamodule.skipped]
+        trainer, size = self.trainer, datamodule.batch_size
+        self.extents = {
+            dataset.card.name: extent(len(dataset), size, trainer.world_size, trainer.limit_test_batches)
+            for dataset in datamodule.datasets
+        }
         self.counters = nn.ModuleList(
             SettingCounter(self.methods, setting.vocabulary.num_labels) for setting in self.settings
         )
@@ -134,11 +142,14 @@ class TrainingFreeSegmentation(LightningModule):
         ]
         if self.trainer.local_rank == 0:
             self.trainer.strategy.barrier("text")
+        if self.trainer.is_global_zero:
+            for sentence in self.protocol.notes(self.methods, [setting.name for setting in self.settings]):
+                print(f"note: {sentence}", file=sys.stderr)
         self._waiting_since = time.perf_counter()
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Sums up settings that are through, and counts the time spent waiting for data."""
-        self._finish_settings(dataloader_idx)
+        self.finish_settings(dataloader_idx)
         self.segmenter.timer.add("data", time.perf_counter() - self._waiting_since)
 
     def on_test_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
@@ -157,10 +168,10 @@ class TrainingFreeSegmentation(LightningModule):
             if not kept:
                 continue
             images, labels = group.images[kept], group.labels[kept]
-            predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
+            found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
             stems = [group.stems[index] for index in kept]
-            self.counters[dataloader_idx].update(predictions, labels, stems, self.segmenter.timer)  # type: ignore[operator]
-            outputs.append(LabelMaps(stems, images, predictions, labels, self.segmenter.regions))
+            self.counters[dataloader_idx].update(found.labels, labels, stems, self.segmenter.timer)  # type: ignore[operator]
+            outputs.append(LabelMaps(stems, images, found.labels, labels, found.regions))
         return outputs
 
     def predict_step(self, batch: Sequence[PictureGroup], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
@@ -169,16 +180,16 @@ class TrainingFreeSegmentation(LightningModule):
         for group in batch:
             if kept := _counted(group):
                 images = group.images[kept]
-                predictions = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
+                found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
                 stems = [group.stems[index] for index in kept]
-                outputs.append(LabelMaps(stems, images, predictions, None, self.segmenter.regions))
+                outputs.append(LabelMaps(stems, images, found.labels, None, found.regions))
         return outputs
 
     def on_test_epoch_end(self) -> None:
         """Sums up the last setting; every process takes part."""
-        self._finish_settings(len(self.settings))
+        self.finish_settings(len(self.settings))
 
-    def _finish_settings(self, end: int) -> None:
+    def finish_settings(self, end: int) -> None:
         """Brings together what all processes counted of settings before `end`, where that is not done yet."""
         for setting, counter in zip(self.settings[:end], self.counters, strict=False):
             if setting.name not in self.counts:
@@ -194,7 +205,13 @@ class TrainingFreeSegmentation(LightningModule):
     @property
     def results(self) -> dict[str, list[SettingResult]]:
         """Scores of the finished settings by method."""
-        return self.scoreboard.results(self.all_settings)
+        return self.scoreboard.results(self.all_settings, self.conditions)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What belongs to all figures of the run."""
+        card = self.segmenter.card
+        return Conditions(Model(card.name, card.pretrained, card.activation), self.extents)
 
     @property
     def seconds(self) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """Training-free methods as data: one record a method, one table."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cliptrase import attention
-from cliptrase.errors import InputError
+from cliptrase.errors import InputError, did_you_mean
 from cliptrase.ops.position import PositionEmbedding
 
 Vote = Literal["majority", "mean"]
@@ -93,13 +94,15 @@ def get_method(spec: str) -> Method:
     Raises:
         InputError: no such method or switch, one switched twice, or a part of the region vote without regions.
     """
+    if not isinstance(spec, str):
+        raise InputError(f"a method is named by a text such as 'cliptrase', not by {spec!r}")
     found = re.fullmatch(r"(\w+)((?:[+-][a-z]+)*)", spec)
     suffixes = re.findall(r"[+-][a-z]+", found[2]) if found else []
     values = dict(SWITCHES[suffix] for suffix in suffixes if suffix in SWITCHES)
     if not found or found[1] not in METHODS or len(values) < len(suffixes):
         raise InputError(
-            f"unknown method {spec!r}: take one of {', '.join(METHODS)}, with +regions or -regions after it if wanted; "
-            "with regions also -denoise, and +majority or +mean"
+            f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join(METHODS)}, with +regions or -regions after "
+            "it if wanted; with regions also -denoise, and +majority or +mean"
         )
     method = replace(METHODS[found[1]], **values)
     if not method.regions and not values.keys() <= {"regions"}:
@@ -116,3 +119,25 @@ def votes_by_regions(name: str) -> bool:
     """Whether a method of that name, with its switches, has regions vote on names."""
     row = METHODS.get(re.split("[+-]", name)[0])
     return "+regions" in name or (row is not None and row.regions and "-regions" not in name)
+
+
+def get_methods(specs: str | Sequence[str]) -> list[Method]:
+    """The methods that `specs` name, one name or several, each once; see `get_method`.
+
+    Raises:
+        InputError: no method, or one that `get_method` refuses.
+    """
+    names = [specs] if isinstance(specs, str) else specs
+    methods = list({method.name: method for method in map(get_method, names)}.values())
+    if not methods:
+        raise InputError(f"no method is named; take one of {', '.join(METHODS)}")
+    return methods
+
+
+def _meant(spec: str) -> str:
+    """What to say where the name, or one of the switches, is nearly one of the table; empty elsewhere."""
+    parts = re.split(r"(?=[+-])", spec.strip().lower())
+    near = [did_you_mean(parts[0].strip(), METHODS), *(did_you_mean(part, SWITCHES) for part in parts[1:])]
+    if not near[0] or not all(near) or "".join(near) == spec:
+        return ""
+    return f" (did you mean {''.join(near)}?)"

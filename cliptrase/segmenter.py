@@ -1,52 +1,68 @@
 """Pixels and a vocabulary in, label maps out: the method without Lightning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from cliptrase.encoder import VisualEncoder
 from cliptrase.errors import InputError
-from cliptrase.figures.picture import Segmentation, fit, upright
+from cliptrase.figures.picture import Segmentation, fit
+from cliptrase.images import PictureLike, to_rgb
 from cliptrase.inference.slide import Windows, encode_windows
 from cliptrase.inference.whole import WholePictures, find_regions
-from cliptrase.methods import Method, get_method
-from cliptrase.ops.classification import Size, TextClassifier
+from cliptrase.methods import get_methods
+from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
 from cliptrase.templates import TEMPLATES
-from cliptrase.text import TextCache, default_cache_dir, encode_names
+from cliptrase.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import Vocabulary, parse_words
-from cliptrase.weights import Activation, LoadedClip, load_clip
+from cliptrase.weights import Activation, LoadedClip, default_tag, load_clip
+
+
+class Prediction(NamedTuple):
+    """What `Segmenter.forward` says of a batch.
+
+    Attributes:
+        labels: by method's name (B, H, W) int64 labels in [0, classifier.num_labels), in the order asked for.
+        regions: by name of each method that votes (B, H, W) int64 numbers of regions, -1 all over a picture that has
+            none. Empty under protocols with windows, each of which has regions of its own.
+    """
+
+    labels: dict[str, Tensor]
+    regions: dict[str, Tensor]
 
 
 class Segmenter(nn.Module):
     """A training-free open-vocabulary segmenter.
 
+    Threads may share one: a call leaves nothing behind that another reads.
+
     Args:
         clip: a loaded CLIP model.
         protocol: geometry, templates and clustering parameters.
-        methods: what to compute, the first being the one that `segment` returns; see `methods.get_method`.
+        methods: what to compute, one name or several, the first being the one that `segment` returns; see
+            `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
 
     Raises:
-        InputError: a tower or method that cannot be used.
+        InputError: a tower or method that cannot be used, or no method.
     """
 
     def __init__(
         self,
         clip: LoadedClip,
         protocol: Protocol | None = None,
-        methods: Sequence[str] = ("cliptrase",),
+        methods: str | Sequence[str] = ("cliptrase",),
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
         self.protocol = protocol or Protocol()
-        self.methods: list[Method] = list({method.name: method for method in map(get_method, methods)}.values())
+        self.methods = get_methods(methods)
         self.card = clip
         self.encoder = VisualEncoder(clip.model.visual)
         self.encoder.require(self.methods)
@@ -65,10 +81,10 @@ class Segmenter(nn.Module):
                 "their mean; leave out +majority"
             )
         self.scale = float(clip.model.logit_scale.exp())
-        self.cache = TextCache(cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash)
+        self.cache = TextCache(
+            cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash, clip.tokenizer
+        )
         self.timer = StageTimer()
-        # Of the last batch seen whole, by method that votes: (B, H, W), -1 for none.
-        self.regions: dict[str, Tensor] = {}
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -78,39 +94,43 @@ class Segmenter(nn.Module):
     def from_pretrained(
         cls,
         clip: str = "ViT-B-16",
-        pretrained: str | None = "openai",
+        pretrained: str | None = None,
         protocol: Protocol | None = None,
-        methods: Sequence[str] = ("cliptrase",),
+        methods: str | Sequence[str] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
         """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.
 
-        Without a protocol it is made for `segment`: whole pictures, shorter side to 336.
+        Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
+        for `segment`: whole pictures, shorter side to 336.
         """
         protocol = protocol or Protocol("whole")
-        return cls(load_clip(clip, pretrained, activation), protocol, methods)
+        return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
-    def segment(self, picture: Image.Image, words: str, background: str = "") -> Segmentation:
+    def segment(
+        self, picture: PictureLike, words: str | Sequence[str], background: str | Sequence[str] = ""
+    ) -> Segmentation:
         """Segments one picture of any size by words.
 
         Args:
-            picture: any PIL image.
-            words: "cat, kitten; dog": `;` between classes, `,` between synonyms.
+            picture: a path, a PIL image of any mode, or an array of uint8, (H, W, 3) RGB or (H, W) grey.
+            words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a list of such texts.
             background: "wall, floor": prompts for everything else.
 
         Returns:
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `whole`, or there are no words.
+            InputError: the segmenter's protocol is another than `whole`, the picture cannot be read, or the words are
+                not those of `parse_words`.
         """
         if self.protocol.name != "whole":
             raise InputError(f"segment() needs Protocol('whole'), not {self.protocol.name!r}; forward() takes batches")
         vocabulary = parse_words(words, background)
-        whole = upright(picture)
+        whole = to_rgb(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
-        labels = self(shown, self.classifier(vocabulary), (whole.height, whole.width))[self.methods[0].name][0]
-        return Segmentation(np.array(whole), labels.cpu().numpy(), vocabulary.label_names)
+        labels = self(shown, self.classifier(vocabulary), whole.shape[:2]).labels[self.methods[0].name][0]
+        return Segmentation(whole, labels.cpu().numpy(), vocabulary.label_names)
 
     @property
     def patch(self) -> Size:
@@ -133,12 +153,18 @@ class Segmenter(nn.Module):
             class_token_weighting: see `TextClassifier`; windows know none.
             progress: whether to show a progress bar while encoding.
             setting: whose own values of the protocol apply.
+
+        Raises:
+            InputError: the model gives a name no direction (not finite, or zero), or all names the same one; or its
+                text tower cannot tell names apart, see `check_names`.
         """
         templates = TEMPLATES[self.protocol.templates]
+        check_names(self.card.tokenizer, vocabulary.names, vocabulary.fold, templates)
         with self.timer.stage("text"):
             embeddings = self.cache.load(vocabulary.names, templates)
-            if embeddings is None:
+            if embeddings is None or not has_direction(embeddings).all():
                 embeddings = encode_names(self.clip, self.card.tokenizer, vocabulary.names, templates, progress)
+                _require_directions(embeddings, vocabulary.names)
                 self.cache.save(vocabulary.names, templates, embeddings)
         fold = torch.tensor(vocabulary.fold, device=self.device)
         return TextClassifier(
@@ -151,8 +177,8 @@ class Segmenter(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> dict[str, Tensor]:
-        """Label maps of a batch of pictures of one size.
+    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> Prediction:
+        """Label maps and regions of a batch of pictures of one size.
 
         Args:
             images: (B, 3, H, W) uint8 RGB, already of the protocol's geometry. Under `paper` H and W are multiples
@@ -160,13 +186,13 @@ class Segmenter(nn.Module):
             classifier: from `classifier`.
             size: (height, width) of the label maps; None takes the pictures' own.
 
-        Returns:
-            for each method's name (B, height, width) int64 labels in [0, classifier.num_labels).
-
         Raises:
+            InputError: features that are not finite: damaged weights, or numbers too large for half precision.
             ValueError: a side is not a whole number of patches.
         """
-        return self.label(self.encode(images, size, classifier.setting), classifier)
+        encoded = self.encode(images, size, classifier.setting)
+        regions = encoded.regions if isinstance(encoded, WholePictures) else {}
+        return Prediction(self.label(encoded, classifier), regions)
 
     @torch.no_grad()
     def encode(self, images: Tensor, size: Size | None = None, setting: str = "") -> WholePictures | Windows:
@@ -177,12 +203,15 @@ class Segmenter(nn.Module):
         with self.timer.stage("forward", images.device):
             pixels = self.prepare(images)
         if protocol.windowed:
-            return encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
+            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
+            _require_features(windows.features)
+            return windows
         # The released protocols stretch what the tower saw, padding included, to the label map; `whole` does not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.name == "whole" else size
         encoding = self.encoder(pixels, self.methods, self.timer)
-        self.regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
-        return WholePictures(encoding, self.regions, protocol, self.scale, canvas, size)
+        _require_features(encoding.features)
+        regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
+        return WholePictures(encoding, regions, protocol, self.scale, canvas, size)
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
@@ -207,6 +236,37 @@ class Segmenter(nn.Module):
         return made_whole(pixels, self.patch)
 
 
+def _require_directions(embeddings: Tensor, names: Sequence[str]) -> None:
+    """Questions new text embeddings, (C, E): without a direction, or all with one, they name pixels at random."""
+    if not (sound := has_direction(embeddings)).all():
+        name = names[int(sound.int().argmin())]
+        raise InputError(
+            f"the model's text embedding of {name!r} is zero or not finite (NaN or infinite), so that no pixel can be "
+            "named; take undamaged weights"
+        )
+    if len(set(names)) > 1 and bool((embeddings == embeddings[0]).all()):
+        raise InputError(
+            f"the model gives all {len(names)} names the same text embedding, so that none can be told from another; "
+            "take undamaged weights"
+        )
+
+
+def _require_features(features: Mapping[str, Tensor]) -> None:
+    """Questions features of every method, (..., E) each; one answer is waited for, however many methods there are."""
+    sound = torch.stack([has_direction(values).all() for values in features.values()])
+    if not sound.all():
+        name, values = next(
+            (name, values) for (name, values), one in zip(features.items(), sound, strict=True) if not one
+        )
+        cure = "take undamaged weights"
+        if values.dtype != torch.float32 or torch.is_autocast_enabled(values.device.type):
+            cure = "take --trainer.precision 32-true, or undamaged weights"
+        raise InputError(
+            f"method {name}: image features are zero or not finite (NaN or infinite), so that no pixel can be named; "
+            f"{cure}"
+        )
+
+
 def _text_identity(clip: LoadedClip) -> str:
-    """What besides the weights decides a text embedding: the activation and the tokenizer's kind."""
-    return f"{clip.activation} {type(clip.tokenizer).__name__}"
+    """What besides weights and tokenizer decides a text embedding: the activation and how the tower is read."""
+    return f"{clip.activation} {clip.config_hash}"

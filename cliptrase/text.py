@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-import tempfile
+import re
+import stat
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,21 +14,31 @@ import open_clip
 import torch
 from open_clip.transformer import text_global_pool
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cliptrase.errors import InputError, one_line
+from cliptrase.files import write_bytes
+from cliptrase.vocabulary import as_read, shown
+
 Tokenizer = Callable[[list[str]], Tensor]
 
 _BATCH = 640
-_FORMAT = "1"  # part of the key: raised when embeddings of the same inputs would come out differently
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_FORMAT = "2"  # part of the key: raised when embeddings of the same inputs would come out differently
 
 
 def default_cache_dir() -> Path:
     """Where text classifiers are kept: `$CLIPTRASE_CACHE`, or `cliptrase` in the user's cache folder."""
     own = os.environ.get("CLIPTRASE_CACHE")
-    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
+    if own:
+        return Path(own)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cliptrase"
+    except RuntimeError:  # a user without a home: nothing is kept, and the warning says how to change that
+        return Path(os.devnull) / "cliptrase"
 
 
 def encode_prompts(model: Any, tokens: Tensor) -> Tensor:
@@ -56,6 +67,57 @@ def encode_prompts(model: Any, tokens: Tensor) -> Tensor:
         if projection is not None:
             x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
         return F.normalize(x.float(), dim=-1)
+
+
+def check_names(tokenizer: Tokenizer, names: Sequence[str], labels: Sequence[int], templates: Sequence[str]) -> None:
+    """Asks whether the text tower can tell the names apart: it reads a fixed number of tokens and cuts the rest off.
+
+    Warns of names whose prompts are cut.
+
+    Args:
+        tokenizer: strings to (P, L) token ids.
+        names: C names.
+        labels: label of each.
+        templates: T prompts with `{}` where the name goes.
+
+    Raises:
+        InputError: the tokenizer reads nothing of a name, or names of two labels alike.
+    """
+    alone = tokenizer(list(names))  # (C, L)
+    (nothing,) = tokenizer([""])
+    for name, row in zip(names, alone, strict=True):
+        if torch.equal(row, nothing):
+            raise InputError(f"the tokenizer reads nothing of the name {name!r}; take another word for it")
+    length, padding = alone.shape[1], nothing[-1]
+    taken = int((tokenizer(list(templates)) != padding).sum(1).max())  # by the longest template, `{}` itself included
+    long = {place for place, count in enumerate((alone != padding).sum(1).tolist()) if count + taken > length}
+    read: dict[bytes, int] = {}
+    cut = []
+    for place, row in enumerate(alone):
+        key = row.numpy().tobytes()
+        if place in long:
+            prompts = tokenizer([template.replace("{}", names[place]) for template in templates])
+            # Where a prompt is cut, a further word changes nothing.
+            longer = tokenizer([template.replace("{}", names[place]) + " word" for template in templates])
+            if bool((prompts == longer).all(1).any()):
+                cut.append(names[place])
+            key = prompts.numpy().tobytes()
+        other = read.setdefault(key, place)
+        if labels[other] != labels[place] and as_read(names[other]) != as_read(names[place]):
+            pair = f"{shown(names[other])} and {shown(names[place])}"
+            if place in long:
+                raise InputError(
+                    f"the text tower reads {length} tokens, by which {pair} are the same; shorten them to what differs"
+                )
+            raise InputError(f"the tokenizer reads {pair} alike; take another word for one of them")
+    if cut:
+        several = f"{len(cut)} names are" if len(cut) > 1 else "1 name is"
+        examples = ", ".join(map(shown, cut[:5])) + (", ..." if len(cut) > 5 else "")
+        warnings.warn(
+            f"the text tower reads {length} tokens, and {several} longer with the templates, so that their ends count "
+            f"for nothing: {examples}",
+            stacklevel=2,
+        )
 
 
 @torch.no_grad()
@@ -92,19 +154,23 @@ def encode_names(
 
 
 class TextCache:
-    """Text classifiers on disk, one file for a model, its weights' content, the templates and the names.
+    """Text classifiers on disk, one file for a model, its weights' content, its tokenizer, the templates and the names.
 
     A file that cannot be read, was changed or belongs to other inputs is never used: it is made anew, with a warning.
+    A folder that cannot be written costs the next start its time, and this one nothing but a warning.
 
     Args:
         directory: folder of the files; made when needed.
-        model: name of the architecture and tokenizer.
+        model: what else decides an embedding: configuration and activation.
         weights: hash of the weights' content.
+        tokenizer: the model's.
     """
 
-    def __init__(self, directory: Path, model: str, weights: str) -> None:
+    def __init__(self, directory: Path, model: str, weights: str, tokenizer: Tokenizer) -> None:
         self.directory = directory
-        self.identity = [_FORMAT, model, weights]
+        self.identity = [_FORMAT, open_clip.__version__, model, weights]
+        self.tokenizer = tokenizer
+        self._keys: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
 
     def path(self, names: Sequence[str], templates: Sequence[str]) -> Path:
         """File for these names and templates."""
@@ -113,37 +179,66 @@ class TextCache:
     def load(self, names: Sequence[str], templates: Sequence[str]) -> Tensor | None:
         """The stored (C, E) classifier, or None where there is none that can be trusted."""
         path = self.path(names, templates)
-        if not path.exists():
-            return None
         try:
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                raise OSError("it is not a file")
             with safe_open(path, framework="pt") as file:
                 stored = file.metadata() or {}
                 classifier: Tensor = file.get_tensor("classifier")
-        except (SafetensorError, OSError) as error:
-            warnings.warn(f"text cache {path} cannot be read ({error}); it is made anew", stacklevel=2)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        if stored.get("key") != self._key(names, templates) or stored.get("content") != _content(classifier):
+        except (SafetensorError, OSError) as error:
+            warnings.warn(f"text cache {path} cannot be read ({one_line(error)}); it is made anew", stacklevel=2)
+            return None
+        sound = classifier.dtype == torch.float32 and classifier.ndim == 2 and len(classifier) == len(names)
+        told = stored.get("key") == self._key(names, templates) and sound and stored.get("content")
+        if not told or told != _content(classifier) or not classifier.isfinite().all():
             warnings.warn(f"text cache {path} was changed or belongs to another run; it is made anew", stacklevel=2)
             return None
         return classifier
 
     def save(self, names: Sequence[str], templates: Sequence[str], classifier: Tensor) -> None:
-        """Stores a (C, E) classifier: written beside its place and renamed."""
+        """Stores a (C, E) classifier: written beside its place, synced and renamed; warns where that cannot be done."""
         path = self.path(names, templates)
-        path.parent.mkdir(parents=True, exist_ok=True)
         classifier = classifier.cpu().contiguous()
         metadata = {"key": self._key(names, templates), "content": _content(classifier)}
-        handle, aside = tempfile.mkstemp(dir=path.parent, prefix=path.stem, suffix=".part")
-        os.close(handle)
         try:
-            save_file({"classifier": classifier}, aside, metadata=metadata)
-            os.replace(aside, path)
-        finally:
-            Path(aside).unlink(missing_ok=True)
+            write_bytes(path, serialise({"classifier": classifier}, metadata=metadata))
+        except OSError as error:
+            warnings.warn(
+                f"encoded text is not kept for the next run: {self.directory} cannot be written "
+                f"({error.strerror or one_line(error)}); name another folder by CLIPTRASE_CACHE",
+                stacklevel=2,
+            )
 
     def _key(self, names: Sequence[str], templates: Sequence[str]) -> str:
-        content = json.dumps([self.identity, list(templates), list(names)], ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()
+        asked = tuple(names), tuple(templates)
+        if asked not in self._keys:
+            content = [self.identity, tokenizer_hash(self.tokenizer, *asked), asked[1], asked[0]]
+            self._keys[asked] = hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
+        return self._keys[asked]
+
+
+def tokenizer_hash(tokenizer: Tokenizer, names: Sequence[str], templates: Sequence[str]) -> str:
+    """SHA-256 of what the tokenizer makes of these names and templates.
+
+    Of CLIP's own tokenizer, which takes seconds for tens of thousands of prompts, it is of the tables and rules that it
+    works by, and of the token ids of every name in one template and of one name in every template. Of another tokenizer
+    it is of the token ids of all prompts.
+    """
+    pairs = [(name, template) for name in names for template in templates]
+    found = hashlib.sha256()
+    if type(tokenizer) is open_clip.SimpleTokenizer:
+        for key, value in sorted(vars(tokenizer).items()):
+            if key != "cache":  # grows with use
+                rule = getattr(value, "pattern", getattr(value, "__qualname__", value))
+                found.update(f"{key} {_ADDRESS.sub('', repr(rule))}\n".encode(errors="surrogatepass"))
+        pairs = [pair for pair in pairs if pair[0] == names[0] or pair[1] == templates[0]]
+    prompts = [template.replace("{}", name) for name, template in pairs]
+    for start in range(0, len(prompts), 4096):
+        tokens = tokenizer(prompts[start : start + 4096])
+        found.update(f"{tuple(tokens.shape)}".encode() + tokens.to(torch.int32).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _content(tensor: Tensor) -> str:

@@ -1,5 +1,6 @@
 """Seconds spent in each stage of a run, on CPU or CUDA, without waiting for the device."""
 
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
@@ -8,10 +9,13 @@ from contextlib import contextmanager
 import torch
 
 _PENDING = 1000  # events that may wait to be read
+_LOCK = threading.RLock()  # of all timers, so that a timer can be copied and pickled
 
 
 class StageTimer:
     """Adds up seconds by stage name. On CUDA, stages are marked by events that are read only at the end.
+
+    Threads may share a timer: it adds up what all of them spend.
 
     Args:
         clock: gives the time in seconds, for work on the CPU.
@@ -30,10 +34,11 @@ class StageTimer:
             begin.record()
             yield
             end.record()
-            self._events.append((name, methods, begin, end))
-            # What the device is through with is read on the way, so that a long run does not heap events up.
-            while len(self._events) > _PENDING and self._events[0][3].query():
-                self._read(*self._events.popleft())
+            with _LOCK:
+                self._events.append((name, methods, begin, end))
+                # What the device is through with is read on the way, so that a long run does not heap events up.
+                while len(self._events) > _PENDING and self._events[0][3].query():
+                    self._read(*self._events.popleft())
         else:
             begin_time = self._clock()
             yield
@@ -41,7 +46,8 @@ class StageTimer:
 
     def add(self, name: str, seconds: float, methods: Collection[str] = ()) -> None:
         """Adds seconds that were measured elsewhere."""
-        self._seconds[name, frozenset(methods)] += seconds
+        with _LOCK:
+            self._seconds[name, frozenset(methods)] += seconds
 
     def seconds(self, method: str | None = None) -> dict[str, float]:
         """Seconds of every stage so far, in the order in which they first ran.
@@ -49,17 +55,19 @@ class StageTimer:
         Args:
             method: only what it needs, which is what a run of it alone would take; None is for all that was done.
         """
-        self._read_events()
         total: defaultdict[str, float] = defaultdict(float)
-        for (stage, methods), seconds in self._seconds.items():
-            if method is None or not methods or method in methods:
-                total[stage] += seconds
+        with _LOCK:
+            self._read_events()
+            for (stage, methods), seconds in self._seconds.items():
+                if method is None or not methods or method in methods:
+                    total[stage] += seconds
         return dict(total)
 
     def reset(self) -> None:
         """Forgets all that was measured."""
-        self._seconds.clear()
-        self._events.clear()
+        with _LOCK:
+            self._seconds.clear()
+            self._events.clear()
 
     def _read_events(self) -> None:
         if self._events:

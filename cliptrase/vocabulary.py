@@ -1,12 +1,20 @@
 """Names to tell apart: classes, their synonyms and background prompts, and how names fold to labels."""
 
 import hashlib
+import html
 import json
-from collections import Counter
-from dataclasses import dataclass
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from cliptrase.errors import InputError
+
+MOST_LABELS = 1 << 16  # values of the 16-bit label maps that are written
+BACKGROUND = "background"  # what tables and legends call the label of all background prompts
+_JOINERS = "\u200c\u200d"  # in Persian and Indic words, and in emoji
+_WIDE = str.maketrans({"\uff1b": ";", "\uff0c": ",", "\u3001": ","})  # as Chinese and Japanese keyboards write them
 
 
 @dataclass(frozen=True)
@@ -18,14 +26,17 @@ class Vocabulary:
         background: further names that all mean "none of the classes".
         background_label: label of the background: by default the number of classes, after them. 0 is PASCAL VOC's
             order, where the classes count from 1.
+        as_released: whether the names are another's and stay as they are, also where one stands for two labels.
 
     Raises:
-        InputError: there is no class, or a class without a name.
+        InputError: there is no class, a class without a name, more labels than label maps can hold, or a name that
+            stands for two labels or holds characters that nobody sees.
     """
 
     classes: tuple[tuple[str, ...], ...]
     background: tuple[str, ...] = ()
     background_label: int | None = None
+    as_released: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -40,6 +51,36 @@ class Vocabulary:
             )
         if self.background_label is not None and not self.background:
             raise InputError("a background label needs background prompts, for instance 'background'")
+        if self.num_labels > MOST_LABELS:
+            raise InputError(
+                f"the vocabulary has {self.num_labels} labels, but label maps hold at most {MOST_LABELS}; "
+                "take fewer names"
+            )
+        if not self.as_released:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        """Every name can be read, and stands for one label: names that CLIP lower-cases to one are one."""
+        owners: dict[str, tuple[int, str]] = {}
+        if self.background_index is not None:
+            owners[BACKGROUND] = (self.background_index, BACKGROUND)
+        for label, name in sorted(zip(self.fold, self.names, strict=True), key=lambda pair: pair[0]):
+            if not name.strip():
+                raise InputError(f"the background has an empty prompt among {self.background!r}; take it away")
+            if fault := unreadable(name):
+                raise InputError(f"the name {shown(name)} holds {fault}; take it out")
+            other, as_written = owners.setdefault(as_read(name), (label, name))
+            if other != label:
+                if self.background_index in (label, other):
+                    raise InputError(
+                        f"{shown(name)} names a class and the background too; a name can stand for one thing only, so "
+                        "take one away"
+                    )
+                spelt = f" (as {shown(as_written)})" if as_written != name else ""
+                raise InputError(
+                    f"class names must differ, but {shown(name)} stands more than once{spelt}; CLIP tells names apart "
+                    "by their letters, not by capitals or spaces"
+                )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -83,26 +124,108 @@ class Vocabulary:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def parse_words(words: str, background: str = "") -> Vocabulary:
-    """A vocabulary as people type it: `;` between classes, `,` between synonyms and between background prompts.
+def as_read(name: str) -> str:
+    """The name as CLIP's tokenizer reads it: composed, lower case, single spaces; equal where names are one."""
+    return " ".join(unicodedata.normalize("NFC", html.unescape(html.unescape(name))).lower().split())
+
+
+def shown(name: str) -> str:
+    """A name or what was typed, in a sentence; of a long one both ends."""
+    return repr(name if len(name) <= 80 else f"{name[:40]} ... {name[-36:]}")
+
+
+def unreadable(name: str) -> str:
+    """What a name holds that nobody sees, in words: control characters, line ends, marks of direction; or nothing."""
+    for place, character in enumerate(name):
+        category = unicodedata.category(character)
+        if character == "\N{REPLACEMENT CHARACTER}":
+            return "U+FFFD, which stands for bytes that are no text"
+        if character in _JOINERS:
+            around = name[max(0, place - 1) : place] + name[place + 1 : place + 2]
+            if len(around) == 2 and not re.search(r"[\x00-\x7f]", around):
+                continue
+        if category in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            kind = {"Cc": "control", "Cs": "undecoded"}.get(category, "invisible")
+            kind = "line or paragraph separator" if category in ("Zl", "Zp") else f"{kind} character"
+            return f"the {kind} U+{ord(character):04X}"
+    return ""
+
+
+def parse_words(words: str | Sequence[str], background: str | Sequence[str] = "") -> Vocabulary:
+    """A vocabulary as people type it: `;` or a line end between classes, `,` between synonyms and background prompts.
+
+    Args:
+        words: "cat, kitten; dog", or a list of such texts, as ["cat, kitten", "dog"].
+        background: "wall, floor", or a list.
 
     Raises:
-        InputError: no class, or a class without a name.
+        InputError: no class, a class without a name, one class that would cover every pixel, or a name twice.
     """
-    classes = [tuple(name.strip() for name in part.split(",") if name.strip()) for part in words.split(";")]
-    prompts = tuple(name.strip() for name in background.split(",") if name.strip())
+    text = as_text(words, "words")
+    lines = [line.split(";") for line in text.split("\n") if line.strip()]
+    classes = [names_of(part) for line in lines for part in line]
+    if not any(classes):
+        raise InputError(f"the words {shown(text)} name no class; write them like 'cat, kitten; dog'")
     if not all(classes):
-        raise InputError(f"the words {words!r} hold a class without a name; write them like 'cat, kitten; dog'")
-    return Vocabulary(tuple(classes), prompts)
+        raise InputError(f"the words {shown(text)} hold a class without a name; write them like 'cat, kitten; dog'")
+    return word_vocabulary(classes, background)
 
 
-def single_names(names: list[str] | tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    """One prompt a class; commas are part of the name, as in ADE20K's "building, edifice".
+def word_vocabulary(classes: Sequence[tuple[str, ...]], background: str | Sequence[str] = "") -> Vocabulary:
+    """A vocabulary of words for pictures without label maps; see `parse_words`."""
+    prompts = parse_prompts(background)
+    if len(classes) == 1 and not prompts:
+        (names,) = classes
+        one = f"the words {shown(', '.join(names))} are one class and no background"
+        raise InputError(
+            f"{one}: everything becomes {shown(names[0])}; write ; between classes, or name what else there is by the "
+            "background"
+        )
+    for name in (*(name for names in classes for name in names), *prompts):
+        if quoted(name):
+            raise InputError(
+                f"the word {name} stands in quotation marks, which would become part of it; leave them out"
+            )
+    vocabulary = Vocabulary(tuple(classes), prompts)
+    seen: set[str] = set()
+    for name in vocabulary.names:
+        if as_read(name) in seen:
+            raise InputError(f"the words name {shown(name)} more than once; a word can stand for one thing only")
+        seen.add(as_read(name))
+    return vocabulary
+
+
+def parse_prompts(background: str | Sequence[str]) -> tuple[str, ...]:
+    """Background prompts of "wall, floor" or a list of such texts; `;` and line ends separate like `,`."""
+    return names_of(",".join(re.split(r"[;\n]", as_text(background, "background"))))
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Names between commas, without those that are empty."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def quoted(name: str) -> bool:
+    """Whether a name stands in quotation marks."""
+    return len(name) > 1 and name[0] + name[-1] in ("''", '""', "\u201c\u201d", "\u2018\u2019")
+
+
+def as_text(given: str | Sequence[str], what: str) -> str:
+    """Text as typed, a list's items one a line; line ends and separators of other keyboards become the usual ones.
 
     Raises:
-        InputError: a name stands twice.
+        InputError: something else than text.
     """
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise InputError(f"class names must differ, but these stand more than once: {', '.join(map(repr, twice))}")
+    items = [given] if isinstance(given, str) else given
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise InputError(f"the {what} must be text like 'cat, kitten; dog' or a list of text, not {given!r}")
+    text = re.sub(r"\r\n?", "\n", "\n".join(items)).translate(_WIDE)
+    for line in text.split("\n"):
+        if fault := unreadable(line.replace("\t", " ")):
+            raise InputError(f"the {what} {shown(line.strip())} hold {fault}; take it out")
+    return text.replace("\t", " ")
+
+
+def single_names(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """One prompt a class; commas are part of the name, as in ADE20K's "building, edifice"."""
     return tuple((name,) for name in names)

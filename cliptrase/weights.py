@@ -4,22 +4,32 @@ import logging
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import open_clip
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.model import convert_to_custom_text_state_dict
+from open_clip.pretrained import download_pretrained_from_hf, get_pretrained_cfg, list_pretrained_tags_by_model
+from torch import Tensor
 
 from cliptrase.checkpoint import hash_parameters, read_state_dict
-from cliptrase.errors import InputError, one_line
+from cliptrase.errors import InputError, did_you_mean, one_line
+from cliptrase.model_config import check_preprocess, config_hash, parameters, read_config, refuse_tower
 from cliptrase.text import Tokenizer
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 
 _EMBEDDED = Path(__file__).parent / "demo"
+_CONFIG = "open_clip_config.json"
+_FOLDER_WEIGHTS = (
+    *("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin"),
+    *("open_clip_pytorch_model.pth", "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth"),
+)
+_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".safetensors", ".pkl", ".npz", ".onnx", ".h5", ".zip", ".tar", ".gz"}
+_LOG_SCALE = 9.21  # a factor of ten thousand
 _HUB = ("huggingface.co", 443)
 _HUB_WEIGHTS = (
     "open_clip_model.safetensors",
@@ -44,6 +54,7 @@ class LoadedClip:
         pretrained: tag, file or None (a folder or hub repository brings its own weights).
         activation: which GELU the blocks run with.
         weights_hash: SHA-256 over the names, shapes and values of all parameters.
+        config_hash: SHA-256 over the configurations of the model and its preprocessing.
         mean: RGB mean of the pre-training pictures, in [0, 1].
         std: RGB standard deviation, likewise.
     """
@@ -54,6 +65,7 @@ class LoadedClip:
     pretrained: str | None
     activation: Literal["gelu", "quick_gelu"]
     weights_hash: str
+    config_hash: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -62,53 +74,121 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
     """Loads a CLIP model with the activation that its weights were trained with.
 
     Args:
-        clip: open_clip architecture (`ViT-B-16`), `local-dir:DIR`, `hf-hub:REPOSITORY`, or `embedded` for the small
-            model that comes with this package.
+        clip: open_clip architecture (`ViT-B-16`, also as OpenAI spells it, `ViT-B/16`), `local-dir:DIR`,
+            `hf-hub:REPOSITORY`, or `embedded` for the small model that comes with this package.
         pretrained: open_clip tag (`openai`) or a weights file; unset for `local-dir:` and `hf-hub:`.
         activation: `auto` takes what the tag, the folder's config or the file says of itself.
 
     Raises:
-        InputError: an unknown name or tag, a missing or unreadable file, weights of another architecture, or
-            weights that cannot be downloaded.
+        InputError: an unknown name or tag, a missing or unreadable file, weights of another architecture, weights that
+            cannot be downloaded, values that are not finite, or a model that cannot be used.
     """
-    if clip == "embedded":
-        return replace(load_clip(f"local-dir:{_EMBEDDED}", pretrained, activation), name="embedded")
-    if clip.startswith(("local-dir:", "hf-hub:")):
+    if clip == "embedded" or clip.startswith(("local-dir:", "hf-hub:")):
         if pretrained is not None:
             raise InputError(f"--model.clip {clip} brings its own weights: leave out --model.pretrained {pretrained!r}")
-        return _from_place(clip, activation)
-    if open_clip.get_model_config(clip) is None:
-        raise InputError(
-            f"--model.clip {clip!r} is not an architecture of open_clip {open_clip.__version__}: take one such as "
-            "ViT-B-16 (open_clip.list_models() names all), local-dir:DIR or hf-hub:REPOSITORY"
-        )
+        if clip == "embedded":
+            return replace(_from_folder(f"local-dir:{_EMBEDDED}", activation), name="embedded")
+        return _from_folder(clip, activation) if clip.startswith("local-dir:") else _from_hub(clip, activation)
+    clip = _architecture(clip)
     if pretrained is None:
         raise InputError(f"--model.clip {clip} needs weights: {_THREE_WAYS}")
     card = get_pretrained_cfg(clip, pretrained)
-    if card:
-        return _from_tag(clip, pretrained, card, activation)
-    if not Path(pretrained).expanduser().is_file():
-        tags = ", ".join(list_pretrained_tags_by_model(clip)) or "none"
-        raise InputError(f"--model.pretrained {pretrained!r} is neither a file nor a tag of {clip}; its tags: {tags}")
-    return _from_file(clip, Path(pretrained).expanduser(), activation)
+    return _from_tag(clip, pretrained, card, activation) if card else _from_file(clip, pretrained, activation)
 
 
-def _from_place(clip: str, activation: Activation) -> LoadedClip:
-    schema, place = clip.split(":", 1)
-    if schema == "local-dir":
-        folder = Path(place).expanduser()
-        if not (folder / "open_clip_config.json").is_file():
-            raise InputError(f"--model.clip {clip}: no open_clip_config.json in {folder}; name a folder that holds one")
-        clip = f"local-dir:{folder}"
-    else:
-        _require_hub(f"{place}/open_clip_config.json", clip)
+def default_tag(clip: str) -> str | None:
+    """`openai` where OpenAI published weights of an architecture."""
+    return "openai" if get_pretrained_cfg(_openai_spelling(clip), "openai") else None
+
+
+def _architecture(clip: str) -> str:
+    """open_clip's name of an architecture whose visual tower can be used, as far as its configuration says."""
+    name = clip if open_clip.get_model_config(clip) else _openai_spelling(clip)
+    config = open_clip.get_model_config(name)
+    if config is None:
+        if (folder := _path(clip, "--model.clip")).is_dir():
+            raise InputError(f"--model.clip {clip!r} is a folder: {_of_folder(folder, clip)}")
+        near = did_you_mean(name, open_clip.list_models())
+        meant = f"did you mean {near}? Else take" if near else "take"
+        raise InputError(
+            f"--model.clip {clip!r} is not an architecture of open_clip {open_clip.__version__}: {meant} one such as "
+            "ViT-B-16 (open_clip.list_models() names all), local-dir:DIR or hf-hub:REPOSITORY"
+        )
+    refuse_tower(config["vision_cfg"], f"--model.clip {clip}")
+    return name
+
+
+def _openai_spelling(clip: str) -> str:
+    return clip.replace("/", "-").replace("@336px", "-336")
+
+
+def _of_folder(folder: Path, given: str) -> str:
+    if (folder / _CONFIG).is_file():
+        return f"give --model.clip local-dir:{given} and leave out --model.pretrained"
+    return f"it has no {_CONFIG} to be read by local-dir:{given}; give an architecture and its weights file"
+
+
+def _path(given: str, option: str) -> Path:
     try:
-        quick = _is_quick(open_clip.get_model_config(clip), activation)
+        path = Path(given).expanduser()
+        path.is_file()
+    except (RuntimeError, OSError, ValueError) as error:  # no such user, a name too long, a folder that is barred
+        raise InputError(f"{option} {given!r} cannot be looked up: {one_line(error)}") from error
+    return path
+
+
+def _from_folder(clip: str, activation: Activation) -> LoadedClip:
+    place = clip.removeprefix("local-dir:")
+    folder = _path(place, "--model.clip local-dir:")
+    if not place or not (folder / _CONFIG).is_file():
+        raise InputError(f"--model.clip {clip}: no {_CONFIG} in {folder}; name a folder that holds one")
+    config = read_config(folder / _CONFIG, clip)
+    weights = next((folder / name for name in _FOLDER_WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise InputError(f"--model.clip {clip}: no weights in {folder}; put {_FOLDER_WEIGHTS[0]} beside its {_CONFIG}")
+    return _from_place(clip, f"local-dir:{folder}", config, weights, activation)
+
+
+def _from_hub(clip: str, activation: Activation) -> LoadedClip:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    place = clip.removeprefix("hf-hub:")
+    try:
+        validate_repo_id(place)
+    except HFValidationError as error:
+        raise InputError(f"--model.clip {clip}: a repository is OWNER/NAME, such as hf-hub:laion/CLIP") from error
+    _require_hub(f"{place}/{_CONFIG}", clip)
+    config = read_config(_download(place, _CONFIG, clip), clip)  # before the weights, which may be large
+    return _from_place(clip, clip, config, _download(place, None, clip), activation)
+
+
+def _download(repository: str, file: str | None, clip: str) -> Path:
+    """A file of a hub repository, its weights where none is named."""
+    try:
         with _quiet():
-            model = open_clip.create_model(clip, require_pretrained=True, quick_gelu=quick)
-    except Exception as error:  # open_clip and its readers raise whatever they meet in a damaged file
+            return Path(download_pretrained_from_hf(repository, filename=file))
+    except Exception as error:  # network, hub and file errors of many libraries
+        raise InputError(f"--model.clip {clip} cannot be had ({one_line(error)}); {_THREE_WAYS}") from error
+
+
+def _from_place(clip: str, place: str, config: dict[str, Any], weights: Path, activation: Activation) -> LoadedClip:
+    """A folder's or repository's model, of a configuration that was found harmless."""
+    state, _ = read_state_dict(weights)
+    quick = _is_quick(config["model_cfg"], activation)
+    entries = sum(value.numel() for value in state.values())
+    if (wanted := parameters(config["model_cfg"])) > 2 * entries + 1_000_000:
+        raise InputError(
+            f"--model.clip {clip}: {_CONFIG} describes a model of at least {wanted:.1e} parameters, {weights.name} "
+            f"holds {entries}; take the two files that belong together"
+        )
+    try:
+        with _quiet():
+            model = open_clip.create_model(place, load_weights=False, quick_gelu=quick)
+    except Exception as error:  # whatever open_clip meets in sizes that do not go together
         raise InputError(f"--model.clip {clip} cannot be loaded: {one_line(error)}") from error
-    return _loaded(model, clip, None, quick)
+    _fill(model, state, str(weights), f"the model that {_CONFIG} describes", "take the two files that belong together")
+    return _loaded(model, place, None, quick, config)
 
 
 def _from_tag(clip: str, tag: str, card: dict[str, Any], activation: Activation) -> LoadedClip:
@@ -120,10 +200,13 @@ def _from_tag(clip: str, tag: str, card: dict[str, Any], activation: Activation)
             model = open_clip.create_model(clip, pretrained=tag, require_pretrained=True, quick_gelu=quick)
     except Exception as error:  # network, hub and file errors of many libraries
         raise InputError(f"the weights {tag!r} of {clip} cannot be had ({one_line(error)}); {_THREE_WAYS}") from error
-    return _loaded(model, clip, tag, quick)
+    return _loaded(model, clip, tag, quick, {"model_cfg": open_clip.get_model_config(clip)})
 
 
-def _from_file(clip: str, path: Path, activation: Activation) -> LoadedClip:
+def _from_file(clip: str, pretrained: str, activation: Activation) -> LoadedClip:
+    path = _path(pretrained, "--model.pretrained")
+    if not path.is_file():
+        raise InputError(f"--model.pretrained {pretrained!r} {_no_file(clip, pretrained, path)}")
     state, is_openai = read_state_dict(path)
     quick = _is_quick({"quick_gelu": clip.endswith("-quickgelu") or is_openai}, activation)
     has_twin = open_clip.get_model_config(f"{clip}-quickgelu") is not None
@@ -135,18 +218,55 @@ def _from_file(clip: str, path: Path, activation: Activation) -> LoadedClip:
         )
     with _quiet():
         model = open_clip.create_model(clip, pretrained=None, load_weights=False, quick_gelu=quick)
+    _fill(model, state, str(path), clip, "give the architecture that it was trained as by --model.clip")
+    return _loaded(model, clip, str(path), quick, {"model_cfg": open_clip.get_model_config(clip)})
+
+
+def _no_file(clip: str, pretrained: str, path: Path) -> str:
+    """What is wrong with a weights file that is none, nor a tag."""
+    if path.is_dir():
+        return f"is a folder: {_of_folder(path, pretrained)}"
+    if path.exists():
+        return "is no plain file; give a weights file"
+    if path.suffix.lower() in _SUFFIXES or len(path.parts) > 1:
+        return "names a file that does not exist; give the path of a weights file"
+    tags = list_pretrained_tags_by_model(clip)
+    near = did_you_mean(pretrained, tags)
+    meant = f"did you mean {near}? Its" if near else "its"
+    return f"is neither a file nor a tag of {clip}; {meant} tags: {', '.join(tags) or 'none'}"
+
+
+def _fill(model: Any, state: dict[str, Tensor], path: str, of_what: str, cure: str) -> None:
+    """Gives a model the weights of a file, where each has its place and its shape.
+
+    Raises:
+        InputError: the file's weights are another model's.
+    """
     own = model.state_dict()
+    if "positional_embedding" in state and "positional_embedding" not in own:
+        state = convert_to_custom_text_state_dict(state)
+    if "logit_scale" in state and state["logit_scale"].numel() == 1:
+        state = state | {"logit_scale": state["logit_scale"].reshape(own["logit_scale"].shape)}
     missing = sorted(own.keys() - state.keys())
     extra = sorted(state.keys() - own.keys())
     reshaped = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
+    if missing and (prefix := _prefix_of(own, state)):
+        raise InputError(
+            f"{path}: the names of {of_what} begin with {prefix!r} there, and other entries are beside them "
+            f"({next(key for key in extra if not key.startswith(prefix))}); save those under {prefix!r} by themselves"
+        )
     if missing or extra or reshaped:
         raise InputError(
-            f"{path} does not hold weights of {clip}: {len(missing)} parameters missing, {len(extra)} unknown, "
-            f"{len(reshaped)} of another shape (first: {(missing or extra or reshaped)[0]}); "
-            "give the architecture that it was trained as by --model.clip"
+            f"{path} does not hold weights of {of_what}: {len(missing)} parameters missing, {len(extra)} unknown, "
+            f"{len(reshaped)} of another shape (first: {(missing or extra or reshaped)[0]}); {cure}"
         )
     model.load_state_dict(state)
-    return _loaded(model, clip, str(path), quick)
+
+
+def _prefix_of(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What comes before all of a model's own names in a state dict that holds more besides."""
+    found = (key.removesuffix("visual.conv1.weight") for key in state if key.endswith(".visual.conv1.weight"))
+    return next((prefix for prefix in found if all(prefix + key in state for key in own)), "")
 
 
 def _is_quick(card: dict[str, Any], activation: Activation) -> bool:
@@ -174,9 +294,12 @@ def _require_hub(file: str, wanted: str) -> None:
         ) from error
 
 
-def _loaded(model: Any, name: str, pretrained: str | None, quick: bool) -> LoadedClip:
+def _loaded(model: Any, name: str, pretrained: str | None, quick: bool, config: dict[str, Any]) -> LoadedClip:
     model.float().eval().requires_grad_(False)
     preprocess = open_clip.get_model_preprocess_cfg(model)
+    where = f"--model.clip {name}"
+    check_preprocess(preprocess, where)
+    _check_values(model, f"{where} {pretrained}" if pretrained else where)
     try:
         with _quiet():
             tokenizer = open_clip.get_tokenizer(name)
@@ -189,9 +312,32 @@ def _loaded(model: Any, name: str, pretrained: str | None, quick: bool) -> Loade
         pretrained=pretrained,
         activation="quick_gelu" if quick else "gelu",
         weights_hash=hash_parameters(model),
+        config_hash=config_hash(config["model_cfg"], preprocess),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
     )
+
+
+def _check_values(model: Any, where: str) -> None:
+    """Refuses what would make every pixel the first label without a word: one NaN among the weights is enough.
+
+    Raises:
+        InputError: a parameter or buffer that is not finite, or a logit_scale that is no scale.
+    """
+    masks = {name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "attn_mask"}  # -inf by design
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if name not in masks and not (finite := value.isfinite()).all():
+            bad = int((~finite).sum())
+            raise InputError(
+                f"{where}: {bad} of the {value.numel()} values of {name} are not finite (NaN or infinite), so that "
+                "nothing can be segmented; take undamaged weights"
+            )
+    scale = model.logit_scale
+    if scale.numel() != 1 or not abs(float(scale)) <= _LOG_SCALE:
+        raise InputError(
+            f"{where}: logit_scale is {scale.flatten()[:3].tolist()}, the logarithm of a factor that CLIP keeps below "
+            "100 (4.6); take undamaged weights"
+        )
 
 
 @contextmanager

@@ -1,19 +1,29 @@
 """One data module for every setting: folders in, batches of pictures and label maps out."""
 
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from datamodules.card import Card, Edition
+from datamodules.census import Census
 from datamodules.checks import check_pairs
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
+from datamodules.loader import Batches, Loader, as_it_is
 from datamodules.pairs import Pair, find_pairs
 from datamodules.transforms import Geometry
+
+
+@rank_zero_only
+def note(sentence: str) -> None:
+    """Tells people something that is no fault, beside the warnings."""
+    print(f"note: {sentence}", file=sys.stderr)
 
 
 class SegmentationDataModule(LightningDataModule, ABC):
@@ -43,6 +53,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         self.num_workers = num_workers
         self.geometry = geometry or Geometry()
         self.datasets: list[SegmentationDataset] = []
+        self.censuses: dict[str, Census] = {}  # by setting, of the node's first process, once files are checked
         self.skipped: frozenset[str] = frozenset()  # settings that an earlier run scored
 
     @property
@@ -60,10 +71,18 @@ class SegmentationDataModule(LightningDataModule, ABC):
         return find_pairs(images, labels if with_labels else None, card)
 
     def prepare_data(self) -> None:
-        """Finds and checks every file before the model is loaded, once a node."""
+        """Finds and checks every file before the long work, once a node, and says what the label maps hold.
+
+        Raises:
+            DataError: a file that cannot be used, or label maps that hold nothing to score.
+        """
         if self.trainer is not None and self.trainer.testing:
             for card in self.settings:
-                check_pairs(self.pairs(card, with_labels=True), card)
+                census = self.censuses[card.name] = check_pairs(self.pairs(card, with_labels=True), card)
+                census.require_labels()
+                note(census.sentence())
+                for doubt in census.doubts():
+                    rank_zero_warn(doubt)
 
     def setup(self, stage: str) -> None:
         """Lists the files; label maps only for `test`."""
@@ -77,9 +96,22 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """One loader a setting that is still to be scored."""
         return [self._loader(dataset) for dataset in self.datasets if dataset.card.name not in self.skipped]
 
-    def fingerprints(self) -> list[str]:
-        """A hash of each setting's data: equal where nothing was added, taken away or replaced."""
-        return [dataset.fingerprint() for dataset in self.datasets]
+    def fingerprints(self) -> dict[str, dict[str, str]]:
+        """By setting hashes of its `data`, of how its `labels` are read, and the `geometry` that pictures are shown in.
+
+        Equal where nothing was added, taken away or replaced. Every file is read.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        return {
+            dataset.card.name: {
+                "data": dataset.fingerprint(),
+                "labels": dataset.card.labelling,
+                "geometry": repr(dataset.geometry),
+            }
+            for dataset in self.datasets
+        }
 
     def predict_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting, pictures only."""
@@ -87,12 +119,12 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def _loader(self, dataset: SegmentationDataset) -> DataLoader[Item]:
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
-        return DataLoader(
-            dataset,
+        return Loader(
+            Batches(dataset, group_by_size),
             batch_size=self.batch_size,
             sampler=EachOnce(dataset, world, rank),
             num_workers=self.num_workers,
-            collate_fn=group_by_size,
+            collate_fn=as_it_is,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=False,
         )

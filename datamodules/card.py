@@ -1,11 +1,13 @@
 """Facts of a setting: where its files lie, what its labels mean, under which names, what was published."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from typing import NamedTuple
 
+from cliptrase.images import RELEASED, Reader
 from cliptrase.vocabulary import Vocabulary
 
 
@@ -42,7 +44,7 @@ class Card:
         labels: label-map folder under `folder`.
         vocabulary: names and background prompts, those that CLIPtrase released.
         vocabularies: further ones by name, for the same labels: `plain` (a word a class, "background"), `sclip`
-            (synonyms, background words), `clearclip`.
+            (synonyms, background words), `clearclip`; with `released` once an edition is chosen.
         ignore_label: raw value of unlabelled pixels.
         ignored_is_background: whether unlabelled pixels are scored as background, as the released code does.
         raw_labels: raw values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
@@ -54,6 +56,7 @@ class Card:
         label_suffix: the reverse.
         void_labels: label-map folder in which background is told from void, where there is such a thing.
         made_by: command that makes the label maps, where the publisher's are others.
+        reader: how pictures and label maps are decoded, as the released codes do unless told otherwise.
     """
 
     name: str
@@ -73,10 +76,12 @@ class Card:
     label_suffix: str = ""
     void_labels: str = ""
     made_by: str = ""
+    reader: Reader = RELEASED
 
     def edition(self, edition: Edition) -> "Card":
         """The card as a protocol asks for it; a vocabulary that the setting does not have leaves the released one."""
-        card = replace(self, vocabulary=self.vocabularies.get(edition.vocabulary, self.vocabulary))
+        known = {"released": self.vocabulary, **self.vocabularies}
+        card = replace(self, vocabulary=known.get(edition.vocabulary, self.vocabulary), vocabularies=known)
         if edition.void and self.void_labels:
             # Background has a value of its own there, after the classes.
             made_by = "python -m datamodules.prepare voc --keep-void"
@@ -89,9 +94,27 @@ class Card:
         return tuple(int(number) for number in re.findall(r"\b\d+\b", self.images_expected))
 
     @property
+    def labelling(self) -> str:
+        """A hash, 16 hexadecimal digits, of what decides how label maps are read; names of classes are not part of it.
+
+        New fields are part of it unless they are named here as telling something else.
+        """
+        others = {"name", "folder", "images", "labels", "void_labels", "made_by"}  # what lies there is hashed itself
+        others |= {"vocabulary", "vocabularies", "published", "images_expected"}
+        content = {row.name: getattr(self, row.name) for row in fields(self) if row.name not in others}
+        return hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:16]
+
+    @property
     def valid_labels(self) -> int:
         """Number of label values, after the offset, that may occur besides the ignore label."""
         return self.raw_labels or self.vocabulary.num_labels - self.ignored_is_background
+
+    def label_of(self, value: int, ignore: bool = True) -> int | None:
+        """Label that a raw value is scored as, or None where it is not scored; `ignore=False` knows no ignore label."""
+        if (ignore and value == self.ignore_label) or value < self.label_offset:
+            return self.vocabulary.background_index if self.ignored_is_background else None
+        label = value - self.label_offset
+        return label if label < self.vocabulary.num_labels else None
 
 
 def shipped_names(name: str) -> tuple[str, ...]:

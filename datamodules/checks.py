@@ -1,67 +1,71 @@
 """What can be known of pairs before the long work: sizes agree, label values are known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from pytorch_lightning.utilities import rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.card import Card
-from datamodules.errors import DataError, one_line
+from datamodules.census import Census, count_values
+from datamodules.errors import DataError
 from datamodules.pairs import Pair
-from datamodules.reading import read_labels
+from datamodules.reading import read_index_map
+from datamodules.turns import Turn, check_size, say_turns
 
 
-def check_pair(pair: Pair, card: Card) -> None:
+def check_pair(pair: Pair, card: Card, turns: list[Turn] | None = None) -> dict[int, int]:
     """Checks what can be known before the long work: sizes agree, label values are known.
+
+    Args:
+        pair: files.
+        card: facts of the setting.
+        turns: takes how the picture is read, where it has an EXIF orientation.
+
+    Returns:
+        pixels of each raw value of the label map.
 
     Raises:
         DataError: naming the file and the value.
     """
     if pair.labels is None:
-        return
-    labels = read_labels(pair.labels)
-    try:
-        with Image.open(pair.image) as file:
-            width, height = file.size
-    except OSError as error:
-        raise DataError(
-            f"{pair.image} cannot be read as a picture ({one_line(error)}); replace it or take it away"
-        ) from error
-    if labels.shape != (height, width):
-        raise DataError(
-            f"{pair.labels} has {labels.shape[1]} x {labels.shape[0]} pixels, its picture {pair.image.name} "
-            f"{width} x {height}; both must be of one size"
-        )
-    check_values(labels, pair.labels, card)
+        return {}
+    labels = read_index_map(pair.labels, card.reader)
+    turn = check_size(pair.image, pair.labels, labels.shape, card)
+    if turn is not None and turns is not None:
+        turns.append(turn)
+    counts = count_values(labels)
+    check_values(counts, pair.labels, card)
+    return counts
 
 
-def check_values(labels: NDArray[np.int32], path: Path, card: Card) -> None:
-    """Checks that a raw label map holds nothing but the setting's labels.
+def check_values(values: Iterable[int], path: Path, card: Card) -> None:
+    """Checks that a label map's raw values are the setting's.
 
     Raises:
         DataError: naming the file and the value.
     """
-    known = (labels == card.ignore_label) | (labels - card.label_offset < card.valid_labels)
-    if not known.all():
-        value = int(labels[~known].min())
+    unknown = [
+        value for value in values if value != card.ignore_label and value - card.label_offset >= card.valid_labels
+    ]
+    if unknown:
         last = card.valid_labels + card.label_offset - 1
         raise DataError(
-            f"{path} holds label {value}, but {card.name} has labels {card.label_offset}..{last}, and "
+            f"{path} holds label {min(unknown)}, but {card.name} has labels {card.label_offset}..{last}, and "
             f"{card.ignore_label} for unlabelled pixels; name all classes, or set the ignore label or label offset "
             "of these maps"
         )
 
 
-def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> None:
-    """Checks every pair, several at a time.
+def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> Census:
+    """Checks every pair, several at a time, counts what the label maps hold, and says how turned pictures are read.
 
     Raises:
         DataError: for the first pair that is wrong.
     """
+    census = Census(card)
+    turns: list[Turn] = []
     with (
         ThreadPoolExecutor() as pool,
         tqdm(
@@ -73,8 +77,12 @@ def check_pairs(pairs: Sequence[Pair], card: Card, progress: bool = True) -> Non
         ) as bar,
     ):
         try:
-            for _ in pool.map(lambda pair: check_pair(pair, card), pairs):
+            for counts in pool.map(lambda pair: check_pair(pair, card, turns), pairs):
+                census.add(counts)
                 bar.update()
         except DataError:
             pool.shutdown(cancel_futures=True)
             raise
+    if said := say_turns(turns, card):
+        rank_zero_warn(said)
+    return census

@@ -66,7 +66,9 @@ class COCOObject(PublishedSetting):
         vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
         vocabularies={
             "plain": _PLAIN,
-            "sclip": Vocabulary(shipped_synonyms("sclip_coco_object80"), shipped_names("sclip_background")),
+            "sclip": Vocabulary(
+                shipped_synonyms("sclip_coco_object80"), shipped_names("sclip_background"), as_released=True
+            ),  # "bed" is a class and a background prompt
             "clearclip": _PLAIN,
         },
         made_by="python -m datamodules.prepare cocoobject",

@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
 from datamodules.card import Card
+from datamodules.census import count_values
 from datamodules.checks import check_values
-from datamodules.errors import DataError
+from datamodules.errors import DataError, one_line
 from datamodules.pairs import Pair
 from datamodules.reading import read_image, read_index_map
 from datamodules.transforms import Geometry
@@ -73,9 +75,14 @@ class SegmentationDataset(Dataset[Item], ABC):
     def read(self, index: int) -> Source:
         """Picture, raw label map (None where only predictions are made) and name."""
 
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the pictures, in order."""
+        return [self.read(index).stem for index in range(len(self))]
+
     @abstractmethod
     def fingerprint(self) -> str:
-        """A hash of what would be read."""
+        """A hash of what would be read: contents, not times, which change in a copy and may stay in a replaced file."""
 
     def __getitem__(self, index: int) -> Item:
         if index == FILLER:
@@ -118,9 +125,18 @@ class FileDataset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the pictures, in order."""
+        return [pair.stem for pair in self.pairs]
+
     def fingerprint(self) -> str:
-        """Names and sizes of all files."""
-        return hash_files([path for pair in self.pairs for path in (pair.image, pair.labels) if path is not None])
+        """Names and contents of all files.
+
+        Raises:
+            DataError: one cannot be read.
+        """
+        return hash_files([(pair.stem, path) for pair in self.pairs for path in (pair.image, pair.labels) if path])
 
     def read(self, index: int) -> Source:
         """Decodes a pair.
@@ -129,20 +145,34 @@ class FileDataset(SegmentationDataset):
             DataError: a file cannot be read, the sizes differ, or a label is not the setting's.
         """
         pair = self.pairs[index]
-        image = read_image(pair.image)
         if pair.labels is None:
-            return Source(image, None, pair.stem)
-        labels = read_index_map(pair.labels)
+            return Source(read_image(pair.image, self.card.reader), None, pair.stem)
+        labels = read_index_map(pair.labels, self.card.reader)
+        image = read_image(pair.image, self.card.reader, labels.shape)
         if labels.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
-        check_values(labels.astype(np.int32), pair.labels, self.card)
+        check_values(count_values(labels), pair.labels, self.card)
         return Source(image, labels, pair.stem)
 
 
-def hash_files(paths: Sequence[Path]) -> str:
-    """SHA-256 over names and sizes, 16 hexadecimal digits."""
-    listing = "\n".join(f"{path.name} {path.stat().st_size}" for path in paths)
-    return hashlib.sha256(listing.encode()).hexdigest()[:16]
+def hash_files(files: Sequence[tuple[str, Path]]) -> str:
+    """SHA-256 over names and contents, 16 hexadecimal digits; several files are read at a time.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    with ThreadPoolExecutor() as pool:
+        contents = pool.map(_hash_file, [path for _, path in files])
+        listing = "\n".join(f"{name} {content}" for (name, _), content in zip(files, contents, strict=True))
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({one_line(error)}); replace it or take it away") from error
 
 
 def _to_tensor(image: NDArray[np.uint8]) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from cliptrase.console import complain, run, stopped
 from datamodules.shapes_scenes import NAMES, scene
 
 
@@ -35,7 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.scenes < 1:
         parser.error(f"--scenes must be at least 1, not {options.scenes}")
-    write_folder(options.root, options.scenes)
+    try:
+        write_folder(options.root, options.scenes)
+    except OSError as error:
+        return complain(f"--root {options.root} cannot be written ({error.strerror or error}); name another place")
+    except KeyboardInterrupt as stop:
+        return stopped(stop, "the scenes are not all there; start again by the same command")
     print(
         f"{options.scenes} scenes: --data Folder --data.root {options.root} --data.classes {options.root}/classes.txt"
     )
@@ -43,4 +49,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -5,7 +5,19 @@ from typing import NamedTuple
 
 from datamodules.card import Card
 from datamodules.errors import DataError
-from datamodules.files import IMAGE_EXTENSIONS, LABEL_EXTENSIONS, list_files
+from datamodules.files import (
+    LABEL_EXTENSIONS,
+    Walk,
+    group_stems,
+    one_each,
+    picture_endings,
+    readable,
+    say_left_out,
+    walk,
+)
+
+# Bytes that a name may have: file systems take 255 with an ending and with what a file has while it is written.
+LONGEST_NAME = 230
 
 
 class Pair(NamedTuple):
@@ -19,22 +31,38 @@ class Pair(NamedTuple):
 def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
     """Pictures of a folder, each with its label map, in the order of their stems.
 
+    Both may lie in one folder where their names end otherwise; of two folders, one may lie in the other. What is passed
+    over in the folders is said in a line each.
+
     Args:
-        images: folder of pictures, any common extension.
+        images: folder of pictures, any ending that Pillow reads.
         labels: folder of label maps, or None where none are needed.
         card: facts of the setting.
 
     Raises:
-        DataError: a folder is missing or empty, or a file lacks its partner.
+        DataError: a folder is missing or empty or cannot be listed, a file lacks its partner, or its name cannot be
+            written elsewhere.
     """
-    pictures = list_files(images, IMAGE_EXTENSIONS, card.image_suffix)
+    for folder in (images, labels):
+        if folder is not None and not folder.is_dir():
+            raise DataError(f"no folder {folder}; put the data there or name another place by --data.root")
+    together = labels is not None and images.samefile(labels)
+    found = walk(images, apart=labels)
+    pictures = _pictures(found, card, together)
+    say_left_out(found)
     if not pictures:
-        raise DataError(f"no pictures in {images}; looked for {', '.join(sorted(IMAGE_EXTENSIONS))}")
+        raise DataError(f"no pictures{_ending(card.image_suffix)} in {images}; {_looked(found, picture_endings())}")
     if labels is None:
         return [Pair(path, None, stem) for stem, path in sorted(pictures.items())]
-    maps = list_files(labels, LABEL_EXTENSIONS, card.label_suffix)
+    found_maps = found if together else walk(labels, apart=images)
+    taken = set(pictures.values()) if together else set()
+    files = [path for path in found_maps.files if path not in taken]
+    maps = one_each(group_stems(files, labels, LABEL_EXTENSIONS, card.label_suffix))
+    if not together:
+        say_left_out(found_maps, foreign=False)
     if not maps:
-        raise DataError(f"no label maps in {labels}; looked for {', '.join(sorted(LABEL_EXTENSIONS))}")
+        looked = _looked(found_maps, LABEL_EXTENSIONS)
+        raise DataError(f"no label maps{_ending(card.label_suffix)} in {labels}; {looked}")
     for kind, here, there, folder in (
         ("label map", pictures, maps, labels),
         ("picture", maps, pictures, images),
@@ -43,6 +71,60 @@ def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
         if alone:
             more = f" (and {len(alone) - 1} more without one)" if len(alone) > 1 else ""
             raise DataError(
-                f"{here[alone[0]]} has no {kind} of that name in {folder}{more}; add it or take the file away"
+                f"{readable(here[alone[0]])} has no {kind} of that name in {folder}{more}; "
+                "add it or move the file to another folder"
             )
     return [Pair(path, maps[stem], stem) for stem, path in sorted(pictures.items())]
+
+
+def _pictures(found: Walk, card: Card, together: bool) -> dict[str, Path]:
+    """Pictures by stem, without the label maps that lie among them."""
+    files = found.files
+    if together:
+        if not card.image_suffix and not card.label_suffix:
+            raise DataError(
+                f"{found.folder} is the folder of pictures and of label maps, so that they cannot be told apart; move "
+                "the label maps to a folder of their own, or say what their names have at the end and the pictures' "
+                "have not, as in --data.label_end _mask for a.jpg and a_mask.png"
+            )
+        if card.label_suffix:
+            maps = group_stems(files, found.folder, LABEL_EXTENSIONS, card.label_suffix)
+            taken = {path for paths in maps.values() for path in paths}
+            files = [path for path in files if path not in taken]
+    pictures = one_each(group_stems(files, found.folder, picture_endings(), card.image_suffix))
+    for stem, path in pictures.items():
+        _check_name(stem, path)
+    return pictures
+
+
+def _check_name(stem: str, path: Path) -> None:
+    """Results, masks and sheets bear the name.
+
+    Raises:
+        DataError: it is no text, or too long.
+    """
+    try:
+        stem.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"the name of {readable(path)} is not UTF-8, so that no result can bear it; "
+            "rename the file and its label map"
+        ) from error
+    longest = max(len(part.encode()) for part in stem.split("/"))
+    if longest > LONGEST_NAME:
+        raise DataError(
+            f"the name of {path} has {longest} bytes, and more than {LONGEST_NAME} leave no room for the names of "
+            "results; rename the file and its label map"
+        )
+
+
+def _ending(suffix: str) -> str:
+    return f" whose names end in {suffix!r}" if suffix else ""
+
+
+def _looked(found: Walk, endings: frozenset[str]) -> str:
+    """What was looked for, and what is there instead."""
+    common = [ending for ending in (".bmp", ".jpg", ".png", ".tif", ".tiff", ".webp") if ending in endings]
+    more = " and others" if len(endings) > len(common) else ""
+    there = f", and found {len(found.files)} other, such as {readable(found.files[0].name)}" if found.files else ""
+    return f"looked for {', '.join(common)}{more}{there}"

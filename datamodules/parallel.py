@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from cliptrase.console import Stopped, signal_received
 from datamodules.errors import DataError
 
 Item = TypeVar("Item")
@@ -67,6 +68,8 @@ def _results(function: Callable[[Item], Result], items: Sequence[Item], workers:
         try:
             yield from pool.map(function, items, chunksize=max(1, min(_CHUNK, len(items) // workers)))
         except BrokenProcessPool as error:
+            if (signum := signal_received()) is not None:  # it was sent to all processes
+                raise Stopped(signum) from error
             raise DataError(
                 f"one of {workers} processes was ended from outside, for want of memory perhaps; "
                 "start again with fewer --workers"

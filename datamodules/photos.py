@@ -1,18 +1,22 @@
 """Own pictures and own words, for `predict`."""
 
-from collections import Counter
+import re
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cliptrase.vocabulary import Vocabulary, parse_words
+from cliptrase.images import Reader
+from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
+from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
-from datamodules.errors import DataError, one_line
-from datamodules.photo_files import find_pictures, name_files, read_photo
+from datamodules.errors import DataError
+from datamodules.files import IMAGE_EXTENSIONS
+from datamodules.photo_files import find_pictures, name_files
+from datamodules.reading import checked_max_pixels, read_image
 from datamodules.transforms import Geometry
 
 
@@ -21,8 +25,10 @@ class Photos(SegmentationDataModule):
 
     Args:
         images: a folder, one file, a quoted glob such as "holiday/*.jpg", or several of these in brackets.
-        words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a text file of one class a line.
-        background: "wall, floor": prompts for everything else.
+        words: "cat, kitten; dog": `;` between classes, `,` between synonyms; a list of such texts; or a file of one
+            class a line, in the forms of `class_lists.read_class_list` too.
+        background: "wall, floor": prompts for everything else; a single class needs them.
+        max_pixels: pictures of more are passed over; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
         root: folder that relative paths start from.
         batch_size: pictures a step; those of one size are computed together, which takes memory for all their pixels.
         num_workers: processes that decode and resize.
@@ -35,8 +41,9 @@ class Photos(SegmentationDataModule):
     def __init__(
         self,
         images: str | list[str] | None = None,
-        words: str | None = None,
-        background: str = "",
+        words: str | list[str] | None = None,
+        background: str | list[str] = "",
+        max_pixels: int | None = None,
         root: Path = Path(),
         batch_size: int = 1,
         num_workers: int = 2,
@@ -47,11 +54,16 @@ class Photos(SegmentationDataModule):
             raise DataError(
                 "Photos needs --data.images: a folder, a file, a quoted glob, or a list of these in brackets"
             )
-        if not words:
+        if not words or not as_text(words, "words").strip():
             raise DataError("Photos needs --data.words: like 'cat, kitten; dog', or a text file of one class a line")
         self.files = name_files(find_pictures([images] if isinstance(images, str) else images, self.root))
         self.card = Card(
-            name="Photos", folder="", images=(), labels="", vocabulary=read_words(words, background, self.root)
+            name="Photos",
+            folder="",
+            images=(),
+            labels="",
+            vocabulary=read_words(words, background, self.root),
+            reader=Reader("upright", checked_max_pixels(max_pixels)),
         )
 
     @property
@@ -74,7 +86,7 @@ class Photos(SegmentationDataModule):
 
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
-        return read_photo(self.files[stem])
+        return read_image(self.files[stem], self.card.reader)
 
 
 class PhotoDataset(SegmentationDataset):
@@ -93,9 +105,14 @@ class PhotoDataset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def stems(self) -> list[str]:
+        """Names of the pictures, in order."""
+        return [stem for stem, _ in self.files]
+
     def fingerprint(self) -> str:
-        """Names and sizes of all files."""
-        return hash_files([path for _, path in self.files if path.exists()])
+        """Names and contents of all files; one that vanished is one that cannot be read, too."""
+        return hash_files([(stem, path) for stem, path in self.files if path.is_file()])
 
     def read(self, index: int) -> Source:
         """Decodes a picture, upright.
@@ -104,7 +121,7 @@ class PhotoDataset(SegmentationDataset):
             DataError: it cannot be read.
         """
         stem, path = self.files[index]
-        return Source(read_photo(path), None, stem)
+        return Source(read_image(path, self.card.reader), None, stem)
 
     def __getitem__(self, index: int) -> Item:
         try:
@@ -115,35 +132,72 @@ class PhotoDataset(SegmentationDataset):
             return Item(nothing, None, (1, 1), self.files[index][0], counted=False, error=message)
 
 
-def read_words(words: str, background: str, root: Path) -> Vocabulary:
-    """Words as typed, or from a text file of one class a line (commas between synonyms).
+def read_words(words: str | list[str], background: str | list[str], root: Path) -> Vocabulary:
+    """Words as typed, or from a file of one class a line (commas between synonyms).
 
     Raises:
-        DataError: a file that cannot be read, or a word that stands for two things.
+        DataError: a file that cannot be read or is not there.
+        InputError: words that make no vocabulary; see `parse_words`.
     """
-    path = root / Path(words).expanduser()
-    if len(words) < 256 and path.is_file():
-        try:
-            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(
-                f"--data.words {words!r} is not a text file that can be read ({one_line(error)})"
-            ) from error
-        words = ";".join(line for line in lines if line)
-        if not words:
-            raise DataError(f"--data.words {str(path)!r} is an empty file; write one class a line")
-    elif words.endswith(".txt"):
+    if isinstance(words, list) and len(words) == 1:
+        (words,) = words  # so the command line hands on what was typed
+    for option, given in (("words", words), ("background", background)):
+        for text in [given] if isinstance(given, str) else given:
+            if not (option == "words" and isinstance(given, str) and _file(text, root)):
+                _refuse_path(option, text, root)
+    path = _file(words, root) if isinstance(words, str) else None
+    if path is None:
+        return parse_words(words, background)
+    listed = read_class_list(path, "--data.words", synonyms=True)
+    classes = []
+    for name, line in zip(listed.names, listed.lines, strict=True):
+        for part in as_text(name, "words").split(";"):
+            classes.append(names_of(part))
+            if not classes[-1]:
+                raise DataError(f"--data.words {str(path)!r}, line {line}: {name!r} holds a class without a name")
+    return word_vocabulary(classes, background)
+
+
+def _file(text: str, root: Path) -> Path | None:
+    """The file of that name, if there is one that is no picture."""
+    try:
+        path = root / _expanded(text)
+        return path if path.is_file() and path.suffix.lower() not in IMAGE_EXTENSIONS else None
+    except (OSError, ValueError):  # longer than a name can be
+        return None
+
+
+def _expanded(text: str) -> Path:
+    """A path whose `~/` is the home folder; a tilde before a word is a tilde."""
+    return Path(text).expanduser() if text.startswith(("~/", "~\\")) else Path(text)
+
+
+def _refuse_path(option: str, text: str, root: Path) -> None:
+    """Refuses what is no word but a path: of a file that is not there, a folder, a picture.
+
+    Raises:
+        DataError: naming the path.
+    """
+    text = text.strip()
+    if ";" in text or "\n" in text:
+        return
+    ending = Path(text).suffix.lower()
+    rooted = re.match(r"/|\.{1,2}[/\\]|~[^\s/\\]*[/\\]|[A-Za-z]:[/\\]|\\\\", text) is not None
+    try:
+        path = root / _expanded(text)
+        there = "/" in text and (path.exists() or ("," not in text and path.parent.is_dir()))
+    except (OSError, ValueError):
+        there = False
+    if rooted or there or ending in ENDINGS or ending in IMAGE_EXTENSIONS:
+        what = "there is no such file"
+        if option == "background":
+            what = "prompts are typed, not read from a file"
+        elif there and path.is_dir():
+            what = "this is a folder"
+        elif ending in IMAGE_EXTENSIONS:
+            what = "this is a picture's name"
         raise DataError(
-            f"--data.words {words!r}: there is no such file; give its path, or words like 'cat, kitten; dog'"
+            f"--data.{option} {text!r}: {what}; give a text file of one class a line, or words like 'cat, kitten; dog'"
+            if option == "words"
+            else f"--data.{option} {text!r}: {what}; write them like 'wall, floor'"
         )
-    vocabulary = parse_words(words, background)
-    # Tables and legends call the label of all background prompts so.
-    background_name = {"background"} - set(vocabulary.background) if vocabulary.background else set()
-    count = Counter(name.casefold() for name in (*vocabulary.names, *background_name))
-    twice = sorted(name for name, times in count.items() if times > 1)
-    if twice:
-        raise DataError(
-            f"--data.words and --data.background name {', '.join(map(repr, twice))} more than once; "
-            "a word can stand for one thing only"
-        )
-    return vocabulary

@@ -1,51 +1,69 @@
-"""Pictures and label maps decoded."""
+"""Pictures and label maps of data sets: `cliptrase.images` with the errors of data sets."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from datamodules.errors import DataError, one_line
+from cliptrase.errors import InputError
+from cliptrase.images import RELEASED, Header, Reader, Size, max_pixels
+from datamodules.errors import DataError
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """An RGB picture, (H, W, 3) uint8.
+@contextmanager
+def _errors_of_data() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise DataError(str(error)) from error
+
+
+def checked_max_pixels(number: int | None) -> int | None:
+    """The option, or where it is not given what the environment says is checked.
+
+    Raises:
+        DataError: it is less than 1, or the environment's value is no number.
+    """
+    if number is not None and number < 1:
+        raise DataError(f"--data.max_pixels must be at least 1, not {number}")
+    with _errors_of_data():
+        max_pixels()
+    return number
+
+
+def read_image(path: Path, reader: Reader = RELEASED, size: Size | None = None) -> NDArray[np.uint8]:
+    """An RGB picture, (H, W, 3) uint8; `size` is (height, width) of its label map, see `Reader.picture`.
 
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        with Image.open(path) as file:
-            return np.array(file.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} cannot be read as a picture ({one_line(error)}); replace it or take it away"
-        ) from error
+    with _errors_of_data():
+        return reader.picture(path, size)
 
 
-def read_labels(path: Path) -> NDArray[np.int32]:
+def read_header(path: Path, reader: Reader = RELEASED) -> Header:
+    """A picture's size and orientation.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    with _errors_of_data():
+        return reader.header(path)
+
+
+def read_labels(path: Path, reader: Reader = RELEASED) -> NDArray[np.int32]:
     """A raw label map as numbers to reckon with, (H, W) int32; see `read_index_map`."""
-    return read_index_map(path).astype(np.int32)
+    return read_index_map(path, reader).astype(np.int32)
 
 
-def read_index_map(path: Path) -> NDArray[np.integer]:
-    """A raw label map of 8-bit, palette or 16-bit values, (H, W) uint8, uint16 or int32 as in the file.
+def read_index_map(path: Path, reader: Reader = RELEASED) -> NDArray[np.integer[Any]]:
+    """A raw label map, (H, W) uint8, uint16 or int32 as in the file; see `Reader.index_map`.
 
     Raises:
         DataError: the file cannot be read or holds colours.
     """
-    try:
-        with Image.open(path) as file:
-            if len(file.getbands()) != 1 or file.mode == "F":
-                raise DataError(
-                    f"{path} holds {file.mode} colours where label indices were expected; convert it to an index map"
-                )
-            labels = np.array(file)
-            return labels.astype(np.uint8 if labels.itemsize == 1 else labels.dtype.newbyteorder("="))
-    except DataError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path} cannot be read as a label map ({one_line(error)}); replace it or take it away"
-        ) from error
+    with _errors_of_data():
+        return reader.index_map(path)

@@ -70,6 +70,11 @@ class ShapesDataset(SegmentationDataset):
     def __len__(self) -> int:
         return self.scenes
 
+    @property
+    def stems(self) -> list[str]:
+        """Names of the scenes, in order."""
+        return [f"scene_{index:04d}" for index in range(self.scenes)]
+
     def fingerprint(self) -> str:
         """The scenes follow from their number."""
         return f"{self.scenes} scenes"
@@ -77,4 +82,4 @@ class ShapesDataset(SegmentationDataset):
     def read(self, index: int) -> Source:
         """Draws scene `index`."""
         drawn = scene(index, "test")
-        return Source(drawn.image, drawn.labels, f"scene_{index:04d}")
+        return Source(drawn.image, drawn.labels, self.stems[index])

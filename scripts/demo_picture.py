@@ -34,7 +34,7 @@ def main() -> None:
     classifier = segmenter.classifier(Vocabulary(single_names(NAMES)))
     drawn = [scene(number, "test") for number in options.scenes]
     images = torch.from_numpy(np.stack([picture.image for picture in drawn])).permute(0, 3, 1, 2)
-    found = segmenter(images, classifier)
+    found = segmenter(images, classifier).labels
     size = drawn[0].image.shape[0]
     font = ImageFont.load_default(16)
     seen = sorted({int(label) for picture in drawn for label in np.unique(picture.labels)})

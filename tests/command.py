@@ -35,10 +35,10 @@ def run(command: str, out: Path, *options: str) -> Run:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 1) -> str:
-    """Runs a command that must fail with `status`, and gives its one line of complaint."""
+    """Runs a command that must fail with `status`, and gives its one line of complaint; notes may come before it."""
     capsys.readouterr()
     assert main(list(arguments)) == status
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip() and not line.startswith("note: ")]
     assert len(lines) == 1, lines
     assert lines[0].startswith("error: ")
     return lines[0].removeprefix("error: ")

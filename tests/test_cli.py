@@ -12,7 +12,7 @@ from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.protocol import Protocol
-from datamodules import COCO80, PC459, VOC20, VOC21
+from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
 from tests.command import run
 from tests.kit import save_labels, write_detectron2_tree
 
@@ -48,6 +48,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert set(result) == {
         *("images", "definition", "scores", "textbook", "mmseg", "intervals"),
         *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
+        *("images_found", "images_expected", "cut", "published_comparable", "remarks", "rare_classes"),
     }
     assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
     assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]
@@ -82,6 +83,38 @@ def test_published_figures_stand_beside_the_papers_own_protocol(parity: Path, ti
     document = run("test", tmp_path, *options, *model(tiny_clip), "--model.compare", "[vanilla]").results
     assert document["settings"]["VOC20"]["published"] == {"pAcc": 89.68, "mAcc": 91.4, "fwIoU": 82.49, "mIoU": 80.95}
     assert document["methods"]["vanilla"]["settings"]["VOC20"]["published"] is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"), [(["--trainer.limit_test_batches", "1"], "first batch only"), ([], "")], ids=["cut", "whole"]
+)
+def test_part_of_a_set_is_marked_everywhere(
+    limit: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two pictures of a set of 5,000, under a protocol that has published figures, by the embedded model."""
+    root = write_detectron2_tree(tmp_path / "datasets", COCO171.card, sizes=((60, 60), (60, 60)))
+    options = ["--config", "configs/paper_224.yaml", "--data", "COCO171", "--data.root", str(root)]
+    options += ["--data.batch_size", "1", "--model.clip", "embedded", "--model.compare", "[vanilla]", *limit]
+    finished = run("test", tmp_path / "out", *options)
+    images = 1 if limit else 2
+    document = finished.results
+    own = document["settings"]["COCO171"]
+    assert (own["images"], own["images_expected"], own["published_comparable"]) == (images, [5000], False)
+    assert own["remarks"] == ["embedded model", f"{images} of 5000 images", *filter(None, [words])]
+    assert own["cut"] == (words or None)
+    assert document["provenance"]["limits"] == ({"limit_test_batches": 1} if limit else None)
+    texts = {
+        path.name: path.read_text() for path in finished.folder.iterdir() if path.suffix in (".html", ".md", ".csv")
+    }
+    texts["terminal"] = " ".join(capsys.readouterr().out.split())
+    assert len(texts) == 5
+    for name, text in texts.items():
+        assert f"{images} of 5000" in text, name
+        assert words in text, name
+        assert "embedded" in text, name
+    assert 'class="up"' not in texts["report.html"].split("Comparison of methods")[0]
+    assert 'class="down"' not in texts["report.html"].split("Comparison of methods")[0]
+    assert "22.84" in texts["report.html"]
 
 
 def test_an_empty_label_map_is_not_scored_but_predicted(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datamodules import VOC20
 from tests.command import QUIET, complaint
-from tests.kit import save_labels, write_detectron2_tree
+from tests.kit import save_labels, scene, write_detectron2_tree
 
 PICTURES = f"{VOC20.card.folder}/{VOC20.card.images[0]}"
 LABELS = f"{VOC20.card.folder}/{VOC20.card.labels}"
@@ -78,7 +78,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         (["--data", "Folder", "--data.classes", "[]"], "names no class; give at least one"),
         (
             ["--data", "Folder", "--data.classes", "[a, a]"],
-            "class names must differ, but these stand more than once: 'a'",
+            "class names must differ, but 'a' stands more than once",
         ),
         (
             ["--data", "Folder", "--data.classes", "[a]", "--data.background_index", "9"],
@@ -146,7 +146,7 @@ def spoil(name: str) -> Callable[[Path], None]:
 
 
 def colour(root: Path) -> None:
-    Image.fromarray(np.zeros((96, 96, 3), dtype=np.uint8)).save(root / LABELS / "scene_0.png")
+    Image.fromarray(scene(0, 96, 96)[0]).save(root / LABELS / "scene_0.png")
 
 
 def relabel(root: Path) -> None:
@@ -185,7 +185,7 @@ def clear(name: str) -> Callable[[Path], None]:
         (colour, "labels}/scene_0.png holds RGB colours where label indices were expected"),
         (relabel, "labels}/scene_0.png holds label 77, but VOC20 has labels 0..19, and 255 for unlabelled pixels"),
         (resize, "labels}/scene_0.png has 96 x 90 pixels, its picture scene_0.png 96 x 96; both must be of one size"),
-        (twin, "scene_0.png have the same name but for the ending; keep one of them"),
+        (twin, "scene_0.png have the same name but for the ending, so which is meant cannot be told; move one of them"),
         (clear(PICTURES), "no pictures in {pictures}; looked for .bmp"),
         (clear(LABELS), "no label maps in {labels}; looked for .bmp"),
     ],

@@ -45,7 +45,7 @@ def test_adding_a_method_is_one_function_and_one_row(loaded_clip: LoadedClip) ->
         specs = [name, f"{name}+regions", "vanilla"]
         segmenter = Segmenter(loaded_clip, Protocol(size=160, eps=0.7, min_samples=3), specs)
         classifier = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "sky"])), progress=False)
-        labels = segmenter(scene_batch([1, 2], 160, 160), classifier)
+        labels = segmenter(scene_batch([1, 2], 160, 160), classifier).labels
         assert list(labels) == specs
         assert all(map_.shape == (2, 160, 160) for map_ in labels.values())
     assert set(METHODS) == before

@@ -19,11 +19,11 @@ from cliptrase.attention import Projections
 from cliptrase.cli import main
 from cliptrase.encoder import Encoding, VisualEncoder, Walk
 from cliptrase.figures.visualization import colourise, hex_colour, overlay
+from cliptrase.images import Reader
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
 from cliptrase.timing import StageTimer
-from datamodules.photo_files import read_photo
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import scene
 
@@ -40,7 +40,6 @@ def album(tmp_path: Path) -> Path:
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(scene(number, *size)[0]).save(path)
-    (folder / "._a.png").write_bytes(b"hidden")
     (folder / "notes.txt").write_text("no picture")
     return folder
 
@@ -72,7 +71,7 @@ def test_what_a_run_leaves(album: Path, tiny_clip: Path, tmp_path: Path, capsys:
         found = np.array([float(row[entry["name"]]) for entry in legend])
         assert found.sum() == pytest.approx(1, abs=5e-6)
         labels = finished.mask("Photos", stem)
-        picture = read_photo(next(album.rglob("c.png" if stem == "c" else stem.removesuffix(".png") + ".png")))
+        picture = Reader().picture(next(album.rglob("c.png" if stem == "c" else stem.removesuffix(".png") + ".png")))
         assert labels.dtype == np.uint8
         assert labels.shape == picture.shape[:2]
         np.testing.assert_allclose(np.bincount(labels.ravel(), minlength=5) / labels.size, found, atol=5e-7)

@@ -1,22 +1,32 @@
 """A run that is stopped leaves its finished settings, and --resume goes on after them."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from cliptrase.callbacks.run_folder import UNENDED
 from cliptrase.cli import main
 from cliptrase.segmenter import Segmenter
-from datamodules import ADE150, PC59, VOC20
-from tests.command import QUIET, run
-from tests.kit import write_detectron2_tree
+from datamodules import ADE150, PC59, VOC20, DataError
+from datamodules.dataset import FileDataset, Source
+from tests.command import QUIET, complaint, run
+from tests.kit import save_labels, write_detectron2_tree
 
 NAMES = ("VOC20", "PC59", "ADE150")
 
@@ -50,6 +60,7 @@ def stop_after(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stopped_run_goes_on_to_the_same_table(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    options = [*options, "--trainer.callbacks", "[]"]  # a lost sheet would be computed anew
     whole = run("test", tmp_path / "whole", *options)
     arguments = ["test", *options, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
     with pytest.MonkeyPatch.context() as patch:
@@ -81,25 +92,208 @@ def test_a_stopped_run_goes_on_to_the_same_table(
     assert (folder / "results.csv").read_bytes() == (whole.folder / "results.csv").read_bytes()
 
 
-@pytest.mark.parametrize("change", ["protocol", "vocabulary", "data", "nothing unfinished"])
-def test_other_inputs_start_anew(
-    change: str, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def stop(arguments: list[str], calls: int) -> Path:
+    """Runs a command that stops at the next picture after `calls`, and gives its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_after(calls, patch)
+        with pytest.raises(StoppedError):
+            main(arguments)
+    out = Path(arguments[arguments.index("--trainer.default_root_dir") + 1])
+    return max(out.iterdir())
+
+
+@pytest.fixture
+def plain(options: list[str], tmp_path: Path) -> list[str]:
+    """The same without sheets and charts, which take most of the time."""
+    less = ["--trainer.callbacks", "[]", "--trainer.logger", "false", *QUIET]
+    return ["test", *options, *less, "--trainer.default_root_dir", str(tmp_path / "out")]
+
+
+def test_other_inputs_start_anew_and_what_differs_is_said(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["test", *options, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
-    if change == "nothing unfinished":
-        assert main(arguments) == 0
-    else:
-        with pytest.MonkeyPatch.context() as patch:
-            stop_after(3, patch)
-            with pytest.raises(StoppedError):
-                main(arguments)
-    if change == "data":
-        picture = tmp_path / "datasets" / VOC20.card.folder / VOC20.card.images[0] / "scene_0.png"
-        picture.write_bytes(picture.read_bytes() + b"\0")
-    more = {"protocol": ["--protocol.eps", "0.5"], "vocabulary": ["--data.settings", "[VOC20, PC59]"]}.get(change, [])
-    assert main([*arguments, *more, "--resume"]) == 0
-    assert f"nothing to resume: no unfinished run of these inputs under {tmp_path / 'out'}" in capsys.readouterr().out
+    """Label maps replaced by others of equal size and time, and a try that was limited to fewer pictures."""
+    stopped = stop([*plain, "--trainer.limit_test_batches", "1"], 1)
+    (labels,) = (tmp_path / "datasets" / VOC20.card.folder / VOC20.card.labels).glob("scene_0.*")
+    kept, times = labels.read_bytes(), labels.stat()
+    with Image.open(labels) as picture:
+        save_labels(labels, np.zeros_like(np.array(picture)))
+    labels.write_bytes(labels.read_bytes().ljust(len(kept), b"\0"))
+    os.utime(labels, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert labels.stat().st_size == len(kept)
+    assert main([*plain, "--resume", "--protocol.eps", "0.5"]) == 0
+    told = f"the newest unfinished run {stopped} differs in: protocol, limit_test_batches, data of VOC20; a new one"
+    assert f"nothing to resume: {told} starts" in capsys.readouterr().out
+    assert main([*plain, "--resume", "--data.settings", "[VOC20, PC59]"]) == 0
+    assert "differs in: limit_test_batches, data sets, data of VOC20;" in capsys.readouterr().out
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_a_finished_setting_is_kept_before_the_next_ones_first_picture_is_read(
+    plain: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    read = FileDataset.read
+
+    def fail(self: FileDataset, index: int) -> Source:
+        if self.card.name == "PC59":
+            raise DataError("the disk went away")
+        return read(self, index)
+
+    monkeypatch.setattr(FileDataset, "read", fail)
+    assert complaint(capsys, *plain) == "the disk went away"
+    (folder,) = (tmp_path / "out").iterdir()
+    document = json.loads((folder / "results.json").read_text())
+    assert list(document["settings"]) == ["VOC20"]
+    assert document["provenance"]["unfinished"] == ["PC59", "ADE150"]
+    assert (folder / "confusion" / "VOC20.npz").is_file()
+
+
+def test_printing_decides_on_no_file_and_a_run_that_ended_is_not_resumed(
+    plain: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(*_: Any) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch, contextlib.suppress(BrokenPipeError):
+        patch.setattr("cliptrase.callbacks.writers.print_table", closed)
+        main(plain)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert (folder / "report.html").is_file()
+    assert not (folder / UNENDED).exists()
+    assert main([*plain, "--resume"]) == 0
+    told = f"nothing to resume: no unfinished run is under {tmp_path / 'out'}; a new one starts"
+    assert told in capsys.readouterr().out
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_an_ended_run_is_completed_without_computing_anything(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after its last setting: report, sheets and charts are missing."""
+    sheets = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
+    arguments = ["test", *options, *QUIET, "--trainer.callbacks", sheets]
+    arguments += ["--trainer.default_root_dir", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    whole = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    events = next(path for path in whole if path.name.startswith("events"))
+    lost = [events, folder / "report.html", folder / "comparison.md", folder / "sheets" / "VOC20 worst"]
+    for path in lost:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / UNENDED).touch()
+    half = folder / "sheets" / ".sheets.json.abcd1234.part"
+    half.touch()
+    looked = []
+    original = Segmenter.forward
+
+    def forward(self: Segmenter, *given: Any, **named: Any) -> Any:
+        looked.append(given)
+        return original(self, *given, **named)
+
+    monkeypatch.setattr(Segmenter, "forward", forward)
+    capsys.readouterr()
+    assert main([*arguments, "--resume"]) == 0
+    assert f"resumed: {folder} holds VOC20, PC59, ADE150" in capsys.readouterr().out
+    assert list((tmp_path / "out").iterdir()) == [folder]
+    assert len(looked) == 1  # the picture of the sheet that was lost
+    found = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (again,) = found.keys() - whole.keys()
+    assert again.name.startswith("events")
+    assert whole.keys() - found.keys() == {events}
+    unequal = {path.name for path in whole.keys() & found.keys() if whole[path] != found[path]}
+    assert unequal <= {"results.json", "report.html"}  # date and command
+    one, other = (json.loads(files[folder / "results.json"]) for files in (whole, found))
+    assert {key for key in one if one[key] != other[key]} == {"provenance"}
+    made, before = other["provenance"], one["provenance"]
+    assert {key for key in made if made[key] != before[key]} <= {"date", "command"}
+    accumulated = EventAccumulator(str(folder))
+    accumulated.Reload()
+    assert "confusion/VOC20" in accumulated.Tags()["images"]
+
+
+def test_a_folder_that_another_process_writes_is_passed_over(
+    plain: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = stop(plain, 3)
+    newer = older.with_name(f"{older.name}-2")
+    shutil.copytree(older, newer)
+    hold = f"import fcntl, sys; f = open({str(newer / UNENDED)!r}, 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    with subprocess.Popen(
+        [sys.executable, "-c", hold + "print('held', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.warns(UserWarning, match=f"{newer} is passed over: it is being written by another process"):
+            assert main([*plain, "--resume"]) == 0
+        process.communicate()
+    assert f"resumed: {older} holds VOC20" in capsys.readouterr().out
+    assert json.loads((older / "results.json").read_text())["provenance"]["unfinished"] == []
+    assert json.loads((newer / "results.json").read_text())["provenance"]["unfinished"] == ["PC59", "ADE150"]
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "other": lambda path: path.write_bytes(b'{"provenance": {"counts": [1], "identity": 3}}'),
+    "gone": lambda path: path.unlink(),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "half a number": lambda path: path.write_bytes(path.read_bytes()[:-40] + b"\xff" * 40),
+}
+
+
+@pytest.fixture(scope="module")
+def stopped_run(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> tuple[list[str], Path, Path]:
+    """The command, a run that stopped in its last setting, and one that did not."""
+    place = tmp_path_factory.mktemp("damage")
+    for seed, module in enumerate((VOC20, PC59, ADE150)):
+        write_detectron2_tree(place / "datasets", module.card, sizes=((64, 64),), seed=seed)
+    chosen = ["test", "--config", "configs/paper_224.yaml", "--protocol.size", "64"]
+    data = ["--data", "Benchmark", "--data.settings", f"[{', '.join(NAMES)}]", "--data.root", str(place / "datasets")]
+    less = ["--model.clip", f"local-dir:{tiny_clip}", "--trainer.callbacks", "[]", "--trainer.logger", "false", *QUIET]
+    command = [*chosen, *data, *less]
+    assert main([*command, "--trainer.default_root_dir", str(place / "whole")]) == 0
+    stopped = stop([*command, "--trainer.default_root_dir", str(place / "out")], 2)
+    return command, stopped, next((place / "whole").iterdir())
+
+
+@settings(max_examples=8)
+@given(
+    damage=st.dictionaries(
+        st.sampled_from(
+            ["results.json", "results.csv", "config.yaml", UNENDED, "confusion/VOC20.npz", "confusion/PC59.npz"]
+        ),
+        st.sampled_from(list(DAMAGES)),
+        max_size=3,
+    )
+)
+@example(damage={"confusion/VOC20.npz": "half a number"})
+@example(damage={"results.json": "a pipe"})
+def test_a_damaged_run_is_resumed_or_passed_over(
+    stopped_run: tuple[list[str], Path, Path], tmp_path_factory: pytest.TempPathFactory, damage: dict[str, str]
+) -> None:
+    """Whatever happened to an interrupted run's files: the figures are those of an unbroken one."""
+    command, stopped, whole = stopped_run
+    out = tmp_path_factory.mktemp("damaged")
+    shutil.copytree(stopped, out / stopped.name)
+    for name, kind in damage.items():
+        DAMAGES[kind](out / stopped.name / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        assert main([*command, "--resume", "--trainer.default_root_dir", str(out)]) == 0
+    folders = [path for path in out.iterdir() if not (path / UNENDED).exists() and (path / "report.html").exists()]
+    (folder,) = folders
+    document, expected = (json.loads((place / "results.json").read_text()) for place in (folder, whole))
+    assert document["methods"] == expected["methods"]
+    assert document["settings"] == expected["settings"]
+    assert document["provenance"]["identity"] == expected["provenance"]["identity"]
+    assert (folder / "results.csv").read_bytes() == (whole / "results.csv").read_bytes()
+    for name in NAMES:
+        with np.load(folder / f"confusion/{name}.npz") as found, np.load(whole / f"confusion/{name}.npz") as right:
+            assert all(np.array_equal(found[key], right[key]) for key in right.files)
 
 
 def test_confusion_matrices_are_kept(options: list[str], tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What `predict` adds for own pictures: overlays with a legend, shares of each word, a list of what failed."""
 
-import csv
 import io
 import json
 from collections import Counter
@@ -15,6 +14,7 @@ from cliptrase.distributed import from_all
 from cliptrase.figures.visualization import hex_colour, overlay, with_legend
 from cliptrase.files import write_bytes, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
+from cliptrase.tables import csv_text
 from cliptrase.vocabulary import Vocabulary
 
 
@@ -87,12 +87,9 @@ def legend_json(vocabulary: Vocabulary) -> str:
 
 
 def shares_csv(shares: list[tuple[str, list[float]]], vocabulary: Vocabulary) -> str:
-    """A line a picture with the share of its pixels, in [0, 1], of each label."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["picture", *vocabulary.label_names])
-    writer.writerows([stem, *(f"{value:.6f}" for value in values)] for stem, values in shares)
-    return buffer.getvalue()
+    """A line a picture with the share of its pixels, in [0, 1], of each label; see `tables.csv_text`."""
+    lines = ([stem, *(f"{value:.6f}" for value in values)] for stem, values in shares)
+    return csv_text([["picture", *vocabulary.label_names], *lines])
 
 
 def failure_sentence(failures: list[str]) -> str:

@@ -1,154 +1,258 @@
 """One folder a run: made new, or an unfinished one taken up again."""
 
-import hashlib
-import io
 import json
-import shutil
-import sys
+import warnings
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers.logger import DummyExperiment
+from pytorch_lightning.utilities import rank_zero_warn
 
+from cliptrase.callbacks.counts_file import read_counts
+from cliptrase.callbacks.identity import differences, identity
+from cliptrase.callbacks.sheet_choice import tidy
+from cliptrase.errors import InputError
 from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.provenance import Start
 from cliptrase.evaluation.scoreboard import Scoreboard
-from cliptrase.files import write_bytes, write_text
+from cliptrase.files import FolderLock, read_regular, remove_half_written, write_text
 from cliptrase.lightning_module import TrainingFreeSegmentation
 
+UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives
 
-def new_run_folder(root: Path, name: str) -> Path:
-    """A folder under `root` that does not exist yet, named by time and `name`; it is not made."""
-    base = root / f"{datetime.now().strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
-    folder, count = base, 1
-    while folder.exists():
-        count += 1
-        folder = base.with_name(f"{base.name}-{count}")
-    return folder
+
+def take_run_folder(root: Path, name: str) -> tuple[Path, FolderLock]:
+    """Makes a folder under `root` that nobody else has, named by time and `name`, and locks it.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    started = f"{datetime.now().strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
+    try:
+        for number in count(1):
+            folder = root / (started if number == 1 else f"{started}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if not root.is_dir():  # a file stands in its place
+                    raise
+                continue
+            try:
+                return folder, FolderLock(folder / UNENDED)
+            except OSError:
+                remove_folder(folder)
+                raise
+    except OSError as error:
+        raise InputError(
+            f"no folder for this run can be made in {root} ({error.strerror or error}); "
+            "name another place by --trainer.default_root_dir"
+        ) from error
+    raise AssertionError  # counting has no end
+
+
+def remove_folder(folder: Path) -> None:
+    """Takes a folder away that holds nothing but a lock."""
+    (folder / UNENDED).unlink(missing_ok=True)
+    folder.rmdir()
 
 
 class RunLogger(TensorBoardLogger):
     """TensorBoard events in the run's folder.
 
+    Lightning opens its loggers before anybody knows which folder that is, so nothing is written before `open`.
+
     Args:
-        path: the folder.
+        root: the folder that holds the runs' folders.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.parent, name="", version=path.name, default_hp_metric=False)
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, name="", version="", default_hp_metric=False)
 
-    def move(self, path: Path) -> None:
-        """Goes on in another folder beside the first, and takes away the first, which holds nothing yet.
+    @property
+    def experiment(self) -> Any:
+        """The TensorBoard writer; one that does nothing until the run has a folder."""
+        return super().experiment if self._version else DummyExperiment()
 
-        Lightning opens the event file before anybody knows that a run is taken up.
-        """
-        first = Path(self.log_dir)
-        self.experiment.close()
-        self._experiment = None
-        self._version = path.name
-        shutil.rmtree(first)
+    def open(self, folder: Path) -> None:
+        """Writes to a run's folder from now on."""
+        self._root_dir, self._version = str(folder.parent), folder.name
 
 
 class RunFolder(Callback):
     """Holds the run's folder; all processes agree on the first one's.
 
     Args:
-        path: where the run's files go, unless an unfinished run is taken up.
+        root: where the runs' folders are.
         config: the run's configuration as YAML, kept as `config.yaml`.
-        resume: whether to go on in the newest unfinished folder beside `path` whose inputs are the same.
+        resume: whether to go on in the newest folder under `root` whose run did not end and is the same.
+        name: what the folder's name says besides the time.
+
+    Attributes:
+        path: where the run's files go.
+        start: what the run knew of itself when this object was made.
+        identity: what decides the run's figures; in the first process, where something is scored.
+        kept: SHA-256 of files of counts that an earlier, interrupted run left, by setting.
+        earlier: what that run said of itself.
     """
 
-    def __init__(self, path: Path, config: str, resume: bool = False) -> None:
-        self.path = path
+    def __init__(self, root: Path, config: str, resume: bool = False, name: str = "run") -> None:
+        self.root = self.path = root
         self.config = config
         self.resume = resume
+        self.name = name
+        self.start = Start.of_this_process()
+        self.identity: dict[str, Any] = {}
+        self.kept: dict[str, str] = {}
+        self.earlier: dict[str, Any] = {}
+        self._lock: FolderLock | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes or finds the folder, and hands finished settings to the model and the data module."""
+        """Makes or finds the folder, and hands finished settings to the model and the data module.
+
+        Raises:
+            InputError: no folder can be made, or nothing is asked to be scored.
+        """
         finished: dict[str, Mapping[str, Counts]] = {}
-        if trainer.is_global_zero and self.resume and isinstance(pl_module, TrainingFreeSegmentation):
-            finished = self._take_up(identities(trainer, pl_module))
-        self.path = Path(trainer.strategy.broadcast(str(self.path)))
-        done = frozenset(trainer.strategy.broadcast(list(finished)))
+        failure: Exception | None = None
+        if trainer.is_global_zero:
+            try:
+                finished = self._begin(trainer, pl_module)
+            except Exception as error:  # the other processes wait for word
+                failure = error
+        told = (str(self.path), list(finished), failure is not None)
+        path, done, failed = trainer.strategy.broadcast(told)
+        if failed:
+            raise failure or InputError("the first process of this run stopped, for the reason that it gave")
+        self.path = Path(path)
         if isinstance(pl_module, TrainingFreeSegmentation):
             pl_module.scoreboard = Scoreboard(pl_module.methods, pl_module.protocol)  # a module may be run again
             pl_module.counts.update(finished or {name: {} for name in done})
             data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-            data.skipped = done
+            data.skipped = frozenset(done)
+            if len(done) == len(data.settings):
+                warnings.filterwarnings(
+                    "ignore", message="Total length of `list` across ranks is zero"
+                )  # so it is meant
         for logger in trainer.loggers:
-            if isinstance(logger, RunLogger) and done and trainer.is_global_zero:
-                logger.move(self.path)
-        if trainer.is_global_zero and not done:
-            write_text(self.path / "config.yaml", self.config)
+            if isinstance(logger, RunLogger):
+                logger.open(self.path)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Ends the run: its last file is written, so that `--resume` looks for no more."""
+        if isinstance(pl_module, TrainingFreeSegmentation) and trainer.testing and not pl_module.settings:
+            _call_endings(trainer, pl_module)
+        if self._lock is not None:
+            for logger in trainer.loggers:
+                if isinstance(logger, RunLogger):
+                    logger.finalize("success")  # closes what Lightning closes only after this
+            self._lock.remove()
+            self._lock = None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Says after Ctrl-C what there is and how to go on."""
-        if isinstance(exception, KeyboardInterrupt) and trainer.is_global_zero:
-            print(
-                f"interrupted: finished settings are in {self.path}; the same command with --resume goes on",
-                file=sys.stderr,
-            )
+        """Lets others go on with the folder."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
-    def _take_up(self, wanted: Mapping[str, str]) -> dict[str, Mapping[str, Counts]]:
-        """Finds an unfinished run of the same inputs and reads what it finished."""
-        for document_path in sorted(self.path.parent.glob("*/results.json"), reverse=True):
-            try:
-                provenance = json.loads(document_path.read_text())["provenance"]
-            except (OSError, ValueError, KeyError):
+    def _begin(self, trainer: Trainer, module: LightningModule) -> dict[str, Mapping[str, Counts]]:
+        """Takes a folder; gives the counts of what is finished there."""
+        finished = None
+        if trainer.testing and isinstance(module, TrainingFreeSegmentation):
+            if trainer.limit_test_batches == 0:
+                raise InputError("--trainer.limit_test_batches 0 leaves nothing to score; leave it out or take more")
+            self.identity = identity(trainer, module, self.start)
+            finished = self._take_up(module) if self.resume else None
+        elif self.resume:
+            print("nothing to resume: --resume goes on with 'test'; a new run starts")
+        if finished is None:
+            self.path, self._lock = take_run_folder(self.root, self.name)
+        write_text(self.path / "config.yaml", self.config)
+        return finished or {}
+
+    def _take_up(self, module: TrainingFreeSegmentation) -> dict[str, Mapping[str, Counts]] | None:
+        """Finds and locks the newest unended run of the same inputs, and reads what it finished."""
+        newest = ""
+        unended = sorted((file.parent for file in self.root.glob(f"*/{UNENDED}")), key=_age, reverse=True)
+        for folder in unended:
+            if not (provenance := _provenance_of(folder)):
                 continue
-            if provenance.get("unfinished") and provenance.get("identities") == dict(wanted):
-                self.path = document_path.parent
-                done = [name for name in wanted if name not in provenance["unfinished"]]
-                print(f"resumed: {self.path} holds {', '.join(done)}")
-                return {name: read_counts(self.path, name) for name in done}
-        print(f"nothing to resume: no unfinished run of these inputs under {self.path.parent}; a new one starts")
+            if unequal := differences(provenance.get("identity"), self.identity):
+                newest = newest or f"the newest unfinished run {folder} differs in: {', '.join(unequal)}"
+                continue
+            try:
+                lock = FolderLock(folder / UNENDED)
+            except OSError as error:
+                reason = "is being written by another process" if isinstance(error, BlockingIOError) else str(error)
+                rank_zero_warn(f"{folder} is passed over: it {reason}")
+                continue
+            # It may have gone on, or ended, before it was locked.
+            provenance = _provenance_of(folder)
+            if not (folder / UNENDED).exists() or differences(provenance.get("identity"), self.identity):
+                lock.release()
+                continue
+            self.path, self._lock, self.earlier = folder, lock, provenance
+            return self._counts_of(module, provenance)
+        newest = newest or f"no unfinished run is under {self.root}"
+        print(f"nothing to resume: {newest}; a new one starts")
+        return None
+
+    def _counts_of(self, module: TrainingFreeSegmentation, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """Counts of the finished settings of the folder, which is made ready to be written again."""
+        remove_half_written(self.path)
+        tidy(self.path / "sheets")
+        (self.path / RunLogger.NAME_HPARAMS_FILE).unlink(missing_ok=True)  # Lightning writes it in place, at the end
+        found: dict[str, Any] = {}
+        data: Any = getattr(module.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
+        for setting in data.settings:
+            if told := provenance["counts"].get(setting.name):
+                try:
+                    found[setting.name] = read_counts(
+                        self.path, setting.name, module.methods, setting.vocabulary.num_labels, told
+                    )
+                    self.kept[setting.name] = told
+                except InputError as error:
+                    rank_zero_warn(f"{error}: {setting.name} is scored again")
+        print(f"resumed: {self.path} holds {', '.join(found) or 'nothing that can be used'}")
+        return found
+
+
+def _provenance_of(folder: Path) -> dict[str, Any]:
+    """What a run that did not end says of itself; nothing where it finished nothing, or cannot be read."""
+    path = folder / "results.json"
+    if odd := next((str(entry) for entry in _known(folder) if entry.exists() and not entry.is_file()), ""):
+        rank_zero_warn(f"{folder} is passed over: {odd} is not a file")
         return {}
+    try:
+        provenance = json.loads(read_regular(path))["provenance"]
+        if not isinstance(provenance["counts"], dict) or not isinstance(provenance["identity"], dict):
+            raise TypeError("it is not of this form")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        rank_zero_warn(f"{folder} is passed over: {path.name} cannot be read ({type(error).__name__}: {error})")
+        return {}
+    return dict(provenance)
 
 
-def identities(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, str]:
-    """For each setting a hash of all that decides its figures: protocol, methods, weights, names, data, precision."""
-    data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-    card = module.segmenter.card
-    common = [module.protocol.digest, module.methods, card.weights_hash, card.activation, str(trainer.precision)]
-    common.append("counts of each picture")  # what is kept of a finished setting
-    return {
-        setting.name: hashlib.sha256(
-            json.dumps([common, setting.vocabulary.digest, setting.class_token_weighting, fingerprint]).encode()
-        ).hexdigest()[:16]
-        for setting, fingerprint in zip(data.settings, data.fingerprints(), strict=True)
-    }
+def _known(folder: Path) -> list[Path]:
+    """Files that going on with a run would replace."""
+    names = ("config.yaml", "results.json", "results.csv", "comparison.csv", "comparison.md", "report.html")
+    return [*(folder / name for name in (*names, "hparams.yaml")), *folder.glob("confusion/*.npz")]
 
 
-def write_counts(folder: Path, name: str, counts: Mapping[str, Counts]) -> None:
-    """Keeps a setting's counts, from which every score and interval can be computed again: `confusion/<name>.npz`.
-
-    For each method `<method>/confusion` (C, C) int64, `<method>/images` and `<method>/pictures` (P, 3, C) int32: hits,
-    truth and predicted pixels of each picture; `stems` (P,) names the pictures.
-    """
-    arrays = {"stems": np.array(next(iter(counts.values())).stems, dtype=np.str_)}
-    for method, own in counts.items():
-        arrays[f"{method}/confusion"] = own.confusion.numpy()
-        arrays[f"{method}/images"] = np.array(own.images, dtype=np.int64)
-        arrays[f"{method}/pictures"] = own.pictures.numpy()
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names hold arrays only
-    write_bytes(folder / "confusion" / f"{name}.npz", buffer.getvalue())
+def _age(folder: Path) -> tuple[str, int, str]:
+    """Sorts folders by the time in their names; those of one second by their numbers."""
+    return folder.name[:19], len(folder.name), folder.name
 
 
-def read_counts(folder: Path, name: str) -> dict[str, Counts]:
-    """What `write_counts` kept."""
-    with np.load(folder / "confusion" / f"{name}.npz") as stored:
-        methods = [key.removesuffix("/images") for key in stored.files if key.endswith("/images")]
-        return {
-            method: Counts(
-                torch.from_numpy(stored[f"{method}/confusion"]),
-                int(stored[f"{method}/images"]),
-                torch.from_numpy(stored[f"{method}/pictures"]),
-                stored["stems"].tolist(),
-            )
-            for method in methods
-        }
+def _call_endings(trainer: Trainer, module: TrainingFreeSegmentation) -> None:
+    """Calls what callbacks do at a run's start and end: Lightning leaves that out where no batch is left."""
+    for hook in ("on_test_start", "on_test_end"):
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if not type(callback).__module__.startswith("pytorch_lightning"):
+                getattr(callback, hook)(trainer, module)

@@ -1,14 +1,16 @@
 """Pictures chosen for sheets: copied out of their batch, and kept as files with an index."""
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from PIL import Image
 
 from cliptrase.figures.sheets import Example, picture_iou
-from cliptrase.files import write_bytes, write_json
+from cliptrase.files import read_regular, write_bytes, write_json
 from cliptrase.lightning_module import LabelMaps
 
 Kind = Literal["first", "named", "worst"]
@@ -28,16 +30,47 @@ class Chosen(NamedTuple):
         return self.iou, self.example.stem
 
 
-def keep(folder: Path, sheets: Mapping[str, tuple[Chosen, bytes]]) -> None:
-    """Writes sheets by their files' names, and a line for each in `sheets.json`."""
-    index = folder / "sheets.json"
-    lines = json.loads(index.read_text())["sheets"] if index.exists() else []
-    lines = [line for line in lines if line["file"] not in sheets]
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """Lines of `sheets.json`; none where it is not there or cannot be read."""
+    try:
+        lines: list[dict[str, Any]] = json.loads(read_regular(folder / "sheets.json"))["sheets"]
+        return [line for line in lines if {"setting", "kind", "stem", "mIoU", "file"} <= line.keys()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def tidy(folder: Path) -> None:
+    """Leaves out of `sheets.json` what an interrupted run, or whoever came after it, spoilt or took away."""
+    if (folder / "sheets.json").exists():
+        write_json(folder / "sheets.json", {"sheets": [line for line in lines_of(folder) if _is_whole(folder, line)]})
+
+
+def _is_whole(folder: Path, line: Mapping[str, Any]) -> bool:
+    try:
+        with Image.open(io.BytesIO(read_regular(folder / line["file"]))) as picture:
+            picture.load()
+    except (OSError, ValueError, SyntaxError, TypeError):
+        return False
+    return True
+
+
+def keep(folder: Path, sheets: Mapping[str, tuple[Chosen, bytes]], settings: Sequence[str]) -> None:
+    """Writes sheets by their files' names, and a line for each in `sheets.json`.
+
+    Lines are in an order of their own, by setting, kind and picture, so that an interrupted run comes to the same file.
+    """
+    lines = [line for line in lines_of(folder) if line["file"] not in sheets]
     for file, (row, encoded) in sheets.items():
         iou = None if np.isnan(row.iou) else round(row.iou, 2)
         lines.append({"setting": row.setting, "kind": row.kind, "stem": row.example.stem, "mIoU": iou, "file": file})
         write_bytes(folder / file, encoded)
-    write_json(index, {"sheets": lines})
+    places, kinds = {name: place for place, name in enumerate(settings)}, get_args(Kind)
+
+    def place(line: Mapping[str, Any]) -> tuple[int, int, float, str]:
+        worst = line["mIoU"] or 0 if line["kind"] == "worst" else 0
+        return places.get(line["setting"], len(places)), kinds.index(line["kind"]), worst, line["stem"]
+
+    write_json(folder / "sheets.json", {"sheets": sorted(lines, key=place)})
 
 
 def example_of(maps: LabelMaps, number: int) -> Example:

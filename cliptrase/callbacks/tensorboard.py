@@ -5,6 +5,7 @@ Nothing here changes a figure. The sheets are also kept as files, from which the
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 from warnings import warn
 
@@ -17,6 +18,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from cliptrase.callbacks.run_folder import RunFolder
 from cliptrase.callbacks.sheet_choice import Chosen, example_of, keep, main_iou
+from cliptrase.callbacks.sheets_again import sheets_left
 from cliptrase.callbacks.writers import ResultsWriter
 from cliptrase.distributed import from_all
 from cliptrase.errors import InputError
@@ -146,14 +148,18 @@ class TensorBoardMasks(Callback):
                 : self.worst
             ]
             self._show(trainer, module, of_name + lowest)
+        if (folder := folder_of(trainer)) is not None:
+            asked = self.pictures, self.names, self.worst
+            again = list(sheets_left(trainer, module, folder / "sheets", *asked))
+            self._show(trainer, module, again)
+            missing -= {stem for counts in module.counts.values() for stem in counts[module.method].stems}
         if missing:
             warn(f"no picture is named {', '.join(sorted(missing))}, so it has no sheet", stacklevel=2)
 
     def _show(self, trainer: Trainer, module: TrainingFreeSegmentation, rows: Sequence[Chosen]) -> None:
         """The first process draws, sends and keeps sheets."""
-        names = {setting.name: setting.vocabulary.label_names for setting in module.settings}
-        writer = writer_of(trainer)
-        folder = next((call.path for call in trainer.callbacks if isinstance(call, RunFolder)), None)  # type: ignore[attr-defined]
+        names = {setting.name: setting.vocabulary.label_names for setting in module.all_settings}
+        writer, folder = writer_of(trainer), folder_of(trainer)
         drawn: dict[str, tuple[Chosen, bytes]] = {}
         for row in rows:
             group = f"{row.setting} worst" if row.kind == "worst" else row.setting
@@ -165,7 +171,7 @@ class TensorBoardMasks(Callback):
                 add_png(writer, f"{group}/{row.example.stem}", encoded, picture)
             drawn[f"{group}/{row.example.stem}.png"] = row, encoded
         if folder is not None and drawn:
-            keep(folder / "sheets", drawn)
+            keep(folder / "sheets", drawn, list(names))
 
 
 class TensorBoardSummary(Callback):
@@ -177,8 +183,9 @@ class TensorBoardSummary(Callback):
         if writer is None or not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
             return
         results, protocol = pl_module.results, pl_module.protocol.label
-        writer.add_text("scores", markdown_scores(results, protocol))
-        found = Comparison(ResultsWriter.document(trainer, pl_module, results))
+        (written,) = (call for call in trainer.callbacks if isinstance(call, ResultsWriter))  # type: ignore[attr-defined]
+        found = Comparison(written.document)
+        writer.add_text("scores", markdown_scores(results, protocol, found.notes))
         for tag, text in comparison_texts(found).items():
             writer.add_text(tag, text)
         main = pl_module.methods[0]
@@ -186,7 +193,7 @@ class TensorBoardSummary(Callback):
             confusion, classes = pl_module.counts[result.name][main].confusion.numpy(), result.headline_classes
             if not classes.pixels.any():
                 continue
-            title = f"{result.name}, {main}, {protocol}, {result.definition} definitions"
+            title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
             names = [name for name, pixels in zip(result.label_names, classes.pixels, strict=True) if pixels]
             bars = class_bars(names, (100 * classes.iou[classes.pixels > 0]).tolist(), f"IoU: {title}")
             add_png(writer, f"class IoU/{result.name}", png_bytes(bars), bars)
@@ -203,6 +210,11 @@ class TensorBoardSummary(Callback):
         # The figures are logged already; this only says which of them belong to the hyperparameters.
         for summary in hparams(parameters, dict.fromkeys(figures, 0.0)):
             writer._get_file_writer().add_summary(summary)
+
+
+def folder_of(trainer: Trainer) -> Path | None:
+    """The run's folder, if it has one."""
+    return next((call.path for call in trainer.callbacks if isinstance(call, RunFolder)), None)  # type: ignore[attr-defined]
 
 
 def writer_of(trainer: Trainer) -> SummaryWriter | None:

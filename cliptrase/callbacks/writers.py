@@ -9,15 +9,16 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from cliptrase.callbacks.run_folder import RunFolder, identities, write_counts
+from cliptrase.callbacks.counts_file import write_counts
+from cliptrase.callbacks.run_folder import RunFolder
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.provenance import environment
 from cliptrase.evaluation.results import (
     COLUMNS,
     SettingResult,
-    csv_text,
     print_table,
+    results_csv,
     results_document,
     score_table,
 )
@@ -27,17 +28,29 @@ from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 from cliptrase.segmenter import Segmenter
 
+_MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
+
 
 class ResultsWriter(Callback):
-    """Writes `results.json` and tables as files, prints the tables and sends scores to TensorBoard.
+    """Writes `results.json` and tables as files, each time that a setting is finished, and logs scores.
+
+    Nothing that only decorates comes before it.
 
     Args:
         folder: the run's.
+
+    Attributes:
+        document: content of `results.json` as last written.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self._written: set[str] = set()
+        self.document: dict[str, Any] = {}
+        self._written: dict[str, str] = {}  # SHA-256 of files of counts by setting
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Knows what an earlier, interrupted run wrote."""
+        self._written = dict(self.folder.kept)
 
     def on_test_batch_end(
         self,
@@ -48,19 +61,17 @@ class ResultsWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps every finished setting, so that a run that is killed leaves them."""
-        self._write(trainer, pl_module)
+        """Keeps every finished setting before the next one's first picture is read, which may end the run."""
+        if isinstance(pl_module, TrainingFreeSegmentation):
+            if batch_idx + 1 >= trainer.num_test_batches[dataloader_idx]:
+                pl_module.finish_settings(dataloader_idx + 1)
+            self._write(trainer, pl_module)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes what is left, and shows the figures."""
+        """Writes what is left."""
         if not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
             return
-        self._write(trainer, pl_module)
-        results = pl_module.results
-        print_table(score_table(results, pl_module.protocol.label))
-        if len(results) > 1:
-            print_table(comparison_table(Comparison(self.document(trainer, pl_module, results))))
-        print(f"results: {self.folder.path / 'results.json'}")
+        results = self._write(trainer, pl_module, last=True)
         for logger in trainer.loggers:
             logger.log_metrics(
                 {
@@ -71,39 +82,33 @@ class ResultsWriter(Callback):
                 }
             )
 
-    def _write(self, trainer: Trainer, module: LightningModule) -> None:
-        """The first process writes the files anew when a setting has been finished."""
-        if not trainer.is_global_zero or not isinstance(module, TrainingFreeSegmentation):
-            return
+    def _write(
+        self, trainer: Trainer, module: TrainingFreeSegmentation, last: bool = False
+    ) -> Mapping[str, Sequence[SettingResult]]:
+        """The first process writes the files anew when a setting has been finished, and at the end."""
         new = [name for name in module.counts if name not in self._written]
-        if not new:
-            return
+        if not trainer.is_global_zero or not (new or last):
+            return {}
         for name in new:
-            write_counts(self.folder.path, name, module.counts[name])
-        self._written.update(new)
+            self._written[name] = write_counts(self.folder.path, name, module.counts[name])
         results = module.results
-        document = self.document(trainer, module, results)
-        write_json(self.folder.path / "results.json", document)
-        write_text(self.folder.path / "results.csv", csv_text(results))
+        self.document = results_document(results, module.scoreboard.averages(results), self.provenance(trainer, module))
+        write_json(self.folder.path / "results.json", self.document)
+        write_text(self.folder.path / "results.csv", results_csv(results))
         if len(results) > 1:
-            compared = Comparison(document)
+            compared = Comparison(self.document)
             write_text(self.folder.path / "comparison.csv", comparison_csv(compared))
             write_text(self.folder.path / "comparison.md", comparison_markdown(compared))
+        return results
 
-    @classmethod
-    def document(
-        cls, trainer: Trainer, module: TrainingFreeSegmentation, results: Mapping[str, Sequence[SettingResult]]
-    ) -> dict[str, Any]:
-        """Content of `results.json` from the module's results as of now."""
-        return results_document(results, module.scoreboard.averages(results), cls.provenance(trainer, module))
-
-    @staticmethod
-    def provenance(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
+    def provenance(self, trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
         scored = {setting.name for setting in module.settings}
         images = sum(counts[module.method].images for name, counts in module.counts.items() if name in scored)
         work = sum(seconds for stage, seconds in module.seconds.items() if stage != "text")
         card = module.segmenter.card
+        # Where nothing is computed any more, how long it took is what the interrupted run measured.
+        measured = {} if module.settings else self.folder.earlier
         return {
             "protocol": {"label": module.protocol.label, **asdict(module.protocol), "hash": module.protocol.digest},
             "method": module.method,
@@ -118,8 +123,10 @@ class ResultsWriter(Callback):
                 setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
                 for setting in module.all_settings
             },
-            "identities": identities(trainer, module),
+            "identity": self.folder.identity,
+            "counts": {name: self._written[name] for name in module.counts},
             "unfinished": module.unfinished,
+            "limits": limits(trainer, module),
             "precision": str(trainer.precision),
             "processes": trainer.world_size,
             "images_per_second": round(images / work, 3) if work else None,
@@ -128,9 +135,18 @@ class ResultsWriter(Callback):
                 for method, seconds in seconds_alone(module.segmenter).items()
             },
             "seconds": {stage: round(seconds, 3) for stage, seconds in module.seconds.items()},
-            **environment(module.device),
+            **environment(module.device, self.folder.start),
             "peak_memory_mib": module.peak_memory_mib,
+            **{name: measured[name] for name in _MEASURED if name in measured},
         }
+
+
+def limits(trainer: Trainer, module: TrainingFreeSegmentation) -> dict[str, Any] | None:
+    """Lightning's options that cut settings short; None where none is."""
+    if not any(extent.cut for extent in module.extents.values()):
+        return None
+    found = {"limit_test_batches": trainer.limit_test_batches}
+    return found | ({"fast_dev_run": trainer.fast_dev_run} if getattr(trainer, "fast_dev_run", False) else {})
 
 
 def seconds_alone(segmenter: Segmenter) -> dict[str, float]:
@@ -155,7 +171,32 @@ class ReportWriter(Callback):
         """The first process writes; it comes after the writers of results and sheets."""
         if trainer.is_global_zero and (self.folder.path / "results.json").exists():
             write_text(self.folder.path / "report.html", page([read_run(self.folder.path)]))
-            print(f"report: {self.folder.path / 'report.html'}")
+
+
+class ResultsPrinter(Callback):
+    """Shows the figures, and says where the files are, when every file is written: printing decides on none.
+
+    Args:
+        results: whose figures.
+    """
+
+    def __init__(self, results: ResultsWriter) -> None:
+        self.results = results
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """The first process prints."""
+        if not (trainer.is_global_zero and trainer.testing and isinstance(pl_module, TrainingFreeSegmentation)):
+            return
+        if not self.results.document:
+            return
+        results, compared = pl_module.results, Comparison(self.results.document)
+        print_table(score_table(results, pl_module.protocol.label, compared.notes))
+        if len(results) > 1:
+            print_table(comparison_table(compared))
+        for name in ("results.json", "report.html"):
+            path = self.results.folder.path / name
+            if path.exists():
+                print(f"{path.stem}: {path}")
 
 
 class MaskWriter(Callback):

@@ -1,5 +1,6 @@
 """Arguments as people write them, made ready for the parser."""
 
+import re
 from pathlib import Path
 
 from jsonargparse import ArgumentError
@@ -12,6 +13,10 @@ _DEFAULT_CONFIG = "configs/paper_336.yaml"
 _DEFAULT_CONFIGS = {"Folder": "configs/whole.yaml", "Photos": "configs/photos.yaml"}
 DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
+
+_TEXTS = re.compile(r"--data\.(?:init_args\.)?(words|background|classes)")
+# An item of a list in brackets: in quotation marks, or up to the next comma.
+_ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*?)\s*(?:,|$)""", re.DOTALL)
 
 
 def with_defaults(arguments: list[str]) -> list[str]:
@@ -31,6 +36,8 @@ def with_defaults(arguments: list[str]) -> list[str]:
             configs += ["--config", _shipped(value if equals else next(rest, ""))]
         elif option == "--data":
             data += ["--data", value if equals else next(rest, "")]
+        elif _TEXTS.fullmatch(option) and (equals or (value := next(rest, None)) is not None):
+            others.append(f"{option}={_as_text(option, value)}")
         else:
             others.append(argument)
     if not configs:
@@ -38,6 +45,35 @@ def with_defaults(arguments: list[str]) -> list[str]:
             raise ArgumentError(None, NO_DATA)
         configs = ["--config", _shipped(_DEFAULT_CONFIGS.get(data[-1].rpartition(".")[2], _DEFAULT_CONFIG))]
     return [arguments[0], *configs, *data, *others]
+
+
+def _as_text(option: str, value: str) -> str:
+    """Words and names, which are text whatever YAML would make of them, as the parser's list of text.
+
+    `on`, `null`, `cat: tabby` and `# 1 pencil` arrive as they are typed. Brackets hold a list.
+    """
+    inner = value.strip()
+    if inner.startswith("[") and inner.endswith("]"):
+        items = [match[1] for match in _ITEM.finditer(inner[1:-1]) if match[0]]
+        for place, item in enumerate(items):
+            if item[:1] in ("'", '"') and item[:1] == item[-1:] and len(item) > 1:
+                items[place] = re.sub(r"\\(['\"\\])", r"\1", item[1:-1])
+            elif re.search(r"[\[\]{}]", item):
+                raise ArgumentError(
+                    None,
+                    f"{option} {value}: the item {item!r} holds a bracket; put a name that has one in quotation marks",
+                )
+        return f"[{', '.join(map(_double_quoted, items))}]"
+    return value if option.endswith("classes") else f"[{_double_quoted(value)}]"
+
+
+def _double_quoted(text: str) -> str:
+    """The text as a scalar of YAML in double quotes, all but plain characters escaped."""
+    plain = (
+        f"\\{character}" if character in '"\\' else character if character.isprintable() else f"\\U{ord(character):08x}"
+        for character in re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # bytes that are no text
+    )
+    return f'"{"".join(plain)}"'
 
 
 def _shipped(path: str) -> str:

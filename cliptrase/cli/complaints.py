@@ -1,10 +1,14 @@
 """Errors and warnings in one sentence."""
 
+import errno
 import logging
 import os
 import re
-import sys
+import threading
 import warnings
+
+import cv2
+import torch
 
 from cliptrase.cli.arguments import DATA, NO_DATA
 from cliptrase.errors import InputError
@@ -19,18 +23,110 @@ _ABOUT_TYPES = (
     "Does not validate",
     "- Does not",
 )
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 400  # characters of what a library says
+_NO_MEMORY = re.compile(r"not enough memory|can't allocate memory|out of memory|Insufficient memory|bad_alloc", re.I)
+_NO_SHARED_MEMORY = re.compile(r"shared memory|Bus error|unable to (write to|open|mmap) .*torch_", re.I)
+_WORKER_KILLED = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
+_PEER_GONE = re.compile(r"gloo|NCCL|Connection (closed|reset) by peer|Broken pipe|TCPStore|Socket Timeout", re.I)
+# Modules whose files only decorate a run, and what a user calls them.
+_WRITERS = {
+    "tensorboard.": "TensorBoard",
+    "torch.utils.tensorboard.": "TensorBoard",
+    "pytorch_lightning.loggers.": "the logger",
+    "lightning_fabric.loggers.": "the logger",
+}
 
 
 def mendable(error: BaseException) -> str:
     """The sentence of the user's error that led to `error`, or nothing where there is none.
 
-    Such an error comes wrapped by jsonargparse while objects are made, and with a traceback from a data worker.
+    Only what was raised on purpose `from` such an error counts, as jsonargparse does while it makes objects: what
+    merely happens while one is handled is a fault of the code.
     """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, InputError | DataError):
-            return str(cause).rsplit("Error: ", 1)[-1].strip()
-        cause = cause.__cause__ or cause.__context__
+            return plain(str(cause))
+        cause = cause.__cause__
+    return ""
+
+
+def plain(text: str) -> str:
+    """Text of any library in one line, without the codes that colour it on a terminal."""
+    return " ".join(_COLOURS.sub("", text).split())
+
+
+def from_machine(error: BaseException) -> str:
+    """What the machine lacks, where that led to `error`, else nothing: memory, a data worker, room for files."""
+    text = plain(str(error))
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError | torch.OutOfMemoryError) or (
+            isinstance(cause, RuntimeError | cv2.error) and _NO_MEMORY.search(str(cause))
+        ):
+            return (
+                "there is not enough memory: give a smaller --data.batch_size, fewer --data.num_workers or a smaller "
+                f"--protocol.size ({shortened(_last_line(cause))})"
+            )
+        if isinstance(cause, OSError) and (writer := _lightning_writes(cause)):
+            return (
+                f"{writer} cannot write its files ({cause.strerror or cause}); make room, or leave it out by "
+                "--trainer.logger false; what was written before is kept"
+            )
+        cause = cause.__cause__
+    if _NO_SHARED_MEMORY.search(text):
+        return (
+            "the data workers have not enough shared memory (/dev/shm); give fewer --data.num_workers, 0 for none, a "
+            "smaller --data.batch_size, or a container more of it (docker run --shm-size)"
+        )
+    if isinstance(error, RuntimeError) and _WORKER_KILLED.search(text):
+        return (
+            "a data worker was killed, perhaps for want of memory; give fewer --data.num_workers, 0 for none, or a "
+            "smaller --data.batch_size"
+        )
+    if (isinstance(error, OSError) and error.errno == errno.EMFILE) or "received 0 items of ancdata" in text:
+        return "too many files are open; give fewer --data.num_workers, or raise the limit (ulimit -n)"
+    return ""
+
+
+def of_other_processes(error: BaseException) -> bool:
+    """Whether another process of the run is gone, as those who wait for it learn."""
+    return isinstance(error, torch.distributed.DistError) or (
+        isinstance(error, RuntimeError) and _PEER_GONE.search(str(error)) is not None
+    )
+
+
+def refused_by_parser(error: BaseException) -> bool:
+    """Whether jsonargparse itself says that an object cannot be made as asked, a logger without its library say."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    raised_in = frame.tb_frame.f_globals.get("__name__", "") if frame else ""
+    return isinstance(error, ValueError) and raised_in.startswith("jsonargparse.")
+
+
+def shortened(text: str) -> str:
+    """What a library says, as part of a sentence."""
+    line = plain(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
+
+
+def _last_line(error: BaseException) -> str:
+    """What an error says; of one from a data worker, whose text is a traceback, the line that matters."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1] if "Traceback" in str(error) else lines[0]
+
+
+def _lightning_writes(error: OSError) -> str:
+    """Which of Lightning's writers an error of the file system came from, if one."""
+    frame = error.__traceback__
+    while frame is not None:
+        module = frame.tb_frame.f_globals.get("__name__", "")
+        for start, writer in _WRITERS.items():
+            if module.startswith(start):
+                return writer
+        frame = frame.tb_next
     return ""
 
 
@@ -41,14 +137,14 @@ def usage(message: str) -> str:
     unknown = re.search(r"Expected a dot import path string: (\S+)", message)
     if unknown and 'key "data"' in message:
         return f"--data {unknown[1]} is not a data set; take one of {', '.join(DATA)}"
+    text = re.search(r'Parser key "(words|background|classes)":.*?Given value: ([^\n]*)', message, re.DOTALL)
+    if text:
+        return (
+            f"{text[1]} of the configuration, {text[2]}, is not text: YAML takes on, off, yes, no and numbers for "
+            f"something else, so put quotation marks around them, as in {text[1]}: ['on', '1']"
+        )
     lines = [line.strip() for line in message.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(_ABOUT_TYPES))
-
-
-def complain(sentence: str, status: int = 1) -> int:
-    """Prints the sentence and gives the exit status."""
-    print(f"error: {sentence}", file=sys.stderr)
-    return status
 
 
 def quiet_libraries() -> None:
@@ -61,6 +157,8 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter is intended")
     warnings.formatwarning = _one_line
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _thread_failed
 
 
 def _one_line(
@@ -70,3 +168,9 @@ def _one_line(
     if category is UserWarning:
         return f"warning: {message}\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """TensorBoard's writing thread hands its error to the main thread, which then tells it."""
+    if not (isinstance(failed.exc_value, OSError) and type(failed.thread).__module__.startswith("tensorboard.")):
+        threading.__excepthook__(failed)

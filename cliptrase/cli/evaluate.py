@@ -1,5 +1,11 @@
 """`test` and `predict`: wiring of configuration, data, model and Trainer."""
 
+import inspect
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -9,16 +15,41 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.callbacks.photo_writer import PhotoWriter, failure_sentence
-from cliptrase.callbacks.run_folder import RunFolder, RunLogger, new_run_folder
+from cliptrase.callbacks.run_folder import RunFolder, RunLogger
 from cliptrase.callbacks.tensorboard import TensorBoardSummary
-from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
+from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
+from cliptrase.cli.complaints import of_other_processes, shortened
+from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
+from cliptrase.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.errors import InputError
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.protocol import Protocol
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.card import Edition
 from datamodules.transforms import Interpolation
+
+_HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
+
+
+class StoppedRun(Exception):  # noqa: N818 (a stop, no error)
+    """A run that did not come to its end.
+
+    Args:
+        sentence: why, what is left, how to go on.
+        status: exit status.
+    """
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def signal_of(error: BaseException | None) -> int | None:
+    """The signal that stopped this process, if one did."""
+    if (signum := signal_received()) is not None:
+        return signum
+    return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
 def geometry(values: Namespace | Protocol) -> Geometry:
@@ -79,13 +110,64 @@ class EvaluationCLI(LightningCLI):
 
     def test(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Scores; the table is ours, not Lightning's."""
-        self.trainer.test(model, datamodule=datamodule, verbose=False)
+        with self._to_the_end():
+            self.trainer.test(model, datamodule=datamodule, verbose=False)
+        if self.trainer.is_global_zero and not (self.folder.path / "results.json").is_file():
+            raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""
-        self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
-        if self.photos.failures:
+        with self._to_the_end():
+            self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
+        if self.photos.failures and self.trainer.is_global_zero:
             raise InputError(failure_sentence(self.photos.failures))
+
+    @contextmanager
+    def _to_the_end(self) -> Iterator[None]:
+        """Every process comes to the end of the run, or all end with the reason.
+
+        Raises:
+            StoppedRun: a signal stopped this process or another.
+            InputError: another process fell, or the machine lacks something.
+        """
+        launcher = self.trainer.strategy.launcher
+        at_forced_end(self._last_words)
+        try:
+            yield
+            self.trainer.strategy.barrier("end")
+        except BaseException as error:
+            others = of_other_processes(error)
+            fallen = launcher.end(wait=others) if isinstance(launcher, WatchedLauncher) else None
+            # Lightning ends a run that Ctrl-C stops by SystemExit.
+            signum = signal_of(error.__context__ if isinstance(error, SystemExit) else error)
+            if signum is None and not (others and fallen):
+                raise
+            sentence, status = self._ending(signum, fallen)
+            raise StoppedRun(sentence, status) from error
+
+    def _ending(self, signum: int | None, fallen: Fallen | None) -> tuple[str, int]:
+        """What to say of a run that was stopped, and its exit status."""
+        if fallen is not None and fallen.signum is None:
+            return (f"{fallen.sentence}; {self._left}" if fallen.status < 0 else fallen.sentence), 1
+        signum = (fallen and fallen.signum) or signum or signal.SIGINT
+        return stop_sentence(signum, self._left), 128 + signum
+
+    def _last_words(self, signum: int) -> tuple[str, int]:
+        launcher = self.trainer.strategy.launcher
+        if not isinstance(launcher, WatchedLauncher):
+            return self._ending(signum, None)
+        launcher.kill(signal.SIGKILL)
+        return self._ending(signum, launcher.fallen)
+
+    @property
+    def _left(self) -> str:
+        """What a run that was stopped leaves, and how to go on."""
+        path = self.folder.path
+        if self.subcommand == "predict" and (path / "masks").is_dir():
+            return f"finished masks are in {path / 'masks'}; the same command makes all anew"
+        if (path / "results.json").is_file():
+            return f"finished settings are in {path}; the same command with --resume goes on"
+        return "nothing was finished yet; start again by the same command"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The protocol is given once and reaches the model and the data's geometry."""
@@ -104,23 +186,75 @@ class EvaluationCLI(LightningCLI):
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
 
+    def _set_seed(self) -> None:
+        try:
+            super()._set_seed()
+        except ValueError as error:
+            raise InputError(f"--seed_everything cannot be used: {shortened(str(error))}") from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A Trainer whose files all lie in one new folder."""
+        """A Trainer whose files all lie in one new folder.
+
+        Raises:
+            InputError: a folder that cannot be written, or options that Lightning refuses.
+        """
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "outputs")
+        check_writable(root)
         name = config.data.class_path.rsplit(".", 1)[-1]
-        folder = RunFolder(new_run_folder(root, name), self._parser(self.subcommand).dump(config), config.resume)
+        again = config.clone()
+        again.resume = False  # the file starts a run anew
+        self.folder = folder = RunFolder(root, self._parser(self.subcommand).dump(again), config.resume, name)
         if config.trainer.logger in (None, True):
-            kwargs["logger"] = RunLogger(folder.path)
+            kwargs["logger"] = RunLogger(root)
         self.photos = PhotoWriter(folder)
+        results = ResultsWriter(folder)
+        trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
+        # Results are written before the user's callbacks, such as sheets, get to draw.
+        trainer_config["callbacks"] = [folder, results, *(trainer_config.get("callbacks") or [])]
         callbacks = [
-            folder,
-            ResultsWriter(folder),
             TensorBoardSummary(),
             ReportWriter(folder),
             MaskWriter(folder),
             self.photos,
+            ResultsPrinter(results),
         ]
-        trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         trainer_config["default_root_dir"] = str(root)
-        return self._instantiate_trainer(trainer_config, callbacks)
+        try:
+            trainer = self._instantiate_trainer(trainer_config, callbacks)
+        except Exception as error:  # Lightning and its plugins raise what they like
+            raise InputError(refusal(error, config.trainer)) from error
+        supervise(trainer)
+        return trainer
+
+
+def check_writable(root: Path) -> None:
+    """Tries the folder that a run's folder will be made in, before there is any work to lose.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"no folder for this run can be made in {root} ({error.strerror or error}); "
+            "name another place by --trainer.default_root_dir"
+        ) from error
+
+
+def refusal(error: Exception, asked: Namespace) -> str:
+    """Why Lightning makes no Trainer, and of which options it may be."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(Trainer).parameters.items()}
+    given = [
+        f"--trainer.{name} {value}"
+        for name, value in vars(asked).items()
+        if isinstance(value, str | int | float | list) and value != usual.get(name) and name not in _HARMLESS
+    ]
+    reason = shortened(str(error) or type(error).__name__).rstrip(".")
+    if any(name.startswith("SLURM_") for name in os.environ) and "SLURM" in reason:
+        return f"this job of SLURM cannot be used ({reason}); start by srun, or set SLURM_JOB_NAME=interactive"
+    options = " ".join(given) or "the usual --trainer options"
+    return f"{options} cannot be used here ({reason}); change or leave out what it names"

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from cliptrase.evaluation import notes
+from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE
 from cliptrase.evaluation.published import elsewhere_rows, protocol_of, published_elsewhere
-from cliptrase.evaluation.results import INTERVAL
+from cliptrase.evaluation.results import INTERVAL, best_of, is_best
 
 SPEED = (
     "Images per second are those of a run of the method alone: what methods share counts in full with each of them, "
@@ -29,6 +31,7 @@ class Cell(NamedTuple):
     difference_interval: Sequence[float] | None
     published: float | None  # by the method's authors under this very protocol
     source: str | None
+    remarks: Sequence[str] = ()  # what is not as it was for published figures
 
 
 class Row(NamedTuple):
@@ -99,7 +102,34 @@ class Comparison:
     @property
     def title(self) -> str:
         """What the table holds."""
-        return f"mIoU, percent, {INTERVAL}s over pictures; protocol {self.protocol}, {self.definition} definitions"
+        named = f"mIoU, percent, {INTERVAL}s over pictures; protocol {self.protocol}, {self.definition} definitions"
+        return f"{named}; {STAND_IN_TITLE}" if self.stand_in else named
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the embedded model stands in for CLIP."""
+        return bool((self.provenance.get("model") or {}).get("clip") == "embedded")
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that stand below the run's tables."""
+        return notes.notes(self.document)
+
+    @cached_property
+    def best(self) -> dict[str | None, float | None]:
+        """The highest mIoU by setting, None for the average; None as a figure where no two methods have one."""
+        names = [*self.settings, None]
+        figures = [[cell.mIoU if (cell := self.cell(row, name)) else None for name in names] for row in self.rows]
+        return dict(zip(names, best_of(figures), strict=True)) if figures else {}
+
+    def cell(self, row: Row, name: str | None) -> Cell | None:
+        """A method's cell of a setting, or of the average for None."""
+        return row.average if name is None else row.cells[name]
+
+    def leads(self, row: Row, name: str | None) -> bool:
+        """Whether a method's figure on a setting, or on the average for None, is the best."""
+        cell = self.cell(row, name)
+        return cell is not None and is_best(cell.mIoU, self.best[name])
 
     @property
     def with_average(self) -> bool:
@@ -127,13 +157,20 @@ class Comparison:
 def _row(method: str, part: Mapping[str, Any], speed: float | None) -> Row:
     """A method of `results.json`, of an older version too, which has no averages."""
     cells = {name: _cell(result) for name, result in part["settings"].items()}
+    remarks = list(dict.fromkeys(_of_setting(name, remark) for name, cell in cells.items() for remark in cell.remarks))
     if average := part.get("average"):
-        return Row(method, cells, Cell(None, None, average["mIoU"], *_intervals(average), None, None), speed)
+        return Row(method, cells, Cell(None, None, average["mIoU"], *_intervals(average), None, None, remarks), speed)
     figures = [cell.mIoU for cell in cells.values()]
     known = [value for value in figures if value is not None]
     if "average" in part or not len(known) == len(figures) > 1:
         return Row(method, cells, None, speed)
-    return Row(method, cells, Cell(None, None, round(sum(known) / len(known), 2), None, None, None, None, None), speed)
+    mean = round(sum(known) / len(known), 2)
+    return Row(method, cells, Cell(None, None, mean, None, None, None, None, None, remarks), speed)
+
+
+def _of_setting(name: str, remark: str) -> str:
+    """A setting's remark beside an average; the model is all settings' alike."""
+    return remark if remark == STAND_IN else f"{name}: {remark}"
 
 
 def _intervals(part: Mapping[str, Any]) -> tuple[Any, Any, Any]:
@@ -156,4 +193,5 @@ def _cell(result: Mapping[str, Any]) -> Cell:
         *_intervals(result),
         published,
         source or ("the paper" if published is not None else None),
+        result.get("remarks") or (),
     )

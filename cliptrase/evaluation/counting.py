@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cliptrase.distributed import from_all
+from cliptrase.errors import InputError
 from cliptrase.metrics import SegmentationScores, picture_counts
 from cliptrase.timing import StageTimer
+
+MOST_LABELS = 20_000  # of a confusion matrix: 3.2 GB
 
 
 class Counts(NamedTuple):
@@ -31,10 +34,18 @@ class SettingCounter(nn.Module):
     Args:
         methods: names.
         num_labels: C.
+
+    Raises:
+        InputError: a confusion matrix of so many labels would not fit into memory.
     """
 
     def __init__(self, methods: Sequence[str], num_labels: int) -> None:
         super().__init__()
+        if num_labels > MOST_LABELS:
+            raise InputError(
+                f"{num_labels} labels cannot be scored: their confusion matrix takes {8 * num_labels**2 / 1e9:.0f} GB "
+                f"for each method; name at most {MOST_LABELS} classes"
+            )
         self.num_labels = num_labels
         self.scores = nn.ModuleDict({method: SegmentationScores(num_labels) for method in methods})
         self._batches: list[tuple[list[str], NDArray[np.int32]]] = []  # stems (B,), counts (B, methods, 3, C)
@@ -77,5 +88,7 @@ class SettingCounter(nn.Module):
                 # A process may have had no picture to score; that is no mistake.
                 warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
                 confusion, images = metric.compute()  # type: ignore[operator]
+            # torchmetrics hands on what holds one number, as a single class's matrix does, without its dimensions.
+            confusion = confusion.reshape(self.num_labels, self.num_labels)
             found[method] = Counts(confusion.cpu(), int(images), pictures[:, number].contiguous(), stems)
         return found

@@ -5,19 +5,42 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.evaluation.results import COLUMNS, SettingResult, figure
+from cliptrase.evaluation.results import COLUMNS, SettingResult, best_of, figure, is_best, stand_in, with_remarks
 
 
-def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> str:
-    """All methods and settings as a Markdown table: by the protocol's definition first, published figures last."""
+def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: str, notes: Sequence[str] = ()) -> str:
+    """All methods and settings as a Markdown table: by the protocol's definition first, published figures last.
+
+    The best figure of a setting by a definition is bold.
+
+    Args:
+        results: by method, the main one first.
+        protocol: label.
+        notes: sentences that stand below.
+    """
+    every = [result for settings in results.values() for result in settings]
+    remarked = with_remarks(every)
+    best = {
+        (name, definition): best_of([result.definitions[definition] for result in every if result.name == name])
+        for name, definition in dict.fromkeys((result.name, key) for result in every for key in result.definitions)
+    }
     rows = []
     for method, settings in results.items():
         for result in settings:
             for definition, scores in result.lines:
-                images = "" if definition == "published" else str(result.images)
-                rows.append([result.name, method, definition, images, *map(figure, scores)])
-    heads = ["setting", "method", "definition", "pictures", *COLUMNS]
-    return f"protocol {_cell(protocol)}, percent\n\n{markdown_table(heads, rows)}"
+                images = "" if definition == "published" else result.images_text
+                tops = best.get((result.name, definition), [None] * len(COLUMNS))
+                figures = [_bold(figure(value), is_best(value, top)) for value, top in zip(scores, tops, strict=True)]
+                remark = ["; ".join(result.remarks)] if remarked else []
+                rows.append([result.name, method, definition, images, *figures, *remark])
+    heads = ["setting", "method", "definition", "pictures", *COLUMNS, *(["remark"] if remarked else [])]
+    table = [f"protocol {_cell(protocol)}, percent{stand_in(results)}", markdown_table(heads, rows)]
+    main = [f"Bold: the best of a setting. Main method: {next(iter(results))}."] if len(results) > 1 else []
+    return "\n\n".join([*table, *main, *notes])
+
+
+def _bold(text: str, best: bool) -> str:
+    return f"**{text}**" if best else text
 
 
 def markdown_pairs(confusion: NDArray[np.int64], names: Sequence[str]) -> str:

@@ -1,10 +1,13 @@
 """How a figure was made: versions, commit, device, memory."""
 
+import hashlib
 import platform
 import resource
 import shlex
 import subprocess
 import sys
+import sysconfig
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +25,7 @@ _PACKAGES = (
     "numpy",
     "pillow",
 )
+_STDLIB = sysconfig.get_paths()["stdlib"]
 
 
 def versions() -> dict[str, str]:
@@ -78,14 +82,60 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Everything about where a run happened."""
+def sources() -> str:
+    """SHA-256, 16 hexadecimal digits, of the code that runs: this package's, the data modules' and the user's own.
+
+    The user's own is every module that is loaded and was not installed: a script, and what it imports from beside it.
+    """
+    loaded = {name: Path(file) for name, module in list(sys.modules.items()) if (file := _file_of(module))}
+    packages = [loaded[name].parent for name in ("cliptrase", "datamodules") if name in loaded]
+    files = {file for package in packages for file in package.rglob("*.py")}
+    files |= {file for file in loaded.values() if not _installed(file)}
+    hashes = sorted((file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files if file.is_file())
+    return hashlib.sha256(repr(hashes).encode()).hexdigest()[:16]
+
+
+def _file_of(module: Any) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) and file.endswith(".py") else None
+
+
+def _installed(file: Path) -> bool:
+    """Whether a module came with Python or an installed package."""
+    return bool({"site-packages", "dist-packages"} & set(file.parts)) or file.is_relative_to(_STDLIB)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What there is to say of a run when it starts: a checkout may be another one when it ends.
+
+    Attributes:
+        date: in UTC.
+        command: as typed.
+        commit: see `commit`.
+        sources: see `sources`.
+        versions: see `versions`.
+        platform: operating system and processor.
+    """
+
+    date: str
+    command: str
+    commit: str | None
+    sources: str
+    versions: dict[str, str]
+    platform: str
+
+    @classmethod
+    def of_this_process(cls) -> "Start":
+        """As of now."""
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        return cls(now(), command, commit(), sources(), versions(), platform.platform())
+
+
+def environment(device: torch.device, start: Start | None = None) -> dict[str, Any]:
+    """Everything about where a run happened; without its start, as of now."""
     return {
-        "date": now(),
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "commit": commit(),
-        "versions": versions(),
+        **asdict(start or Start.of_this_process()),
         "device": device_name(device),
-        "platform": platform.platform(),
         "peak_memory_mib": peak_memory_mib(device),
     }

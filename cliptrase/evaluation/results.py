@@ -1,16 +1,16 @@
 """Result files and tables: JSON and CSV for scripts, a table for people."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from cliptrase.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
+from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, Extent, images_text
 from cliptrase.metrics import (
     ClassScores,
     Definition,
@@ -22,6 +22,7 @@ from cliptrase.metrics import (
     textbook_class_scores,
     textbook_scores,
 )
+from cliptrase.tables import csv_text
 
 COLUMNS = Scores._fields
 INTERVAL = f"{100 * LEVEL:g} % interval"
@@ -33,6 +34,17 @@ class Origin(NamedTuple):
     protocol: str  # label
     protocol_hash: str
     vocabulary_hash: str
+
+
+class Sample(NamedTuple):
+    """The pictures that a figure is of."""
+
+    expected: Sequence[int] = ()  # pictures of the published set, several where lists differ
+    extent: Extent | None = None  # None: all pictures were looked at
+    rare_classes: int = 0  # of the truth, in one to nine pictures
+
+
+ALL_PICTURES = Sample()
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,8 @@ class SettingResult:
         estimate: intervals of mIoU by the protocol's own definition; None for fewer than two pictures.
         published: figures of the method's authors under this very protocol, NaN where they give none.
         published_source: where those were read, if not in the paper that the setting's card names.
+        sample: which pictures the figures are of.
+        remarks: what is not as it was for published figures; see `conditions.Conditions`.
     """
 
     name: str
@@ -62,6 +76,8 @@ class SettingResult:
     estimate: Estimate | None
     published: Scores | None
     published_source: str
+    sample: Sample = ALL_PICTURES
+    remarks: Sequence[str] = ()
 
     @classmethod
     def from_confusion(
@@ -75,6 +91,8 @@ class SettingResult:
         definition: Definition = "released",
         estimate: Estimate | None = None,
         published_source: str = "",
+        sample: Sample = ALL_PICTURES,
+        remarks: Sequence[str] = (),
     ) -> "SettingResult":
         """Scores of a (C, C) int64 confusion matrix, rows being ground truth."""
         scores: dict[Definition, Scores] = {
@@ -98,7 +116,24 @@ class SettingResult:
             estimate,
             Scores(*published) if published is not None else None,
             published_source,
+            sample,
+            remarks,
         )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether a difference to the published figures means anything."""
+        return self.published is not None and not self.remarks
+
+    @property
+    def extent(self) -> Extent:
+        """How much of the data set was looked at."""
+        return self.sample.extent or Extent(self.images)
+
+    @property
+    def images_text(self) -> str:
+        """Number of pictures scored, and of how many where that is not all."""
+        return images_text(self.images, self.extent.pictures, self.sample.expected, bool(self.extent.cut))
 
     @property
     def headline(self) -> Scores:
@@ -120,6 +155,9 @@ class SettingResult:
         classes, textbook = self.classes["released"], self.classes["textbook"]
         return {
             "images": self.images,
+            "images_found": self.extent.pictures,
+            "images_expected": list(self.sample.expected) or None,
+            "cut": self.extent.cut or None,
             **self.origin._asdict(),
             "definition": self.definition,
             "scores": self.definitions["released"].rounded(),
@@ -128,6 +166,9 @@ class SettingResult:
             "intervals": _intervals(self.estimate) if self.estimate else None,
             "published": self.published.rounded() if self.published else None,
             "published_source": self.published_source or None,
+            "published_comparable": self.comparable,
+            "remarks": list(self.remarks),
+            "rare_classes": self.sample.rare_classes,
             "per_class": [
                 {
                     "label": label,
@@ -202,40 +243,101 @@ def results_document(
     return {"settings": main, "methods": by_method, "provenance": dict(provenance)}
 
 
-def csv_text(results: Mapping[str, Sequence[SettingResult]]) -> str:
+def results_csv(results: Mapping[str, Sequence[SettingResult]]) -> str:
     """Content of `results.csv`: a line for each method, setting and definition."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["method", "setting", *Origin._fields, "definition", "images", *COLUMNS])
+    lines: list[list[str | float | None]] = [
+        ["method", "setting", *Origin._fields, "definition", "images", *COLUMNS, "remark"]
+    ]
     for method, settings in results.items():
         for result in settings:
+            remark = "; ".join(result.remarks)
             for definition, scores in result.lines:
-                images = result.images if definition != "published" else ""
-                writer.writerow([method, result.name, *result.origin, definition, images, *scores.rounded().values()])
-    return buffer.getvalue()
+                images = result.images if definition != "published" else None
+                figures = scores.rounded().values()
+                lines.append([method, result.name, *result.origin, definition, images, *figures, remark])
+    return csv_text(lines)
 
 
-def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str) -> Table:
-    """A table of all methods and settings by the protocol's own definition, published figures beside ours."""
+def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str, notes: Sequence[str] = ()) -> Table:
+    """A table of all methods and settings by the protocol's own definition, published figures beside ours.
+
+    The best figure of a setting is bold, the main method has a `>`.
+
+    Args:
+        results: by method, the main one first.
+        protocol: label.
+        notes: sentences that stand below.
+    """
     rows = [(method, result) for method, settings in results.items() for result in settings]
     published = [result.published._asdict() for _, result in rows if result.published]
     known = [column for column in COLUMNS if any(figures[column] == figures[column] for figures in published)]
     others = list(rows[0][1].definitions)[1:] if rows else []
     named = f", {rows[0][1].definition} definitions" if rows else ""
-    table = Table(title=f"protocol {protocol}, percent{named}", title_justify="left")
-    table.add_column("method")
-    table.add_column("setting")
+    remarked = with_remarks([result for _, result in rows])
+    title, caption = Text(f"protocol {protocol}, percent{named}{stand_in(results)}"), Text("\n".join(notes))
+    table = Table(title=title, caption=caption if notes else None, title_justify="left", caption_justify="left")
+    table.add_column("method", overflow="fold")
+    table.add_column("setting", overflow="fold")
     for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for column in known:
-        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim")
+        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim", overflow="fold")
+    if remarked:
+        table.add_column("remark", overflow="fold")
+    best = {name: best_of([figures_shown(row) for _, row in rows if row.name == name]) for name in _names(rows)}
     for method, result in rows:
+        shown = figures_shown(result)
+        cells = [
+            Text(figure(value), "bold" if is_best(value, top) else "")
+            for value, top in zip(shown, best[result.name], strict=True)
+        ]
         interval = interval_text(result.estimate.interval) if result.estimate else ""
-        row = [method, result.name, str(result.images), *map(figure, result.headline), interval]
-        row += [figure(result.definitions[definition].mIoU) for definition in others]
-        row += [figure(getattr(result.published, column)) if result.published else "" for column in known]
-        table.add_row(*row)
+        row = [marked(method, method == rows[0][0] and len(results) > 1), result.name, result.images_text]
+        beside = [figure(getattr(result.published, column)) if result.published else "" for column in known]
+        beside += ["; ".join(result.remarks)] if remarked else []
+        table.add_row(
+            *map(Text, row), *cells[: len(COLUMNS)], Text(interval), *cells[len(COLUMNS) :], *map(Text, beside)
+        )
     return table
+
+
+def figures_shown(result: SettingResult) -> list[float]:
+    """What a table shows of a result: all by the protocol's own definition, then mIoU by the others."""
+    return [*result.headline, *(scores.mIoU for scores in list(result.definitions.values())[1:])]
+
+
+def with_remarks(results: Iterable[SettingResult]) -> bool:
+    """Whether a table needs a column for remarks: a title alone says of the stand-in beside nothing published."""
+    return any(result.remarks and (result.published or set(result.remarks) != {STAND_IN}) for result in results)
+
+
+def stand_in(results: Mapping[str, Sequence[SettingResult]]) -> str:
+    """End of a title that names the stand-in for CLIP; nothing for other models."""
+    known = any(STAND_IN in result.remarks for settings in results.values() for result in settings)
+    return f"; {STAND_IN_TITLE}" if known else ""
+
+
+def marked(method: str, main: bool) -> str:
+    """The main method's name has a mark, for bold is the best's."""
+    return f"> {method}" if main else method
+
+
+def best_of(rows: Sequence[Sequence[float | None]]) -> list[float | None]:
+    """The highest figure of each column as it is printed; None where fewer than two rows have one."""
+    columns = (
+        [round(value, 2) for value in column if value is not None and value == value]
+        for column in zip(*rows, strict=True)
+    )
+    return [max(known) if len(known) > 1 else None for known in columns]
+
+
+def is_best(value: float | None, best: float | None) -> bool:
+    """Whether a figure is printed as the best one is."""
+    return value is not None and best is not None and round(value, 2) == best
+
+
+def _names(rows: Sequence[tuple[str, SettingResult]]) -> list[str]:
+    return list(dict.fromkeys(result.name for _, result in rows))
 
 
 def figure(value: float | None) -> str:

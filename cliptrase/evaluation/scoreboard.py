@@ -7,9 +7,11 @@ from typing import Any, Protocol
 import torch
 
 from cliptrase.evaluation.bootstrap import Estimate, Replicates, estimates, of_average, replicates
+from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.notes import RARE
 from cliptrase.evaluation.published import published_beside
-from cliptrase.evaluation.results import Average, Origin, SettingResult
+from cliptrase.evaluation.results import Average, Origin, Sample, SettingResult
 from cliptrase.protocol import Protocol as EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
@@ -25,6 +27,10 @@ class Setting(Protocol):
     def class_token_weighting(self) -> bool: ...  # noqa: D102
     @property
     def published(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def expected_counts(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def vocabularies(self) -> Mapping[str, Vocabulary]: ...  # noqa: D102
 
 
 class Scoreboard:
@@ -45,10 +51,11 @@ class Scoreboard:
         self._drawn: dict[str, Replicates | None] = {}
         self._estimates: dict[str, list[Estimate]] = {}
 
-    def results(self, settings: Sequence[Setting]) -> dict[str, list[SettingResult]]:
+    def results(self, settings: Sequence[Setting], conditions: Conditions) -> dict[str, list[SettingResult]]:
         """By method the scores of those settings that are finished."""
+        finished = [setting for setting in settings if self.counts.get(setting.name)]
         return {
-            method: [self._result(setting, method, number) for setting in settings if self.counts.get(setting.name)]
+            method: [self._result(setting, method, number, conditions) for setting in finished]
             for number, method in enumerate(self.methods)
         }
 
@@ -80,12 +87,17 @@ class Scoreboard:
                 self._estimates[name] = estimates(found)
         return self._drawn[name]
 
-    def _result(self, setting: Setting, method: str, number: int) -> SettingResult:
+    def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
         published, source = setting.published.get(label) if method == "cliptrase" else None, ""
         if beside := published_beside(self.protocol, method, setting.name):
             published, source = (math.nan, math.nan, math.nan, beside.mIoU), beside.source
         counts = self.counts[setting.name][method]
+        in_pictures = (counts.pictures[:, 1] > 0).sum(0)  # (C,) pictures whose truth has the class
+        rare = int(((in_pictures > 0) & (in_pictures < RARE)).sum())
+        own = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
+        own_names = own is None or own.digest == setting.vocabulary.digest
+        expected = setting.expected_counts
         return SettingResult.from_confusion(
             setting.name,
             Origin(label, self.protocol.digest, setting.vocabulary.digest),
@@ -96,4 +108,6 @@ class Scoreboard:
             self.protocol.scoring,
             self._estimates[setting.name][number] if self._replicates(setting.name) else None,
             source,
+            Sample(expected, conditions.extents.get(setting.name), rare),
+            conditions.remarks(setting.name, counts.images, expected, published is not None, own_names),
         )

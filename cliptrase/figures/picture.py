@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from cliptrase.figures.visualization import overlay, with_legend
@@ -37,20 +37,10 @@ class Segmentation:
         return Image.fromarray(with_legend(overlay(self.picture, self.labels), self.names, shares))
 
 
-def upright(picture: Image.Image) -> Image.Image:
-    """RGB, turned as its EXIF data says; 16 bits are scaled to 8, see-through parts become white."""
-    turned: Image.Image = ImageOps.exif_transpose(picture)
-    if turned.mode.startswith("I;16"):
-        turned = Image.fromarray((np.asarray(turned) / 257).round().astype(np.uint8))
-    if turned.has_transparency_data:
-        turned = turned.convert("RGBA")
-        turned = Image.alpha_composite(Image.new("RGBA", turned.size, "white"), turned)
-    return turned.convert("RGB")
-
-
-def fit(picture: Image.Image, size: int, longest: int) -> Tensor:
-    """Shorter side to `size`, or the longer to `longest` where that is smaller: (1, 3, h, w) uint8."""
-    scale = min(size / min(picture.size), longest / max(picture.size))
-    width, height = (max(1, int(side * scale + 0.5)) for side in picture.size)
-    shown = np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+def fit(picture: NDArray[np.uint8], size: int, longest: int) -> Tensor:
+    """Shorter side of (H, W, 3) to `size`, or the longer to `longest` where that is smaller: (1, 3, h, w) uint8."""
+    sides = picture.shape[:2]
+    scale = min(size / min(sides), longest / max(sides))
+    height, width = (max(1, int(side * scale + 0.5)) for side in sides)
+    shown = np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
     return torch.from_numpy(shown).permute(2, 0, 1).unsqueeze(0)

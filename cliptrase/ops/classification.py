@@ -48,6 +48,17 @@ def patch_logits(patches: Tensor, text: Tensor, scale: float, grid: Size) -> Ten
     return on_grid
 
 
+def has_direction(vectors: Tensor) -> Tensor:
+    """Whether each of (..., E) vectors is finite and not zero in float32, so that cosines with it mean something.
+
+    Returns:
+        (...) bool.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        length = vectors.float().norm(dim=-1)
+    return length.isfinite() & (length > 0)
+
+
 def check_grid(size: Size, patch: Size, error: Callable[[str], Exception] = ValueError) -> Size:
     """(h, w) patches of a picture of `size` pixels; an error where the sides are not whole numbers of patches."""
     if size[0] % patch[0] or size[1] % patch[1] or min(size) < 1:

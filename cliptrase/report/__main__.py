@@ -2,9 +2,11 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.console import complain, run
 from cliptrase.errors import InputError
 from cliptrase.files import write_text
 from cliptrase.report.page import page
@@ -26,13 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = options.results[0] if options.results[0].is_dir() else options.results[0].parent
     out = options.out or (first / "report.html" if len(options.results) == 1 else Path("comparison.html"))
     try:
-        write_text(out, page([read_run(path) for path in options.results]))
-    except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            runs = [read_run(path) for path in options.results]
+        for warning in told:
+            print(f"warning: {warning.message}", file=sys.stderr)
+        write_text(out, page(runs))
+    except InputError as error:
+        return complain(str(error))
     print(f"report: {out}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -31,25 +31,26 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
     for place, row in enumerate(found.rows):
         cells = []
         for name in found.settings:
-            cells.append(element("td", *_lines(row.cells[name]), class_="start"))
+            cells.append(element("td", *_lines(row.cells[name], found.leads(row, name)), class_="start"))
             if name in found.has_published:
                 cells.append(element("td", *_published(row.cells[name])))
-        cells += [element("td", *_lines(row.average), class_="start")] if found.with_average else []
+        if found.with_average:
+            cells.append(element("td", *_lines(row.average, found.leads(row, None)), class_="start"))
         cells.append(element("td", figure(row.images_per_second), class_="start"))
         head = element("th", row.method, scope="row")
         lines.append(element("tr", head, *cells, class_=None if place else "main"))
     caption = f"{found.title}; below a figure its difference to {found.first}"
     parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
     yield element("div", element("table", *parts), class_="scroll", tabindex=0)
-    yield element("p", f"{HOW} {SPEED} {found.memory} {found.origin}", class_="soft")
+    yield element("p", " ".join([*found.notes, HOW, SPEED, found.memory, found.origin]), class_="soft")
 
 
-def _lines(cell: Cell | None) -> Iterator[Html]:
+def _lines(cell: Cell | None, best: bool) -> Iterator[Html]:
     """A figure with its interval, and below it the difference with its own, coloured where it is not by chance."""
     if cell is None:
         yield element("span", figure(None))
         return
-    yield element("span", figure(cell.mIoU))
+    yield element("strong" if best else "span", figure(cell.mIoU))
     if cell.interval:
         yield element("small", interval_text(cell.interval))
     if cell.difference is not None and cell.difference_interval is not None:
@@ -62,6 +63,8 @@ def _published(cell: Cell) -> Iterator[Html]:
     if cell.published is not None:
         yield element("span", figure(cell.published))
         yield element("small", str(cell.source))
+        for remark in cell.remarks:
+            yield element("small", remark)
 
 
 def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:

@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cliptrase.evaluation.results import COLUMNS, figure
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, images_text
+from cliptrase.evaluation.results import COLUMNS, best_of, figure, is_best
 from cliptrase.report.comparison import comparison_parts, elsewhere_parts
 from cliptrase.report.markup import Html, element, joined
 
 _MARKS = "●▲◆■▼★✚✖"  # told apart by form, not by colour
 _SHEETS = 8  # on the whole page, but at least two a setting
+_REMARK = "remark"  # the column
 _OPEN = 60  # most classes of a chart that is shown without asking
 _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _DEFINITIONS = (
     "Released definitions are those of CLIPtrase's published figures: 0.01 pixels are added to each denominator, and "
     "mAcc is over all classes, an absent one counting 0. Textbook figures (detectron2's) add nothing and leave absent "
     "classes out; mmseg's let a class that is predicted and absent count 0 in mIoU. The protocol's own come first. "
-    "Published figures are of CLIP ViT-B/16 with OpenAI's weights."
+    "Published figures are of CLIP ViT-B/16 with OpenAI's weights; a difference to them stands only where model, names "
+    "and pictures are theirs, else the row remarks what is not. Bold is the best of several methods on a setting; the "
+    "main method has a bar at its side."
 )
 
 
@@ -68,7 +73,7 @@ def page(runs: Sequence[Run]) -> str:
     note = f"Protocol {runs[0].protocol}." if len(protocols) == 1 else "Figures of different protocols do not compare."
     dates = [f"{run.provenance['date']}"[:10] for run in runs if "date" in run.provenance]
     note += f" Made on {', '.join(dict.fromkeys(dates))}." if dates else ""
-    models = [run.provenance["model"] for run in runs if "model" in run.provenance]
+    models = [run.provenance["model"] for run in runs if run.provenance.get("model")]
     names = [" ".join(filter(None, (model["clip"], model["pretrained"]))) for model in models]
     note += f" CLIP: {', '.join(dict.fromkeys(names))}." if names else ""
     body = [
@@ -76,6 +81,7 @@ def page(runs: Sequence[Run]) -> str:
         element("p", note, class_="soft"),
         element("h2", "Scores"),
         scores(runs),
+        *_notes(runs),
         element("p", _DEFINITIONS, class_="soft"),
         *_comparisons(runs),
         *(part for setting in settings for part in _setting(runs, setting)),
@@ -93,6 +99,14 @@ def page(runs: Sequence[Run]) -> str:
     return "<!doctype html>\n" + element("html", element("head", *head), element("body", *body), lang="en") + "\n"
 
 
+def _notes(runs: Sequence[Run]) -> Iterator[Html]:
+    """What is to be said of each run below its figures."""
+    for run in runs:
+        if notes := Comparison(run.document).notes:
+            named = [] if len(runs) == 1 else [f"{run.name}: "]
+            yield element("p", *named, " ".join(notes), class_="notes")
+
+
 def _comparisons(runs: Sequence[Run]) -> Iterator[Html]:
     """The comparison of methods of every run that has several."""
     for run in runs:
@@ -108,6 +122,7 @@ def scores(runs: Sequence[Run]) -> Html:
     tops, definitions, heads = [element("th")], [element("th")], [element("th", "method", scope="col")]
     for run, own in zip(runs, groups, strict=True):
         name = f"protocol {run.protocol}" if len(runs) == 1 else f"protocol {run.protocol}: {run.name}"
+        name += f"; {STAND_IN_TITLE}" if Comparison(run.document).stand_in else ""
         tops.append(element("th", name, class_="group start", colspan=_width(own), scope="colgroup"))
         definitions.append(element("th", class_="start"))
         heads.append(element("th", "pictures", class_="start", scope="col"))
@@ -120,15 +135,16 @@ def scores(runs: Sequence[Run]) -> Html:
     for setting in dict.fromkeys(setting for rows in results for setting, _ in rows):
         title = element("th", setting, scope="rowgroup")
         lines = [element("tr", title, element("td", colspan=width), class_="setting")]
+        bests = [_best(rows, setting, own) for rows, own in zip(results, groups, strict=True)]
         for method in dict.fromkeys(method for rows in results for name, method in rows if name == setting):
-            found = zip(results, groups, strict=True)
-            cells = [cell for rows, own in found for cell in _cells(rows.get((setting, method)), own)]
+            found = zip(results, groups, bests, strict=True)
+            cells = [cell for rows, own, best in found for cell in _cells(rows.get((setting, method)), own, best)]
             emphasis = "main" if method in mains else None
             lines.append(element("tr", element("th", method, scope="row"), *cells, class_=emphasis))
         bodies.append(element("tbody", *lines))
     differences = (
         ", below a figure its difference from the published one"
-        if "published" in {group for own in groups for group in own}
+        if any(result.get("published_comparable") for rows in results for result in rows.values())
         else ""
     )
     table = element(
@@ -159,27 +175,62 @@ def _groups(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     own = next(iter(named), "released")
     known = [column for column in COLUMNS if any((result["published"] or {}).get(column) for result in shown)]
     columns = {own: list(COLUMNS)} | ({"published": known} if known else {})
-    return columns | {group: ["mIoU"] for group in named if group not in (own, "published")}
+    columns |= {group: ["mIoU"] for group in named if group not in (own, "published")}
+    worth = any(result["published"] or set(remarks_of(result)) - {STAND_IN} for result in shown if remarks_of(result))
+    return columns | ({"": [_REMARK]} if worth else {})
+
+
+def remarks_of(result: Mapping[str, Any]) -> Sequence[str]:
+    """What is not as it was for published figures; an older result does not say."""
+    if "published_comparable" not in result:
+        return ["conditions not recorded"] if result["published"] else []
+    found: Sequence[str] = result["remarks"]
+    return found
+
+
+def _best(
+    rows: Mapping[tuple[str, str], Mapping[str, Any]], setting: str, groups: Mapping[str, Sequence[str]]
+) -> dict[tuple[str, str], float | None]:
+    """The highest figure of a run's methods on a setting, by group and column."""
+    places = [(group, column) for group, columns in groups.items() for column in columns if group != "published"]
+    own = [result for (name, _), result in rows.items() if name == setting]
+    figures = [[figures_of(result, group).get(column) for group, column in places] for result in own]
+    return dict(zip(places, best_of(figures), strict=True)) if figures else {}
 
 
 def _width(groups: Mapping[str, Sequence[str]]) -> int:
     return 1 + sum(map(len, groups.values()))
 
 
-def _cells(result: Mapping[str, Any] | None, groups: Mapping[str, Sequence[str]]) -> Iterator[Html]:
+def _cells(
+    result: Mapping[str, Any] | None,
+    groups: Mapping[str, Sequence[str]],
+    best: Mapping[tuple[str, str], float | None],
+) -> Iterator[Html]:
     """Cells of one result, empty ones where a run does not have it."""
-    yield element("td", "" if result is None else str(result["images"]), class_="start")
+    yield element("td", "" if result is None else _images(result), class_="start")
+    comparable = result is not None and result["published"] and not remarks_of(result)
     for place, (group, columns) in enumerate(groups.items()):
+        if columns == [_REMARK]:
+            yield element("td", "; ".join(remarks_of(result)) if result else "", class_="words start remark")
+            continue
         figures = figures_of(result or {}, group)
-        wanted = ((result or {}).get("published") or {}) if place == 0 else {}
+        wanted = result["published"] if result is not None and comparable and place == 0 else {}
         for column in columns:
             value = figures.get(column)
-            content = [figure(value) if result else ""]
+            shown = figure(value) if result else ""
+            content = [element("strong", shown) if is_best(value, best.get((group, column))) else shown]
             if wanted.get(column) is not None and value is not None:
                 difference = value - wanted[column]
                 kind = "up" if difference >= 0 else "down"
                 content.append(element("small", f"{difference:+.2f}", class_=kind))
             yield element("td", *content, class_=_start(column, columns))
+
+
+def _images(result: Mapping[str, Any]) -> str:
+    """Number of pictures scored, and of how many where that is not all."""
+    images, expected = result["images"], result.get("images_expected") or ()
+    return images_text(images, result.get("images_found", images), expected, bool(result.get("cut")))
 
 
 def _start(column: str, columns: Sequence[str]) -> str | None:
@@ -227,7 +278,9 @@ def _chart(run: Run, setting: str) -> Html:
         chart = element("details", element("summary", f"{len(bars)} classes"), chart)
     absence = "1 class does" if absent == 1 else f"{absent} classes do"
     note = [element("p", f"{absence} not occur in these pictures.", class_="soft")] if absent else []
-    heading = element("h3", f"IoU of each class, percent, {definition} definition, protocol {run.protocol}")
+    words = f"IoU of each class, percent, {definition} definition, protocol {run.protocol}"
+    remarks = remarks_of(results[main]) if "published_comparable" in results[main] else []
+    heading = element("h3", ", ".join([words, *remarks]))
     return element("section", heading, element("ul", *key, class_="key"), chart, *note, class_="card")
 
 

@@ -2,7 +2,8 @@
 
 import sys
 
+from cliptrase.console import run
 from datamodules.doctor.command import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main, prints=True))

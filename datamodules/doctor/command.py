@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cliptrase.console import complain, stopped
 from datamodules.benchmark import ALL_SETTINGS
 from datamodules.card import Card, Edition
 from datamodules.doctor.findings import Finding, cure, files, places
@@ -59,7 +59,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: arguments after the program's name; the process's own by default.
 
     Returns:
-        exit status: 0 without an error, 1 with one or where nothing is found, 2 for wrong usage.
+        exit status: 0 without an error, 1 with one or where nothing is found, 2 for wrong usage, 128 and the
+        signal's number where a signal stopped it.
     """
     try:
         options = _parser().parse_args(args)
@@ -68,11 +69,9 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         reports = examine(options.root.expanduser(), options.setting, options.workers)
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("error: interrupted", file=sys.stderr)
-        return 1
+        return complain(str(error))
+    except KeyboardInterrupt as stop:
+        return stopped(stop)
     if options.json:
         print(json.dumps(as_json(options.root, reports), indent=2))
     else:

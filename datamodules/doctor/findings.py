@@ -69,7 +69,10 @@ def files(card: Card, scan: Scan) -> list[Finding]:
         if scan.passed_over:
             message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}; {cure(card)} converts"
         findings.append(Finding("error", "empty", message, scan.passed_over))
-    findings += _each("ambiguous", "files have the same name but for the ending; keep one of each", scan.ambiguous)
+    findings += [Finding("error", "unlisted", sentence) for sentence in scan.unlisted]
+    findings += [Finding("info", "left out", sentence) for sentence in scan.left_out]
+    text = "files have the same name but for the ending; move one of each to another folder"
+    findings += _each("ambiguous", text, scan.ambiguous)
     if pictures and maps:
         alone = [fact.image for fact in scan.facts if fact.image is not None and fact.labels is None]
         findings += _each("unpaired", "pictures have no label map of their name", alone)

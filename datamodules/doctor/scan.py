@@ -1,22 +1,21 @@
 """What the files of a setting hold, gathered once for all settings that read them."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from cliptrase.errors import InputError
+from cliptrase.images import ColoursError, Reader
 from datamodules.card import Card
-from datamodules.errors import one_line
-from datamodules.files import IMAGE_EXTENSIONS, LABEL_EXTENSIONS, group_files
+from datamodules.errors import DataError, one_line
+from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
 from datamodules.parallel import each
-from datamodules.reading import read_image, read_labels
 
 Size = tuple[int, int]  # (height, width)
 
@@ -46,6 +45,8 @@ class Scan:
         labels: the label-map folder, None where it is not there.
         ambiguous: files that differ by their ending only.
         passed_over: files of the label-map folder that are pictures but, by their names, no label maps of the setting.
+        left_out: what was passed over in either folder, a sentence each.
+        unlisted: folders that cannot be listed, a sentence each.
         facts: of each pair or single file, in the order of their stems.
     """
 
@@ -54,6 +55,8 @@ class Scan:
     labels: Path | None
     ambiguous: tuple[Path, ...] = ()
     passed_over: tuple[Path, ...] = ()
+    left_out: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
     facts: tuple[FileFacts, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -95,10 +98,17 @@ def scan(root: Path, card: Card, workers: int) -> Scan:
     looked = tuple(root / card.folder / name for name in card.images)
     images = next((folder for folder in looked if folder.is_dir()), None)
     labels = root / card.folder / card.labels
-    pictures = group_files(images, IMAGE_EXTENSIONS, card.image_suffix) if images else {}
-    maps = group_files(labels, LABEL_EXTENSIONS, card.label_suffix)
+    walks: list[Walk] = []
+    unlisted: list[str] = []
+    for folder in (images, labels):
+        try:
+            walks.append(walk(folder) if folder else Walk(labels))
+        except DataError as error:
+            unlisted.append(str(error))
+            walks.append(Walk(labels))
+    pictures = group_stems(walks[0].files, walks[0].folder, picture_endings(), card.image_suffix)
+    maps = group_stems(walks[1].files, labels, LABEL_EXTENSIONS, card.label_suffix)
     taken = {path for paths in maps.values() for path in paths}
-    every = (path for paths in group_files(labels, IMAGE_EXTENSIONS).values() for path in paths)
     files = [
         (pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in sorted(pictures.keys() | maps.keys())
     ]
@@ -107,37 +117,38 @@ def scan(root: Path, card: Card, workers: int) -> Scan:
         images=images,
         labels=labels if labels.is_dir() else None,
         ambiguous=tuple(path for paths in (*pictures.values(), *maps.values()) if len(paths) > 1 for path in paths),
-        passed_over=tuple(path for path in every if path not in taken),
-        facts=tuple(each(read_facts, files, workers, card.folder)),
+        passed_over=tuple(
+            path for path in walks[1].files if path not in taken and path.suffix.lower() in picture_endings()
+        ),
+        left_out=tuple(filter(None, (*(w.say_passed_over() for w in walks), walks[0].say_foreign()))),
+        unlisted=tuple(unlisted),
+        facts=tuple(each(partial(read_facts, card.reader), files, workers, card.folder)),
     )
 
 
-def read_facts(files: tuple[Path | None, Path | None]) -> FileFacts:
+def read_facts(reader: Reader, files: tuple[Path | None, Path | None]) -> FileFacts:
     """Reads a picture and a label map to their ends; that one cannot be read is a fact too."""
     image, labels = files
     facts = FileFacts(image, labels)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of files with odd metadata
-        if image is not None:
-            facts = _read_image(facts, image)
-        return facts if labels is None else _read_labels(facts, labels)
+    if labels is not None:
+        facts = _read_labels(facts, labels, reader)
+    return facts if image is None else _read_image(facts, image, reader)
 
 
-def _read_image(facts: FileFacts, path: Path) -> FileFacts:
+def _read_image(facts: FileFacts, path: Path, reader: Reader) -> FileFacts:
     try:
-        height, width = read_image(path).shape[:2]
-    except Exception as error:  # Whatever a damaged file provokes is a line of the report.
+        height, width = reader.picture(path, facts.labels_size).shape[:2]
+    except InputError as error:
         return facts._replace(image_error=one_line(error.__cause__ or error))
     return facts._replace(image_size=(height, width))
 
 
-def _read_labels(facts: FileFacts, path: Path) -> FileFacts:
+def _read_labels(facts: FileFacts, path: Path, reader: Reader) -> FileFacts:
     try:
-        with Image.open(path) as file:
-            if len(file.getbands()) > 1:
-                return facts._replace(colours=file.mode)
-        labels = read_labels(path)
-    except Exception as error:  # As above.
+        labels = reader.index_map(path).astype(np.int32)
+    except ColoursError as error:
+        return facts._replace(colours=error.mode)
+    except InputError as error:
         return facts._replace(labels_error=one_line(error.__cause__ or error))
     height, width = labels.shape
     return facts._replace(labels_size=(height, width), pixels=_count(labels))

@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from datamodules.ade20k import ADE150, ADEfull
 from datamodules.errors import DataError
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Raw, in_order, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
-from datamodules.reading import read_image, read_labels
+from datamodules.reading import read_header, read_image, read_labels
 
 _SCENE_PARSING = recoding({raw: raw - 1 for raw in range(1, 151)}, rest=(0,))
 _FULL = recoding(in_order(shipped_ids("ade847")), rest=range(26 * 256), rest_label=65535)
@@ -68,10 +67,10 @@ def read_full(path: Path) -> Raw:
     """Object ids of a `*_seg.png`, (H, W) int32: R/10*256+G (index_ade20k.pkl's `objectnames`, counted from 1).
 
     Raises:
-        DataError: the file cannot be read or holds no colours.
+        DataError: the file cannot be read or holds grey values.
     """
     colours = read_image(path)
-    with Image.open(path) as file:
-        if file.mode not in ("RGB", "RGBA"):
-            raise DataError(f"{path} holds {file.mode} values, not the colours of ADE20K's full annotation")
+    mode = read_header(path).mode
+    if mode not in ("RGB", "RGBA"):
+        raise DataError(f"{path} holds {mode} values, not the colours of ADE20K's full annotation")
     return colours[..., 0].astype(np.int32) // 10 * 256 + colours[..., 1]

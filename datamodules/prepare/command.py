@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from cliptrase.console import complain, stopped
 from datamodules.benchmark import ALL_SETTINGS
 from datamodules.card import Card
 from datamodules.errors import DataError, one_line
@@ -35,7 +36,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: arguments after the program's name; the process's own by default.
 
     Returns:
-        exit status: 0 where every file was made, 1 where a source cannot be used, 2 for wrong usage.
+        exit status: 0 where every file was made, 1 where a source cannot be used, 2 for wrong usage, 128 and the
+        signal's number where a signal stopped it.
     """
     try:
         options = _parser().parse_args(args)
@@ -44,16 +46,14 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _prepare(options)
     except DataError as error:
-        print(f"error: {error}", file=sys.stderr)
+        return complain(str(error))
     except OSError as error:
-        print(
-            f"error: stopped by the file system ({one_line(error)}); make room or name another place by --root, "
-            "then start again to continue",
-            file=sys.stderr,
+        return complain(
+            f"stopped by the file system ({one_line(error)}); make room or name another place by --root, "
+            "then start again to continue"
         )
-    except KeyboardInterrupt:
-        print("error: interrupted; the same command continues where this one ended", file=sys.stderr)
-    return 1
+    except KeyboardInterrupt as stop:
+        return stopped(stop, "the same command continues where this one ended")
 
 
 def _prepare(options: argparse.Namespace) -> int:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +86,8 @@ def run_task(recipe: Recipe, task: Task) -> Outcome:
     if not missing:
         return Outcome(task, "there")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pictures with odd metadata
-            raw, image = recipe.read(task.labels), read_image(task.image)
+        raw = recipe.read(task.labels)
+        image = read_image(task.image, size=raw.shape)
         if raw.shape != image.shape[:2]:
             raise DataError(
                 f"{task.labels} has {raw.shape[1]} x {raw.shape[0]} pixels, its picture {task.image} "

@@ -15,6 +15,7 @@ from datamodules.prepare.recode import Raw
 PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 JPEG = frozenset({".jpg", ".jpeg"})
 PNG = frozenset({".png"})
+_CONVERTED = ("_labelTrainIds", "_instanceTrainIds")
 
 
 class Request(NamedTuple):
@@ -98,11 +99,18 @@ def paired(
 ) -> list[tuple[str, Path, Path]]:
     """(stem, picture, raw PNG label map) of two whole folders, sorted by stem.
 
+    What mmsegmentation's converters write beside the raw maps, `*_labelTrainIds.png` and `*_instanceTrainIds.png`, is
+    passed over.
+
     Raises:
         DataError: the folders are empty, or a file lacks its partner.
     """
     pictures = list_files(images, image_extensions, image_suffix)
-    maps = list_files(labels, PNG, label_suffix)
+    maps = {
+        stem: path
+        for stem, path in list_files(labels, PNG, label_suffix).items()
+        if label_suffix or not path.stem.endswith(_CONVERTED)
+    }
     if not pictures or not maps:
         what, folder = ("pictures", images) if not pictures else (f"label maps *{label_suffix}.png", labels)
         raise DataError(f"no {what} in {folder}; unpack the archive there")

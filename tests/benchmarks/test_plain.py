@@ -20,7 +20,7 @@ def test_plain_is_the_packages(
     plain = PlainSegmenter(loaded_clip.model, segmenter.mean, segmenter.std, eps, min_samples, as_released)
     images = pictures(3, size)
     names = classifier(40, loaded_clip.model.visual.output_dim, segmenter.device)
-    ours = segmenter(images, names)["cliptrase"].numpy()
+    ours = segmenter(images, names).labels["cliptrase"].numpy()
     theirs = np.stack([plain(image, names.embeddings) for image in images])
     np.testing.assert_array_equal(ours, theirs)
     assert len(np.unique(ours)) > 3

@@ -90,7 +90,7 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
         segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type).to(device)
         classifier = segmenter.classifier(NAMES, class_token_weighting=True, progress=False, setting="VOC21")
         with sdpa_kernel(SDPBackend.MATH):
-            labels = segmenter(images.to(device), classifier)
+            labels = segmenter(images.to(device), classifier).labels
         assert {isinstance(maps, PretendTensor) for maps in labels.values()} == {device == DEVICE}
         counter = SettingCounter(list(labels), classifier.num_labels).to(device)
         counter.update(labels, truth.to(device), ["a", "b"], segmenter.timer)

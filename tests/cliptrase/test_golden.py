@@ -80,7 +80,7 @@ def test_every_pixel(loaded_clip: LoadedClip, size: int, card: Card) -> None:
     segmenter = Segmenter(loaded_clip, PROTOCOLS[size])
     classifier = segmenter.classifier(card.vocabulary, card.class_token_weighting, progress=False)
     pictures = torch.stack([picture(number, size) for number in range(len(SIZES))])
-    found = torch.cat([segmenter(part, classifier)["cliptrase"] for part in pictures.split(4)])
+    found = torch.cat([segmenter(part, classifier).labels["cliptrase"] for part in pictures.split(4)])
     np.testing.assert_array_equal(found.numpy(), golden[f"{card.name}/{size}/predictions"])
 
 
@@ -105,7 +105,7 @@ def test_every_pixel_of_whole_pictures(loaded_clip: LoadedClip, number: int) -> 
     classifier = segmenter.classifier(card.vocabulary, card.class_token_weighting, progress=False)
     image = scene(SEED + number, *SIZES[number])[0]
     shown = tensor(Geometry("whole", 640).transform()(image=image)["image"]).unsqueeze(0)
-    found = segmenter(shown, classifier, SIZES[number])["cliptrase"]
+    found = segmenter(shown, classifier, SIZES[number]).labels["cliptrase"]
     np.testing.assert_array_equal(found[0].numpy(), load("detectron2")[str(number)])
 
 

@@ -96,9 +96,9 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     vocabulary = Vocabulary(single_names(NAMES), ("wall",))
     classifier = segmenter.classifier(vocabulary, progress=False)
     images = scene_batch([1, 2, 3], 112, 176)
-    together = segmenter(images, classifier, (90, 130))
+    together = segmenter(images, classifier, (90, 130)).labels
     assert list(together) == [get_method(spec).name for spec in specs]
-    one_by_one = [segmenter(image[None], classifier, (90, 130)) for image in images]
+    one_by_one = [segmenter(image[None], classifier, (90, 130)).labels for image in images]
     for spec in specs:
         name = get_method(spec).name
         found = together[name]
@@ -106,7 +106,7 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
         assert found.dtype == torch.int64
         assert 0 <= found.min() <= found.max() < vocabulary.num_labels
         assert torch.equal(found, torch.cat([single[name] for single in one_by_one]))
-        alone = Segmenter(loaded_clip, protocol, [spec])(images, classifier, (90, 130))
+        alone = Segmenter(loaded_clip, protocol, [spec])(images, classifier, (90, 130)).labels
         assert torch.equal(found, alone[name])
     switched = [(name + "+regions", name) for name in METHODS if name != "cliptrase"]
     switched += [

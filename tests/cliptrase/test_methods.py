@@ -4,7 +4,7 @@ import pytest
 
 from cliptrase import attention
 from cliptrase.errors import InputError
-from cliptrase.methods import METHODS, get_method
+from cliptrase.methods import METHODS, get_method, get_methods
 
 
 def test_table() -> None:
@@ -47,3 +47,32 @@ def test_unknown_methods_are_named_with_the_known_ones(spec: str) -> None:
     with pytest.raises(InputError, match="take one of vanilla, maskclip, cliptrase") as error:
         get_method(spec)
     assert repr(spec) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "meant"),
+    [
+        ("CLIPtrase", "cliptrase"),
+        ("nacilp", "naclip"),
+        ("cliptrase+region", "cliptrase+regions"),
+        ("surgery_clip", ""),
+        ("gem ", "gem"),
+        ("clip trace-denois", "cliptrase-denoise"),
+        ("cliptrase+regions-regions", ""),
+        ("", ""),
+    ],
+)
+def test_what_was_meant(spec: str, meant: str) -> None:
+    with pytest.raises(InputError) as error:
+        get_method(spec)
+    assert (f"(did you mean {meant}?)" if meant else f"{spec!r}: take") in str(error.value)
+
+
+def test_one_name_or_several() -> None:
+    assert [method.name for method in get_methods("gem+regions")] == ["gem+regions"]
+    assert [method.name for method in get_methods(["gem", "sclip", "gem-regions"])] == ["gem", "sclip"]
+    for nothing in ([], ()):
+        with pytest.raises(InputError, match="no method is named; take one of vanilla"):
+            get_methods(nothing)
+    with pytest.raises(InputError, match="named by a text such as 'cliptrase', not by None"):
+        get_methods([None])  # type: ignore[list-item]

@@ -1,6 +1,8 @@
 """Pictures to label maps: batches, pictures without clusters, vocabularies, geometry, errors."""
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.errors import InputError
+from cliptrase.inference.whole import WholePictures
 from cliptrase.ops.classification import TextClassifier, patch_logits
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
@@ -50,11 +53,11 @@ def test_batches_are_as_one_by_one(loaded_clip: LoadedClip, protocol: Protocol, 
     counts = cluster_counts(segmenter, images)
     assert len(set(counts)) > 2, counts
     assert counts[2] == 0, counts
-    together = segmenter(images, classifier)["cliptrase"]
+    together = segmenter(images, classifier).labels["cliptrase"]
     assert together.shape == (4, 160, 160)
     assert together.dtype == torch.int64
     for number in range(4):
-        alone = segmenter(images[number : number + 1], classifier)["cliptrase"]
+        alone = segmenter(images[number : number + 1], classifier).labels["cliptrase"]
         assert torch.equal(together[number : number + 1], alone)
 
 
@@ -64,7 +67,7 @@ def test_without_clusters_patches_keep_their_own_names(loaded_clip: LoadedClip, 
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     images = torch.cat([noise_picture(160, 160), scene_batch([1], 160, 160)])
     assert cluster_counts(segmenter, images)[0] == 0
-    found = segmenter(images, classifier)
+    found = segmenter(images, classifier).labels
     assert torch.equal(found["cliptrase"][0], found["cliptrase-regions"][0])
     assert not torch.equal(found["cliptrase"][1], found["cliptrase-regions"][1])
 
@@ -88,7 +91,7 @@ def test_names_of_pixels_are_the_formula(loaded_clip: LoadedClip, weighting: boo
     clear = ranked[-1] - ranked[-2] > 1e-4 * abs(ranked[-1])  # float32 there, float64 here
     assert clear.mean() > 0.99
     expected = np.array(VOCABULARY.fold)[maps.argmax(0)]
-    found = segmenter(images, classifier)["cliptrase-regions"][0].numpy()
+    found = segmenter(images, classifier).labels["cliptrase-regions"][0].numpy()
     np.testing.assert_array_equal(found[clear], expected[clear])
 
 
@@ -98,8 +101,8 @@ def test_names_fold_before_the_vote(loaded_clip: LoadedClip) -> None:
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     images = scene_batch([1, 2, 3, 4], 160, 160)
     apart = TextClassifier(classifier.embeddings, torch.arange(9), 9)
-    folded = segmenter(images, classifier)
-    names = segmenter(images, apart)
+    folded = segmenter(images, classifier).labels
+    names = segmenter(images, apart).labels
     assert torch.equal(classifier.fold[names["cliptrase-regions"]], folded["cliptrase-regions"])
     assert folded["cliptrase"].max() <= 7
 
@@ -109,20 +112,20 @@ def test_several_methods_in_one_run_are_as_one_by_one(loaded_clip: LoadedClip) -
     segmenter = Segmenter(loaded_clip, SMALL, methods)
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     images = scene_batch([1, 2], 160, 160)
-    found = segmenter(images, classifier)
+    found = segmenter(images, classifier).labels
     assert list(found) == methods[:4]
     for method in methods[:4]:
         alone = Segmenter(loaded_clip, SMALL, [method])
-        assert torch.equal(alone(images, classifier)[method], found[method])
+        assert torch.equal(alone(images, classifier).labels[method], found[method])
 
 
 def test_pictures_that_are_not_square(loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter(loaded_clip, SMALL)
     classifier = segmenter.classifier(VOCABULARY, progress=False)
-    found = segmenter(scene_batch([1], 96, 240), classifier)["cliptrase"]
+    found = segmenter(scene_batch([1], 96, 240), classifier).labels["cliptrase"]
     assert found.shape == (1, 96, 240)
     assert len(found.unique()) > 1
-    assert segmenter(scene_batch([1], 96, 240), classifier, (50, 70))["cliptrase"].shape == (1, 50, 70)
+    assert segmenter(scene_batch([1], 96, 240), classifier, (50, 70)).labels["cliptrase"].shape == (1, 50, 70)
 
 
 def test_synonyms_are_further_names_of_a_class(loaded_clip: LoadedClip) -> None:
@@ -130,8 +133,8 @@ def test_synonyms_are_further_names_of_a_class(loaded_clip: LoadedClip) -> None:
     synonyms = Vocabulary((("cat", "sky"), ("dog", "tree"), ("sea",)))
     single = Vocabulary((("cat",), ("sky",), ("dog",), ("tree",), ("sea",)))
     images = scene_batch([1], 160, 160)
-    found = segmenter(images, segmenter.classifier(synonyms, progress=False))["cliptrase-regions"]
-    names = segmenter(images, segmenter.classifier(single, progress=False))["cliptrase-regions"]
+    found = segmenter(images, segmenter.classifier(synonyms, progress=False)).labels["cliptrase-regions"]
+    names = segmenter(images, segmenter.classifier(single, progress=False)).labels["cliptrase-regions"]
     assert torch.equal(found, torch.tensor([0, 0, 1, 1, 2])[names])
 
 
@@ -177,15 +180,55 @@ def test_sizes_that_are_not_whole_patches(loaded_clip: LoadedClip) -> None:
 
 
 def test_unknown_method(loaded_clip: LoadedClip) -> None:
-    with pytest.raises(InputError, match="unknown method 'clip'"):
+    with pytest.raises(InputError, match=r"unknown method 'clip' \(did you mean sclip\?\): take one of vanilla"):
         Segmenter(loaded_clip, SMALL, ["clip"])
+    with pytest.raises(InputError, match="no method is named; take one of vanilla"):
+        Segmenter(loaded_clip, SMALL, [])
+
+
+def test_one_method_is_a_name(loaded_clip: LoadedClip) -> None:
+    assert [method.name for method in Segmenter(loaded_clip, SMALL, "naclip").methods] == ["naclip"]
+
+
+def test_a_prediction_is_labels_and_regions(loaded_clip: LoadedClip) -> None:
+    segmenter = Segmenter(loaded_clip, SMALL, ["vanilla", "cliptrase"])
+    classifier = segmenter.classifier(VOCABULARY, progress=False)
+    images = torch.cat([noise_picture(160, 160), scene_batch([1], 160, 160)])
+    found = segmenter(images, classifier, (80, 90))
+    assert (list(found.labels), list(found.regions)) == (["vanilla", "cliptrase"], ["cliptrase"])
+    regions = found.regions["cliptrase"]
+    assert (regions.shape, regions.dtype) == ((2, 80, 90), torch.int64)
+    assert (regions[0] == -1).all()
+    assert regions[1].unique().tolist() == list(range(int(regions.max()) + 1))
+
+
+def test_threads_may_share_a_segmenter(loaded_clip: LoadedClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both threads have found their regions before either names: each still gets those of its own picture."""
+    segmenter = Segmenter(loaded_clip, SMALL)
+    classifier = segmenter.classifier(VOCABULARY, progress=False)
+    pictures = [scene_batch([number], 160, 160) for number in (1, 2)]
+    alone = [segmenter(picture, classifier) for picture in pictures]
+    assert not torch.equal(alone[0].regions["cliptrase"], alone[1].regions["cliptrase"])
+    gate = threading.Barrier(2)
+    name = segmenter.label
+
+    def wait(encoded: WholePictures, classifier: TextClassifier) -> dict[str, Tensor]:
+        gate.wait(20)
+        return name(encoded, classifier)
+
+    monkeypatch.setattr(segmenter, "label", wait)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda picture: segmenter(picture, classifier), pictures))
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one.labels["cliptrase"], other.labels["cliptrase"])
+        assert torch.equal(one.regions["cliptrase"], other.regions["cliptrase"])
 
 
 def test_from_pretrained_is_one_line(tiny_clip: Path, loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, SMALL)
     assert segmenter.card.weights_hash == loaded_clip.weights_hash
     classifier = segmenter.classifier(VOCABULARY, progress=False)
-    assert segmenter(scene_batch([1], 160, 160), classifier)["cliptrase"].shape == (1, 160, 160)
+    assert segmenter(scene_batch([1], 160, 160), classifier).labels["cliptrase"].shape == (1, 160, 160)
 
 
 def test_nothing_of_the_method_is_trained_or_saved(tmp_path: Path) -> None:
@@ -194,7 +237,7 @@ def test_nothing_of_the_method_is_trained_or_saved(tmp_path: Path) -> None:
     assert not any(parameter.requires_grad for parameter in segmenter.parameters())
     assert not {"mean", "std"} & segmenter.state_dict().keys()
     classifier = segmenter.classifier(VOCABULARY, progress=False)
-    assert not segmenter(scene_batch([1], 160, 160), classifier)["cliptrase"].requires_grad
+    assert not segmenter(scene_batch([1], 160, 160), classifier).labels["cliptrase"].requires_grad
 
 
 def test_seconds_of_every_stage(loaded_clip: LoadedClip) -> None:

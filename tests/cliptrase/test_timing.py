@@ -1,6 +1,9 @@
 """Seconds by stage add up, in the order in which stages first ran."""
 
+import copy
 import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -38,6 +41,18 @@ def test_seconds_of_a_method_alone() -> None:
     assert timer.seconds("c") == {"vote": 2}
     timer.reset()
     assert timer.seconds("a") == {}
+
+
+def test_threads_share_a_timer() -> None:
+    """Nothing is lost where threads are switched at every chance, and a timer can still be copied."""
+    timer, before = StageTimer(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: [timer.add("a", 1) for _ in range(2000)], range(8)))
+    finally:
+        sys.setswitchinterval(before)
+    assert copy.deepcopy(timer).seconds() == {"a": 16000}
 
 
 def test_errors_pass_through() -> None:

@@ -316,7 +316,7 @@ def test_a_malicious_pickle_in_a_folder_is_refused_and_not_run(tiny_clip: Path, 
     shutil.copytree(tiny_clip, folder)
     (folder / "open_clip_model.safetensors").unlink()
     torch.save(tiny_state() | {"payload": Payload(proof)}, folder / "open_clip_pytorch_model.bin")
-    refused("cannot be loaded", f"local-dir:{folder}")
+    refused("is not a weights file that can be read safely: besides tensors it holds a Python", f"local-dir:{folder}")
     assert not proof.exists()
 
 
@@ -399,8 +399,12 @@ def test_unknown_names(tmp_path: Path) -> None:
     )
     message = refused("'opennai' is neither a file nor a tag of ViT-B-16", "ViT-B-16", "opennai")
     assert "openai, laion400m_e31" in message
-    message = refused("neither a file nor a tag of tiny; its tags: none", "tiny", str(tmp_path / "absent.pt"))
-    assert "absent.pt" in message
+    assert "did you mean openai?" in message
+    assert "its tags: none" in refused("'absent' is neither a file nor a tag of tiny", "tiny", "absent")
+    for absent in (tmp_path / "absent.pt", tmp_path / "absent", "absent.safetensors"):
+        message = refused("names a file that does not exist; give the path of a weights file", "tiny", str(absent))
+        assert repr(str(absent)) in message
+        assert "tags" not in message
 
 
 def test_no_weights_named() -> None:
@@ -420,13 +424,17 @@ def test_folders_without_what_they_need(tiny_clip: Path, tmp_path: Path) -> None
     folder = tmp_path / "clip"
     shutil.copytree(tiny_clip, folder)
     (folder / "open_clip_model.safetensors").write_bytes(b"cut off")
-    refused("cannot be loaded: ", f"local-dir:{folder}")
+    refused("open_clip_model.safetensors is not a weights file .* begins with 'cut off'", f"local-dir:{folder}")
     (folder / "open_clip_model.safetensors").unlink()
-    refused("cannot be loaded: .*pretrained weights", f"local-dir:{folder}")
-    (folder / "open_clip_config.json").write_text("{}")
-    refused("cannot be loaded: ", f"local-dir:{folder}")
-    (folder / "open_clip_config.json").write_text("not JSON")
-    refused("cannot be loaded: ", f"local-dir:{folder}")
+    refused("no weights in .*; put open_clip_model.safetensors beside", f"local-dir:{folder}")
+    for content in ("{}", "[]", "3", '{"model_cfg": null}'):
+        (folder / "open_clip_config.json").write_text(content)
+        refused("open_clip_config.json has no entry model_cfg; take the file that came", f"local-dir:{folder}")
+    for content in ("not JSON", "", "[" * 100_000):
+        (folder / "open_clip_config.json").write_text(content)
+        refused(r"open_clip_config.json (is no JSON|cannot be read) \(.*\); take the file", f"local-dir:{folder}")
+    (folder / "open_clip_config.json").write_bytes(b"\xff\xfe{}")
+    refused("open_clip_config.json is no JSON", f"local-dir:{folder}")
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_cityscapes_without_train_ids_is_refused(tmp_path: Path) -> None:
     write(folder / "leftImg8bit/val/ulm/ulm_0_leftImg8bit.png", np.zeros((8, 16, 3)))
     write(folder / "gtFine/val/ulm/ulm_0_gtFine_labelIds.png", np.full((8, 16), 33))
     module = Cityscapes(root=tmp_path)
-    with pytest.raises(DataError, match="no label maps in"):
+    with pytest.raises(DataError, match="no label maps whose names end in '_gtFine_labelTrainIds' in"):
         module.pairs(module.card, with_labels=True)
 
 

@@ -172,7 +172,7 @@ def test_colour_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     write(tmp_path, card)
     for number in range(6):
         labels = labels_of(tmp_path, card, number)
-        Image.fromarray(np.stack([labels, labels, labels], axis=-1).astype(np.uint8)).save(
+        Image.fromarray(np.stack([labels, labels, labels + 1], axis=-1).astype(np.uint8)).save(
             paths(tmp_path, card, number)[1]
         )
     found = findings(tmp_path, "VOC20", capsys)

@@ -86,8 +86,8 @@ def test_interrupted_and_continued(
         assert len(made) == done - 1  # nothing half written lies about
         left = 1
         if done < files:
-            assert prepare(name, layout, root) == 1
-            assert "interrupted; the same command continues" in capsys.readouterr().err
+            assert prepare(name, layout, root) == 130
+            assert "interrupted: the same command continues" in capsys.readouterr().err
     assert prepare(name, layout, root) == 0
     check_labels(layout, root)
 

@@ -17,8 +17,8 @@ from cliptrase.evaluation.results import (
     COLUMNS,
     Origin,
     SettingResult,
-    csv_text,
     print_table,
+    results_csv,
     results_document,
     score_table,
 )
@@ -82,7 +82,7 @@ def test_no_method_gives_an_empty_document() -> None:
 
 def test_csv_agrees_with_json() -> None:
     results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
-    rows = list(csv.DictReader(io.StringIO(csv_text(results))))
+    rows = list(csv.DictReader(io.StringIO(results_csv(results))))
     assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
         *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "mmseg", "published")),
         *(("cliptrase", "PC59", kind) for kind in ("released", "textbook", "mmseg")),
@@ -93,7 +93,7 @@ def test_csv_agrees_with_json() -> None:
     for row, key in zip(rows, ("scores", "textbook", "mmseg", "published"), strict=False):
         document = results["cliptrase"][0].as_dict()[key]
         assert {column: float(row[column]) for column in COLUMNS} == document
-    empty = list(csv.DictReader(io.StringIO(csv_text({"m": [result(confusion=CONFUSION * 0)]}))))
+    empty = list(csv.DictReader(io.StringIO(results_csv({"m": [result(confusion=CONFUSION * 0)]}))))
     assert [row["mIoU"] for row in empty] == ["", "", ""]
 
 
@@ -129,7 +129,7 @@ def test_the_protocols_own_definition_comes_first() -> None:
     assert document["published_source"] == "a source"
     assert document["intervals"]["mIoU"] == [12.35, 67.89]
     assert document["intervals"]["difference_to_first"] == {"mIoU": -1.5, "interval": [-2.0, 3.25]}
-    rows = list(csv.DictReader(io.StringIO(csv_text({"m": [own]}))))
+    rows = list(csv.DictReader(io.StringIO(results_csv({"m": [own]}))))
     assert [row["definition"] for row in rows] == ["mmseg", "released", "textbook", "published"]
     assert float(rows[0]["mIoU"]) == mean
     text = shown({"m": [own]})

@@ -50,7 +50,8 @@ def test_every_pixel_from_the_picture_on(loaded_clip: LoadedClip, number: int) -
     image = scene(number, *pred.shape)[0]
     shown = Geometry("whole", 336, 2048, "opencv").transform()(image=image)["image"]
     images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
-    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, classifier(text, list(range(5))), pred.shape)["sclip"]
+    names = classifier(text, list(range(5)))
+    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, names, pred.shape).labels["sclip"]
     np.testing.assert_array_equal(found[0].numpy(), pred)
 
 
@@ -60,7 +61,7 @@ def test_every_pixel_of_the_released_sliding_code(parity: Path, loaded_clip: Loa
         golden = {name: stored[name] for name in stored.files}
     images = torch.from_numpy(golden["resized"]).permute(2, 0, 1).unsqueeze(0)
     names = classifier(torch.from_numpy(golden["text"]), list(range(5)))
-    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, names, golden["pred"].shape)["sclip"]
+    found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, names, golden["pred"].shape).labels["sclip"]
     np.testing.assert_array_equal(found[0].numpy(), golden["pred"])
 
 
@@ -114,7 +115,7 @@ def test_windows_against_a_loop(loaded_clip: LoadedClip, height: int, width: int
     segmenter = Segmenter(loaded_clip, protocol, ["clearclip"])
     fold = [0, 0, 1, 2, 2, 3, 3]
     text = text_of_patches(segmenter, images, len(fold))
-    found = segmenter(images, classifier(text, fold, background=3), size)["clearclip"]
+    found = segmenter(images, classifier(text, fold, background=3), size).labels["clearclip"]
     for image, labels in zip(images, found, strict=True):
         cosines = plain_slide(segmenter, image.unsqueeze(0), text, size, protocol)
         assert len(labels.unique()) > 1
@@ -220,7 +221,7 @@ def test_regions_vote_inside_their_window(loaded_clip: LoadedClip, eps: float, w
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase"])
     images = scene_batch([5, 6], 128, 160)
     text = text_of_patches(segmenter, images[:, :, :96, :96], 6)
-    found = segmenter(images, classifier(text, list(range(6))), (140, 150))["cliptrase"]
+    found = segmenter(images, classifier(text, list(range(6))), (140, 150)).labels["cliptrase"]
     pixels = segmenter.prepare(images)
     total, count = torch.zeros(2, 6, 128, 160), torch.zeros(128, 160)
     whole = 0
@@ -248,9 +249,9 @@ def test_pictures_do_not_mind_their_batch(loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase", "naclip"])
     images = scene_batch([1, 2, 3], 112, 144)
     names = classifier(text_of_patches(segmenter, images[:, :, :96, :96], 9), [0, 1, 1, 2, 2, 3, 3, 4, 4], background=0)
-    together = segmenter(images, names)
+    together = segmenter(images, names).labels
     for number in range(3):
-        alone = segmenter(images[number : number + 1], names)
+        alone = segmenter(images[number : number + 1], names).labels
         for method, labels in together.items():
             torch.testing.assert_close(alone[method][0], labels[number])
 
@@ -284,8 +285,8 @@ def test_a_setting_has_values_of_its_own(loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter(loaded_clip, protocol, ["sclip"])
     images = scene_batch([1], 96, 96)
     usual = classifier(text_of_patches(segmenter, images, 3), [0, 1, 2], background=2)
-    assert (segmenter(images, replace(usual, setting="VOC21"))["sclip"] == 2).all()
-    assert (segmenter(images, usual)["sclip"] != 2).any()
+    assert (segmenter(images, replace(usual, setting="VOC21")).labels["sclip"] == 2).all()
+    assert (segmenter(images, usual).labels["sclip"] != 2).any()
 
 
 def test_windows_have_no_majority(loaded_clip: LoadedClip) -> None:

@@ -1,10 +1,12 @@
 """Logits on the patch grid."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
-from cliptrase.ops.classification import check_grid, patch_logits
+from cliptrase.ops.classification import check_grid, has_direction, patch_logits
 
 
 def test_patch_logits_are_scaled_inner_products() -> None:
@@ -25,3 +27,13 @@ def test_grid() -> None:
         check_grid((225, 224), (16, 16))
     with pytest.raises(KeyError):
         check_grid((0, 16), (16, 16), KeyError)
+
+
+def test_what_has_a_direction() -> None:
+    huge = torch.tensor([3e38, 3e38])  # finite, of a length that is not
+    odd = [torch.tensor([math.nan, 1]), torch.tensor([math.inf, 1]), torch.zeros(2), torch.tensor([1e-30, 0]), huge]
+    found = has_direction(torch.stack([*odd, torch.tensor([0.0, -1e-3])]).view(2, 3, 2))
+    assert found.tolist() == [[False] * 3, [False, False, True]]
+    assert has_direction(
+        torch.full((2, 512), 200.0, dtype=torch.float16)
+    ).all()  # its squares are beyond half precision

@@ -29,6 +29,8 @@ def result(value: float, names: list[str], published: float | None = None) -> di
         "scores": figures(value),
         "textbook": figures(value + 10),
         "published": None if published is None else figures(published),
+        "published_comparable": published is not None,
+        "remarks": [],
         "per_class": [
             {"label": label, "name": name, "pixels": 5 - label, "accuracy": 50.0, "IoU": 10.0 * label}
             for label, name in enumerate(names)

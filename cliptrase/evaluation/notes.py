@@ -1,0 +1,45 @@
+"""Sentences below a run's tables: what a reader has to know of the figures before comparing them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cliptrase.evaluation.conditions import count_remark
+from cliptrase.evaluation.published import protocol_of
+
+RARE = 10  # pictures; a class in fewer is rare, but for one in none, which does not occur
+
+
+def notes(document: Mapping[str, Any]) -> list[str]:
+    """All that is to be said of a run, most important first.
+
+    Args:
+        document: content of `results.json`.
+    """
+    protocol = protocol_of(document.get("provenance") or {})
+    settings: Mapping[str, Mapping[str, Any]] = document["settings"]
+    return [
+        *_parts(document),
+        *(protocol.notes(list(document["methods"]), list(settings)) if protocol else []),
+        *_rare(settings),
+    ]
+
+
+def _parts(document: Mapping[str, Any]) -> Iterator[str]:
+    """Settings that are not the published ones, or that were not looked at as a whole."""
+    for name, result in document["settings"].items():
+        images, expected = result["images"], result.get("images_expected") or ()
+        remarks = [count_remark(images, result.get("images_found", images), expected), result.get("cut")]
+        if any(remarks):
+            yield f"{name}: {', '.join(filter(None, remarks))}."
+
+
+def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Rare classes of the settings that have intervals, in one sentence."""
+    found = []
+    for name, result in settings.items():
+        if result.get("intervals") and result.get("rare_classes"):
+            seen = sum(row["pixels"] > 0 for row in result["per_class"])
+            words = "" if found else " classes occur in fewer than ten pictures"
+            found.append(f"{name}: {result['rare_classes']} of {seen}{words}")
+    if found:
+        yield f"{'; '.join(found)}."

@@ -1,0 +1,167 @@
+"""What the label maps of a setting hold, counted while they are checked, and what is odd about it."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cliptrase.vocabulary import shown
+from datamodules.card import Card
+from datamodules.errors import DataError
+
+_MOST = 0.5  # of a map's pixels
+_NEARLY_ALL = 0.9  # of the maps
+_EXAMPLES = 5
+
+
+def count_values(labels: NDArray[np.integer]) -> dict[int, int]:
+    """Pixels of each raw value of a label map, (H, W) of any integer type."""
+    if labels.dtype.itemsize <= 2 and labels.dtype.kind == "u":
+        counts = np.bincount(labels.ravel())
+        values = np.flatnonzero(counts)
+        return dict(zip(values.tolist(), counts[values].tolist(), strict=True))
+    values, numbers = np.unique(labels, return_counts=True)
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
+
+
+@dataclass
+class Census:
+    """Raw values of a setting's label maps.
+
+    Attributes:
+        card: facts of the setting.
+        maps: label maps read so far.
+        pixels: pixels by raw value.
+        holding: maps by raw value that they hold.
+        mostly: maps by raw value that covers more than half of them.
+        empty: maps that hold nothing that is scored.
+    """
+
+    card: Card
+    maps: int = 0
+    pixels: Counter[int] = field(default_factory=Counter)
+    holding: Counter[int] = field(default_factory=Counter)
+    mostly: Counter[int] = field(default_factory=Counter)
+    empty: int = 0
+
+    def add(self, counts: Mapping[int, int]) -> None:
+        """Counts one map's pixels by raw value."""
+        self.maps += 1
+        self.pixels.update(counts)
+        self.holding.update(counts.keys())
+        half = _MOST * sum(counts.values())
+        self.mostly.update(value for value, count in counts.items() if count > half)
+        self.empty += all(self.card.label_of(value) is None for value in counts)
+
+    @cached_property
+    def labels(self) -> dict[int, int]:
+        """Pixels by label; what is not scored is left out."""
+        found: Counter[int] = Counter()
+        for value, count in self.pixels.items():
+            if (label := self.card.label_of(value)) is not None:
+                found[label] += count
+        return dict(found)
+
+    @property
+    def unscored(self) -> float:
+        """Share of the pixels that are not scored, in [0, 1]."""
+        return 1 - sum(self.labels.values()) / max(1, sum(self.pixels.values()))
+
+    @property
+    def absent(self) -> list[str]:
+        """Names of the labels that never occur."""
+        return [name for label, name in enumerate(self.card.vocabulary.label_names) if label not in self.labels]
+
+    def require_labels(self) -> None:
+        """Asks that there is something to score.
+
+        Raises:
+            DataError: no pixel of any map is scored.
+        """
+        if not self.labels:
+            values = _some(sorted(self.pixels))
+            raise DataError(
+                f"{self.card.name}: there is nothing to score, for {_count(self.maps, 'label map')} hold nothing but "
+                f"{values}, which is not scored; name other label maps, or set their ignore label or label offset"
+            )
+
+    def sentence(self) -> str:
+        """One line for people: pictures, share that is not scored, classes that never occur."""
+        share, names, labels = self.unscored, self.absent, self.card.vocabulary.num_labels
+        parts = [f"{self.card.name}: {_count(self.maps, 'picture')}"]
+        parts.append(f"{100 * share:.3g} % of the pixels are not scored" if share else "all pixels are scored")
+        if self.empty:
+            parts.append(f"{_count(self.empty, 'label map')} with nothing to score")
+        if names:
+            verb = "occurs" if len(names) == 1 else "occur"
+            parts.append(
+                f"{len(names)} of {_count(labels, 'class', 'classes')} never {verb}: {_some(map(shown, names))}"
+            )
+        else:
+            parts.append("every class occurs")
+        return "; ".join(parts)
+
+    def doubts(self) -> list[str]:
+        """Sentences on what hardly can be meant; of a published setting nothing is doubted but its class list."""
+        card = self.card
+        vocabulary = card.vocabulary
+        found = []
+        own = card.label_of(card.ignore_label, ignore=False)
+        if own is not None and not card.ignored_is_background:
+            found.append(
+                f"{card.name}: {card.ignore_label} is the value that is not scored and the label of "
+                f"{shown(vocabulary.label_names[own])}, which therefore never counts"
+            )
+        if vocabulary.num_labels == 1:
+            (name,) = vocabulary.label_names
+            found.append(
+                f"{card.name}: one class and no background, so that every pixel is {shown(name)} and "
+                "the score is 100 whatever the model does; give --data.background to tell the class from the rest"
+            )
+        if card.images_expected:
+            return found
+        never = f"{_some(map(shown, self.absent))} never occur{'s' * (len(self.absent) == 1)}"
+        for value, maps in sorted(self.mostly.items()):
+            label = card.label_of(value)
+            if maps < _NEARLY_ALL * self.maps:
+                continue
+            if label is None:
+                found.append(
+                    f"{card.name}: value {value} covers most of {maps} of {self.maps} label maps and is not scored"
+                    f"{f', while {never}' if self.absent else ''}; {_cure(value)}"
+                )
+            elif value == 0 and label != vocabulary.background_index and vocabulary.num_labels > 1:
+                found.append(
+                    f"{card.name}: value 0, which is {shown(vocabulary.label_names[label])}, covers most of {maps} of "
+                    f"{self.maps} label maps; if 0 stands for background or unlabelled pixels there, say so by "
+                    "--data.background_index 0 or --data.label_offset 1"
+                )
+        left_out = [value for value in self.pixels if card.label_of(value) is None]
+        if (
+            len(self.labels) == len(left_out) == 1
+            and self.absent
+            and self.mostly[left_out[0]] < _NEARLY_ALL * self.maps
+        ):
+            found.append(
+                f"{card.name}: besides one class the label maps hold nothing but {left_out[0]}, which is not scored, "
+                f"while {never}; {_cure(left_out[0])}"
+            )
+        return found
+
+
+def _cure(value: int) -> str:
+    return f"if {value} stands for a class, give it that class's label in the maps (a mask of 0 and {value}: 0 and 1)"
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def _some(words: Iterable[object]) -> str:
+    """The first few of several words."""
+    several = [str(word) for word in words]
+    more = f" and {len(several) - _EXAMPLES} more" if len(several) > _EXAMPLES else ""
+    return ", ".join(several[:_EXAMPLES]) + more
