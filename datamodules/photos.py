@@ -7,14 +7,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cliptrase.images import Reader
+from cliptrase.images import Reader, foreign_endings, readable_endings
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.card import Card
 from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError
-from datamodules.files import IMAGE_EXTENSIONS
 from datamodules.photo_files import find_pictures, name_files
 from datamodules.reading import checked_max_pixels, read_image
 from datamodules.transforms import Geometry
@@ -162,7 +161,7 @@ def _file(text: str, root: Path) -> Path | None:
     """The file of that name, if there is one that is no picture."""
     try:
         path = root / _expanded(text)
-        return path if path.is_file() and path.suffix.lower() not in IMAGE_EXTENSIONS else None
+        return path if path.is_file() and path.suffix.lower() not in readable_endings() | foreign_endings() else None
     except (OSError, ValueError):  # longer than a name can be
         return None
 
@@ -188,13 +187,13 @@ def _refuse_path(option: str, text: str, root: Path) -> None:
         there = "/" in text and (path.exists() or ("," not in text and path.parent.is_dir()))
     except (OSError, ValueError):
         there = False
-    if rooted or there or ending in ENDINGS or ending in IMAGE_EXTENSIONS:
+    if rooted or there or ending in ENDINGS or ending in readable_endings() | foreign_endings():
         what = "there is no such file"
         if option == "background":
             what = "prompts are typed, not read from a file"
         elif there and path.is_dir():
             what = "this is a folder"
-        elif ending in IMAGE_EXTENSIONS:
+        elif ending in readable_endings() | foreign_endings():
             what = "this is a picture's name"
         raise DataError(
             f"--data.{option} {text!r}: {what}; give a text file of one class a line, or words like 'cat, kitten; dog'"
