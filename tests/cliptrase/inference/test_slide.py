@@ -167,11 +167,11 @@ def test_naclip_sees_vocs_pictures_whole(loaded_clip: LoadedClip, height: int, w
     tokens = F.normalize(tokens, dim=-1)
     text = F.normalize(tokens[:: len(tokens) // len(fold)][: len(fold)] - 0.95 * tokens.mean(0), dim=-1)
     names = replace(classifier(text, fold, background=20), setting="VOC21")
-    found = segmenter(images, names, (height, width))["naclip"][0]
+    found = segmenter(images, names, (height, width)).labels["naclip"][0]
     wanted = plain_naclip(loaded_clip, image, text, fold, 20)
     assert len(wanted.unique()) > 2
     np.testing.assert_array_equal(found.numpy(), wanted.numpy())
-    elsewhere = segmenter(images, replace(names, setting="PC60"), (height, width))["naclip"][0]
+    elsewhere = segmenter(images, replace(names, setting="PC60"), (height, width)).labels["naclip"][0]
     assert min(shown.shape[:2]) <= 224 or (elsewhere != found).any()  # windows see something else
 
 
@@ -181,7 +181,7 @@ def test_the_threshold_of_naclip_has_something_to_do(loaded_clip: LoadedClip) ->
     segmenter = Segmenter(loaded_clip, Protocol("naclip"), ["naclip"])
     text = text_of_patches(segmenter, images, 3)[[0] * 30]
     names = classifier(text, [*range(20), *[20] * 10], background=20)
-    assert (segmenter(images, replace(names, setting="VOC21"))["naclip"] == 20).all()
+    assert (segmenter(images, replace(names, setting="VOC21")).labels["naclip"] == 20).all()
 
 
 def test_one_window_has_regions_of_its_own(loaded_clip: LoadedClip) -> None:
