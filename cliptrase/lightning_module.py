@@ -1,5 +1,6 @@
 """The method under a Lightning Trainer: devices, nodes, precision and loggers come from there."""
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -142,6 +143,9 @@ class TrainingFreeSegmentation(LightningModule):
         ]
         if self.trainer.local_rank == 0:
             self.trainer.strategy.barrier("text")
+        if self.trainer.is_global_zero:
+            for sentence in self.protocol.notes(self.methods, [setting.name for setting in self.settings]):
+                print(f"note: {sentence}", file=sys.stderr)
         self._waiting_since = time.perf_counter()
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:

@@ -54,6 +54,8 @@ METHODS = {
         Method("sclip", attention.query_and_key, "SCLIP, Wang et al., ECCV 2024"),
         Method("clearclip", attention.query_query, "ClearCLIP, Lan et al., ECCV 2024", residual=False, mlp=False),
         Method("naclip", attention.neighbour_key, "NACLIP, Hajimiri et al., WACV 2025", residual=False, mlp=False),
+        # Its architecture surgery. Its "feature surgery" is left out: what it takes off, the mean over names, is the same
+        # for every name and moves no label; its weights of names serve similarity maps of single words.
         Method(
             "clip_surgery",
             attention.value_value,
@@ -113,6 +115,12 @@ def get_method(spec: str) -> Method:
         if getattr(method, key) == value != getattr(METHODS[found[1]], key)
     ]
     return replace(method, name=found[1] + "".join(changed))
+
+
+def votes_by_regions(name: str) -> bool:
+    """Whether a method of that name, with its switches, has regions vote on names."""
+    row = METHODS.get(re.split("[+-]", name)[0])
+    return "+regions" in name or (row is not None and row.regions and "-regions" not in name)
 
 
 def get_methods(specs: str | Sequence[str]) -> list[Method]:

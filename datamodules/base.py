@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from datamodules.card import Card, Edition
 from datamodules.census import Census
 from datamodules.checks import check_pairs
+from datamodules.crop import crop_sentence, sizes_of
 from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.loader import Batches, Loader, as_it_is
@@ -76,13 +77,25 @@ class SegmentationDataModule(LightningDataModule, ABC):
         Raises:
             DataError: a file that cannot be used, or label maps that hold nothing to score.
         """
+        if self.trainer is not None and self.trainer.predicting and self.geometry.mode == "crop":
+            for card in self.settings:
+                self.note_crop(card, [pair.image for pair in self.pairs(card, with_labels=False)], masks=True)
         if self.trainer is not None and self.trainer.testing:
             for card in self.settings:
-                census = self.censuses[card.name] = check_pairs(self.pairs(card, with_labels=True), card)
+                pairs = self.pairs(card, with_labels=True)
+                census = self.censuses[card.name] = check_pairs(pairs, card)
                 census.require_labels()
                 note(census.sentence())
+                self.note_crop(card, [pair.image for pair in pairs], masks=False)
                 for doubt in census.doubts():
                     rank_zero_warn(doubt)
+
+    def note_crop(self, card: Card, images: list[Path], masks: bool) -> None:
+        """Says what a protocol that crops leaves out of pictures; `masks` where they are predicted, not scored."""
+        if self.geometry.mode != "crop":
+            return
+        if sentence := crop_sentence(card.name, sizes_of(images, card.reader), self.geometry.of(card.name).size, masks):
+            note(sentence)
 
     def setup(self, stage: str) -> None:
         """Lists the files; label maps only for `test`."""

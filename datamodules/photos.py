@@ -82,6 +82,7 @@ class Photos(SegmentationDataModule):
 
     def prepare_data(self) -> None:
         """Pictures are checked one by one while they are read: a bad one is passed over."""
+        self.note_crop(self.card, list(self.files.values()), masks=True)
 
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""

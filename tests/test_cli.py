@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
+from cliptrase.protocol import Protocol
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import save_labels, write_detectron2_tree
@@ -68,6 +70,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
         ("cliptrase", "textbook"),
     ]
     assert float(rows[0]["mIoU"]) == result["scores"]["mIoU"]
+    assert yaml.safe_load((finished.folder / "config.yaml").read_text())["protocol"] == asdict(Protocol("paper", 64))
     again = run("test", tmp_path / "again", "--config", str(finished.folder / "config.yaml"))
     assert again.results["methods"] == document["methods"]
     out = capsys.readouterr().out
@@ -173,7 +176,7 @@ def test_masks_are_what_test_scores(voc: Path, tiny_clip: Path, tmp_path: Path) 
     assert scored["images"] == 3
 
 
-@pytest.mark.parametrize("protocol", ["sclip", "clearclip"])
+@pytest.mark.parametrize("protocol", ["sclip", "naclip", "clearclip"])
 def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, protocol: str) -> None:
     """Masks at the pictures' own size, each in its own vocabulary; `mmseg` scores are those of the masks."""
     smaller = ["--protocol.size", "64", "--protocol.window", "48", "--protocol.stride", "32"]
@@ -191,7 +194,10 @@ def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, prot
     assert list(scored["methods"]) == [protocol, "cliptrase"]
     provenance = scored["provenance"]
     assert provenance["protocol"]["label"].startswith(f"{protocol} 64")
-    assert provenance["vocabularies"]["VOC20"]["hash"] == VOC20.card.vocabularies[protocol].digest
+    assert (
+        provenance["vocabularies"]["VOC20"]["hash"]
+        == VOC20.card.vocabularies[provenance["protocol"]["vocabulary"]].digest
+    )
 
 
 def test_masks_of_many_labels_are_16_bit(tiny_clip: Path, tmp_path: Path) -> None:
@@ -279,7 +285,7 @@ def test_a_benchmark_goes_on_without_label_maps_that_are_made_here(voc: Path, ti
 def test_every_shipped_configuration_is_understood(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "--config", str(config), "--data", "VOC20", "--print_config"]) == 0
     printed = yaml.safe_load(capsys.readouterr().out)
-    assert printed["protocol"] == yaml.safe_load(config.read_text())["protocol"]
+    assert printed["protocol"] == asdict(Protocol(**yaml.safe_load(config.read_text())["protocol"]))
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,8 +89,12 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.own", "{VOC2x: {logit_scale: 65}}"],
             "protocol.own names 'VOC2x', which is no setting; take some of ADE150",
         ),
+        (["--data", "VOC20", "--protocol.size", "2147483648"], "protocol.size must be at most 16384, not 2147483648"),
         (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),
-        (["--data", "VOC20", "--protocol.window", "96"], "protocol.window is for the protocols sclip and clearclip"),
+        (
+            ["--data", "VOC20", "--protocol.window", "96"],
+            "protocol.window is for the protocols sclip, naclip and ",
+        ),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--model.method", "cliptrase+majority"],
             "method cliptrase+majority: protocol sclip averages the logits of windows",

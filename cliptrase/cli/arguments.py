@@ -10,6 +10,7 @@ import datamodules
 SUBCOMMANDS = ("test", "predict")
 _DEMO = "configs/demo.yaml"
 _DEFAULT_CONFIG = "configs/paper_336.yaml"
+_DEFAULT_CONFIGS = {"Folder": "configs/whole.yaml", "Photos": "configs/photos.yaml"}
 DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
 
@@ -42,7 +43,7 @@ def with_defaults(arguments: list[str]) -> list[str]:
     if not configs:
         if not data:
             raise ArgumentError(None, NO_DATA)
-        configs = ["--config", _shipped(_DEFAULT_CONFIG)]
+        configs = ["--config", _shipped(_DEFAULT_CONFIGS.get(data[-1].rpartition(".")[2], _DEFAULT_CONFIG))]
     return [arguments[0], *configs, *data, *others]
 
 

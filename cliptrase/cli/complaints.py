@@ -16,7 +16,7 @@ from datamodules import DataError
 
 # Lines in which jsonargparse tells of its own types, not of the user's input.
 _ABOUT_TYPES = (
-    "Given value",
+    "Given value type",
     "Subtypes:",
     "Errors:",
     "- Expected a <class 'NoneType'>",

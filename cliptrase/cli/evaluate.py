@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,6 +85,17 @@ def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
     return sentences
 
 
+class _Parser(LightningArgumentParser):
+    """A parser whose configurations hold every value of the protocol, also those that its name stands for."""
+
+    def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:
+        """The configuration as YAML, for `--print_config` and the run's folder."""
+        namespace = namespace.clone()
+        if "protocol" in namespace:
+            namespace.protocol = Namespace(asdict(Protocol(**vars(namespace.protocol))))
+        return super().dump(namespace, *args, **kwargs)
+
+
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
 
@@ -96,6 +108,7 @@ class EvaluationCLI(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             save_config_callback=None,
+            parser_class=_Parser,
             seed_everything_default=False,
             parser_kwargs={name: {"exit_on_error": False} for name in self.subcommands()}
             | {"exit_on_error": False, "description": "Evaluates training-free open-vocabulary segmentation."},
@@ -187,7 +200,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
-        parser.add_argument("--protocol", type=Protocol, default=Protocol(), help="see cliptrase/protocol.py")
+        parser.add_argument("--protocol", type=Protocol, help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
         parser.link_arguments("protocol", "data.init_args.edition", compute_fn=edition)

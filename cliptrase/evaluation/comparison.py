@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from cliptrase.evaluation import notes
 from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE
-from cliptrase.evaluation.published import elsewhere_rows, published_elsewhere
+from cliptrase.evaluation.published import elsewhere_rows, protocol_of, published_elsewhere
 from cliptrase.evaluation.results import INTERVAL, best_of, is_best
 
 SPEED = (
@@ -145,7 +145,7 @@ class Comparison:
     def elsewhere(self) -> list[list[str]]:
         """Figures of other systems and protocols, a line of heads first; empty where there are none."""
         methods = [row.method for row in self.rows]
-        systems = published_elsewhere(self.protocol, methods, self.settings)
+        systems = published_elsewhere(protocol_of(self.provenance), methods, self.settings)
         return elsewhere_rows(systems, self.settings) if systems else []
 
     @property

@@ -1,9 +1,10 @@
 """Sentences below a run's tables: what a reader has to know of the figures before comparing them."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cliptrase.evaluation.conditions import count_remark
+from cliptrase.evaluation.published import protocol_of
 
 RARE = 10  # pictures; a class in fewer is rare, but for one in none, which does not occur
 
@@ -14,31 +15,12 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     Args:
         document: content of `results.json`.
     """
-    protocol: Mapping[str, Any] = (document.get("provenance") or {}).get("protocol") or {}
+    protocol = protocol_of(document.get("provenance") or {})
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
-        *notes_for(protocol, list(document["methods"]), list(settings)),
+        *(protocol.notes(list(document["methods"]), list(settings)) if protocol else []),
         *_rare(settings),
-    ]
-
-
-def notes_for(protocol: Mapping[str, Any], methods: Collection[str], settings: Collection[str]) -> list[str]:
-    """What a protocol's values mean for methods that they were not chosen for.
-
-    Args:
-        protocol: its values, `name` and `own` among them.
-        methods: of the run.
-        settings: of the run.
-    """
-    own: Mapping[str, Mapping[str, Any]] = protocol.get("own") or {}
-    chosen = [name for name in settings if "background_threshold" in own.get(name, {})]
-    others = [method for method in methods if method.partition("+")[0].partition("-")[0] != "clearclip"]
-    if protocol.get("name") != "clearclip" or not chosen or not others:
-        return []
-    return [
-        f"ClearCLIP chose the background thresholds of `clearclip` ({', '.join(chosen)}) for its own method; "
-        "its author names 0.2 for plain CLIP."
     ]
 
 

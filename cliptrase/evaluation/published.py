@@ -1,13 +1,25 @@
 """Figures that other systems publish, and where they may stand: never in a column with figures of another protocol."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib import resources
+from typing import NamedTuple, get_args
 
 import yaml
 
+from cliptrase.errors import InputError
+from cliptrase.protocol import Protocol, ProtocolName
+
 TITLE = "Published elsewhere, each under its own protocol"
+
+
+class PublishedFigure(NamedTuple):
+    """A figure that may stand beside a run's: mIoU in percent, where it was read, and the protocol that it names."""
+
+    mIoU: float  # noqa: N815 (the field's name)
+    source: str
+    protocol: str
 
 
 @dataclass(frozen=True)
@@ -19,8 +31,8 @@ class PublishedSystem:
         source: where the figures were read.
         mIoU: percent, by setting.
         adds: what it uses besides CLIP ViT-B/16.
-        method: the method here that is this system.
-        protocol: label of the protocol here that is the system's own.
+        method: the method that is this system; it need not be in the table of methods yet.
+        protocol: name of the protocol here that is the system's own.
     """
 
     system: str
@@ -30,9 +42,17 @@ class PublishedSystem:
     method: str = ""
     protocol: str = ""
 
-    def is_of(self, protocol: str, method: str) -> bool:
-        """Whether its figures may stand beside those of `method` under a protocol's label."""
-        return bool(self.protocol) and (self.protocol, self.method) == (protocol, method)
+    def stands_beside(self, protocol: Protocol, method: str, setting: str) -> bool:
+        """Whether its figure of a setting may stand beside that of `method` under `protocol`.
+
+        The values for the setting count, not the protocols' names: NACLIP's figure of PC59 stands under `sclip` too.
+        """
+        return (
+            self.protocol in get_args(ProtocolName)
+            and self.method == method
+            and setting in self.mIoU
+            and Protocol(self.protocol).agrees_on(setting, protocol)  # type: ignore[arg-type]  # one of the names
+        )
 
 
 @cache
@@ -42,33 +62,55 @@ def published_systems() -> tuple[PublishedSystem, ...]:
     return tuple(PublishedSystem(**entry) for entry in yaml.safe_load(text))
 
 
-def published_beside(protocol: str, method: str, setting: str) -> tuple[float, str] | None:
-    """The mIoU that the method's authors publish on a setting under this very protocol, and its source.
+def published_beside(protocol: Protocol, method: str, setting: str) -> PublishedFigure | None:
+    """The mIoU that the method's authors publish on a setting under a protocol of these values.
+
+    Weights and pictures are not asked for here: the figures are those of OpenAI's ViT-B/16 on the whole split.
 
     Args:
-        protocol: label; one with changed values is another protocol.
+        protocol: the run's.
         method: name, with its switches.
         setting: name.
     """
     for system in published_systems():
-        if system.is_of(protocol, method) and setting in system.mIoU:
-            return system.mIoU[setting], system.source
+        if system.stands_beside(protocol, method, setting):
+            return PublishedFigure(system.mIoU[setting], system.source, system.protocol)
     return None
 
 
-def published_elsewhere(protocol: str, methods: Collection[str], settings: Collection[str]) -> list[PublishedSystem]:
-    """Systems with a figure for one of the settings that do not stand beside a method of the run.
+def published_elsewhere(
+    protocol: Protocol | None, methods: Collection[str], settings: Collection[str]
+) -> list[PublishedSystem]:
+    """Systems with those of their figures for the settings that do not stand beside a method of the run.
 
     Args:
-        protocol: label of the run's.
+        protocol: the run's, None where it is not known.
         methods: of the run.
         settings: of the run.
     """
-    return [
-        system
-        for system in published_systems()
-        if system.mIoU.keys() & set(settings) and not any(system.is_of(protocol, method) for method in methods)
-    ]
+    found = []
+    for system in published_systems():
+        mIoU = {  # noqa: N806 (the field's name)
+            setting: figure
+            for setting, figure in system.mIoU.items()
+            if setting in settings
+            and not any(protocol and system.stands_beside(protocol, method, setting) for method in methods)
+        }
+        if mIoU:
+            found.append(replace(system, mIoU=mIoU))
+    return found
+
+
+def protocol_of(provenance: Mapping[str, object]) -> Protocol | None:
+    """The protocol that `results.json` names under `provenance`, None where it does not hold all values."""
+    values = provenance.get("protocol")
+    keys = [key.name for key in fields(Protocol)]
+    if not isinstance(values, Mapping) or any(key not in values for key in keys):
+        return None
+    try:
+        return Protocol(**{key: values[key] for key in keys})
+    except InputError:
+        return None
 
 
 def elsewhere_rows(systems: Collection[PublishedSystem], settings: Collection[str]) -> list[list[str]]:

@@ -89,8 +89,8 @@ class Scoreboard:
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
         published, source = setting.published.get(label) if method == "cliptrase" else None, ""
-        if elsewhere := published_beside(label, method, setting.name):
-            published, source = (math.nan, math.nan, math.nan, elsewhere[0]), elsewhere[1]
+        if beside := published_beside(self.protocol, method, setting.name):
+            published, source = (math.nan, math.nan, math.nan, beside.mIoU), beside.source
         counts = self.counts[setting.name][method]
         own = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
         own_names = own is None or own.digest == setting.vocabulary.digest

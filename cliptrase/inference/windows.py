@@ -34,7 +34,7 @@ class WindowAxis(NamedTuple):
 
     Attributes:
         starts: first pixel of each of n windows.
-        side: pixels of a window: the protocol's, or the picture's where that is smaller.
+        side: pixels of a window: the protocol's, or the picture's where that is smaller or the protocol's is 0.
         length: pixels of the picture.
         size: pixels of the label map.
     """
@@ -46,8 +46,9 @@ class WindowAxis(NamedTuple):
 
     @classmethod
     def of(cls, length: int, size: int, protocol: Protocol) -> "WindowAxis":
-        """Windows of a protocol over `length` pixels."""
-        return cls(window_starts(length, protocol.window, protocol.stride), min(protocol.window, length), length, size)
+        """Windows of a protocol over `length` pixels; without a window's side, one over all of them."""
+        side = min(protocol.window or length, length)
+        return cls(window_starts(length, side, protocol.stride or length), side, length, size)
 
     def coverage(self, device: torch.device) -> Tensor:
         """(length,) windows over every pixel."""

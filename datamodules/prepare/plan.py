@@ -25,6 +25,13 @@ class Task(NamedTuple):
     labels: Path
     image_targets: tuple[Path, ...]
     label_targets: tuple[Path, ...]  # one a recoding
+    other_labels: tuple[Path, ...] = ()  # raw label maps of the recodings after the first, where they are not `labels`
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """The raw label map of each recoding."""
+        others = self.other_labels or (self.labels,) * (len(self.label_targets) - 1)
+        return (self.labels, *others)
 
     @property
     def targets(self) -> tuple[Path, ...]:
@@ -86,14 +93,16 @@ def run_task(recipe: Recipe, task: Task) -> Outcome:
     if not missing:
         return Outcome(task, "there")
     try:
-        raw = recipe.read(task.labels)
+        raws = {path: recipe.read(path) for path in dict.fromkeys(task.sources)}
+        raw = raws[task.labels]
         image = read_image(task.image, size=raw.shape)
-        if raw.shape != image.shape[:2]:
-            raise DataError(
-                f"{task.labels} has {raw.shape[1]} x {raw.shape[0]} pixels, its picture {task.image} "
-                f"{image.shape[1]} x {image.shape[0]}; unpack the archives anew"
-            )
-        maps = [recoding.apply(raw, task.labels) for recoding in recipe.recodings]
+        for path, found in raws.items():
+            if found.shape != image.shape[:2]:
+                raise DataError(
+                    f"{path} has {found.shape[1]} x {found.shape[0]} pixels, its picture {task.image} "
+                    f"{image.shape[1]} x {image.shape[0]}; unpack the archives anew"
+                )
+        maps = [recoding.apply(raws[path], path) for recoding, path in zip(recipe.recodings, task.sources, strict=True)]
     except DataError as error:
         return Outcome(task, "failed", str(error))
     if recipe.leave_out_unlabelled and (maps[0] == np.iinfo(maps[0].dtype).max).all():

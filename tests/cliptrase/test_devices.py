@@ -34,14 +34,19 @@ NAMES = Vocabulary((("cat", "kitten"), ("dog",), ("grass",)), ("wall", "sky"))
 
 PROTOCOLS = {
     "paper": Protocol("paper", size=224, eps=0.7, min_samples=3),
-    "detectron2": Protocol("detectron2"),
-    "photos": Protocol("photos"),
-    "clearclip": Protocol(
-        "clearclip", window=128, stride=64, logit_scale=50, own={"VOC21": {"background_threshold": 0.5}}
-    ),
+    "detectron2": Protocol("detectron2", templates="imagenet"),
+    "whole": Protocol("whole"),
+    "clearclip": Protocol("clearclip", window=128, stride=64),
     "sclip": Protocol(
-        "sclip", window=112, stride=56, logit_scale=40, background_threshold=0.3, own={"VOC21": {"min_area": 0.05}}
+        "sclip",
+        window=112,
+        stride=56,
+        eps=1.1,
+        min_samples=7,
+        background_threshold=0.3,
+        own={"VOC21": {"min_area": 0.05}},
     ),
+    "naclip": Protocol("naclip"),
 }
 
 
@@ -104,7 +109,7 @@ def test_pictures_for_people(loaded_clip: LoadedClip, tmp_path: Path) -> None:
     shares, rows = [], []
     for device in (torch.device("cpu"), DEVICE):
         clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
-        segmenter = Segmenter(clip, Protocol("photos"), ["naclip"], tmp_path).to(device)
+        segmenter = Segmenter(clip, Protocol("whole"), ["naclip"], tmp_path).to(device)
         with sdpa_kernel(SDPBackend.MATH):
             shares.append(segmenter.segment(picture, "cat, kitten; dog", "wall").shares)
             rows.append(denoised_map(segmenter, np.array(picture)).values)

@@ -144,7 +144,7 @@ def test_any_grid(peaky: open_clip.CLIP, size: tuple[int, int]) -> None:
     ("protocol", "size", "cell"),
     [
         (Protocol(size=64), (64, 64), 16),
-        (Protocol("photos", 50), (50, 70), 16),
+        (Protocol("whole", 50), (50, 70), 16),
         (Protocol("detectron2", 100), (100, 140), 32),
     ],
     ids=lambda value: value.name if isinstance(value, Protocol) else None,
@@ -205,7 +205,7 @@ def test_the_picture_as_the_tower_sees_it(loaded_clip: LoadedClip, photo: Path) 
     with Image.open(photo) as file:
         image, pixels = show(file, loaded_clip, encoder, 60)
     assert image.shape == (64, 112, 3)
-    own = Segmenter(loaded_clip, Protocol("photos", 60))
+    own = Segmenter(loaded_clip, Protocol("whole", 60))
     assert torch.equal(pixels, own.prepare(scene_batch([5], 60, 100)))
     assert (image[60:] == image[59]).all()
     with Image.open(photo) as file:

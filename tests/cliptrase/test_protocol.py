@@ -1,15 +1,19 @@
 """Protocols: values out of range, labels, digests."""
 
-from dataclasses import replace
+import re
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cliptrase.errors import InputError
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import Protocol, ProtocolName
 from cliptrase.templates import TEMPLATES
+from datamodules.benchmark import ALL_SETTINGS
 
 WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit_scale": 40}
 
@@ -36,16 +40,133 @@ def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
     assert label != Protocol().label
 
 
-def test_configs_hold_the_published_values() -> None:
-    """A label without further words says so; `size` and `name` alone would leave other values out."""
-    for name in ("paper_224", "paper_336", "detectron2", "sclip", "clearclip"):
-        values = yaml.safe_load(Path(f"configs/{name}.yaml").read_text())["protocol"]
-        assert Protocol(**values).label == name.replace("_", " ")
+@pytest.mark.parametrize("name", ["paper_224", "paper_336", "detectron2", "whole", "sclip", "naclip", "clearclip"])
+def test_configs_name_the_published_values(name: str) -> None:
+    """A label without further words says that nothing is changed."""
+    values = yaml.safe_load(Path(f"configs/{name}.yaml").read_text())["protocol"]
+    assert Protocol(**values).label == name.replace("_", " ")
+    assert values.keys() <= {"name", "size"}
+
+
+@pytest.mark.parametrize("name", get_args(ProtocolName))
+def test_a_name_stands_for_all_its_values(name: ProtocolName) -> None:
+    published = Protocol(name)
+    assert published.label == {"paper": "paper 336"}.get(name, name)
+    assert Protocol(**asdict(published)) == published
+    other = Protocol(name, size=published.size + 64)
+    assert replace(other, size=published.size) == published  # nothing but the size is another
+    assert other.label.startswith(f"{name} {other.size}, eps {published.eps:g}, min_samples {published.min_samples}, ")
+
+
+def test_values_of_names() -> None:
+    """Facts of the papers and their configurations, written here once more."""
+    sclip, naclip, clearclip = Protocol("sclip"), Protocol("naclip"), Protocol("clearclip")
+    assert (sclip.size, sclip.window, sclip.stride, sclip.logit_scale, sclip.background_threshold) == (
+        *(336, 224, 112, 40, 0.1),
+    )
+    assert (Protocol("paper", 224).eps, Protocol("paper", 224).min_samples) == (0.7, 3)
+    assert (Protocol("paper").size, Protocol("paper").eps, Protocol("paper").min_samples) == (336, 1.1, 7)
+    assert Protocol("paper", 240).eps == 0.7  # of the nearest published size
+    assert Protocol("paper", 448).eps == 1.1
+    assert (clearclip.size, clearclip.window, clearclip.of("Cityscapes").window) == (448, 448, 224)
+    assert {name: naclip.of(name).window for name in ("VOC20", "VOC21", "PC60", "COCO171")} == {
+        **dict.fromkeys(("VOC20", "VOC21"), 0),
+        **dict.fromkeys(("PC60", "COCO171"), 224),
+    }
+    for setting in ALL_SETTINGS:
+        own = naclip.of(setting)
+        assert (own.logit_scale, own.min_area, own.background_threshold, own.vocabulary) == (40, 0, 0.1, "sclip")
+        assert own.size == (560 if setting == "Cityscapes" else 336)
+
+
+def test_where_protocols_agree() -> None:
+    """By their values for a setting; a changed value ends it, and so does another geometry under equal values."""
+    sclip, naclip = Protocol("sclip"), Protocol("naclip")
+    agreed = {setting for setting in ALL_SETTINGS if naclip.agrees_on(setting, sclip)}
+    assert agreed >= {"PC59", "Cityscapes", "ADE150"}
+    assert not agreed & {"VOC20", "VOC21", "PC60", "COCOObject", "COCO171"}
+    assert not naclip.agrees_on("PC59", replace(sclip, stride=56))
+    assert not naclip.agrees_on("PC59", Protocol("clearclip"))
+    assert not Protocol("paper", longest=1344).agrees_on("PC59", Protocol("whole"))
+
+
+def test_notes() -> None:
+    """Thresholds chosen for one method, regions that no paper measured; nothing where neither is in the run."""
+    clearclip = Protocol("clearclip")
+    (sentence,) = clearclip.notes(["clearclip", "naclip", "vanilla"], ["VOC20", "VOC21", "PC60"])
+    assert sentence == (
+        "The background thresholds of clearclip (VOC21 0.5, PC60 0.15) were chosen for ClearCLIP, whose author names "
+        "0.2 for plain CLIP: they may cost naclip, vanilla points."
+    )
+    assert clearclip.notes(["clearclip"], ["VOC21"]) == clearclip.notes(["naclip"], ["VOC20", "ADE150"]) == []
+    assert replace(clearclip, own={"VOC21": {"background_threshold": 0.2}}).notes(["naclip"], ["VOC21"]) == []
+    for name in ("sclip", "naclip"):
+        (sentence,) = Protocol(name).notes(["naclip", "vanilla+regions", "cliptrase"], ["VOC20"])
+        assert sentence == (
+            f"No paper has measured regions under {name}: eps and min_samples of vanilla+regions, cliptrase are this "
+            "project's."
+        )
+        assert Protocol(name).notes(["naclip", "cliptrase-regions"], ["VOC20", "VOC21"]) == []
+    assert Protocol("paper").notes(["cliptrase", "vanilla"], ["VOC21"]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"name": "foo"}, "protocol.name must be one of paper, detectron2, whole, sclip, naclip, clearclip, not 'foo'"),
+        ({"name": ["paper"]}, "protocol.name must be one of .*, not ['paper']"),
+        ({"templates": "x"}, "protocol.templates must be one of imagenet, vild, not 'x'"),
+        ({"vocabulary": "y"}, "protocol.vocabulary must be one of released, plain, sclip, clearclip, not 'y'"),
+        ({"size": 100.5}, "protocol.size must be a whole number, not 100.5"),
+        ({"size": True}, "protocol.size must be a whole number, not True"),
+        ({"size": "336"}, "protocol.size must be a whole number, not '336'"),
+        ({"size": 2**31}, "protocol.size must be at most 16384, not 2147483648"),
+        ({"longest": 2**31}, "protocol.longest must be at most 16384, not 2147483648"),
+        ({"eps": 1e300}, "protocol.eps must be at most 1e+06, not 1e+300"),
+        ({"eps": [1]}, "protocol.eps must be a number, not [1]"),
+        (
+            {"name": "sclip", "own": "x"},
+            "protocol.own must name values by setting, like {'VOC21': {'logit_scale': 65}}",
+        ),
+        ({"name": "sclip", "own": {"VOC21": 3}}, "protocol.own must name values by setting"),
+        (
+            {"name": "sclip", "own": {"VOC21": {"size": True}}},
+            "protocol.own.VOC21.size must be a whole number, not True",
+        ),
+        ({"name": "sclip", "window": -5}, "protocol.window must be 0 or more, not -5"),
+        ({"name": "sclip", "stride": 0}, "protocol.stride must be greater than 0, not 0"),
+    ],
+)
+def test_wrong_values_are_refused_when_made(values: dict[str, Any], words: str) -> None:
+    """In one sentence that knows nothing of the command line."""
+    with pytest.raises(InputError, match=re.escape(words).replace(r"\.\*", ".*")) as caught:
+        Protocol(**values)
+    assert "--" not in str(caught.value)
+
+
+_ANYTHING = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2)),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@given(st.dictionaries(st.sampled_from([key.name for key in fields(Protocol)]), _ANYTHING))
+def test_anything_is_taken_or_refused(values: dict[str, Any]) -> None:
+    """What is taken has the types and the ranges that the docstring gives."""
+    try:
+        protocol = Protocol(**values)
+    except InputError:
+        return
+    assert all(type(getattr(protocol, key)) is int for key in ("size", "longest", "min_samples", "window", "stride"))
+    assert all(0 < value <= 16384 for value in (protocol.size, protocol.longest, protocol.min_samples))
+    assert 0 < protocol.eps <= 1e6
+    assert 0 <= protocol.background_threshold < 1
+    assert protocol.label
+    assert protocol.digest
 
 
 def test_windows_have_values_for_settings() -> None:
-    values = yaml.safe_load(Path("configs/sclip.yaml").read_text())["protocol"]
-    protocol = Protocol(**values)
+    protocol = Protocol("sclip")
     assert (protocol.of("VOC21").logit_scale, protocol.of("VOC21").min_area) == (65, 0.1)
     assert protocol.of("COCO171").size == 448
     assert protocol.of("PC59") == replace(protocol, own={})
@@ -58,12 +179,9 @@ def test_windows_have_values_for_settings() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"window": 224}, "protocol.window is for the protocols sclip and clearclip, not paper; leave it out"),
-        ({"min_area": 0.1}, "protocol.min_area is for the protocols sclip and clearclip"),
-        (
-            {"name": "sclip", "window": 224, "stride": 112},
-            "protocol.logit_scale must be greater than 0, not 0; configs/sclip.yaml has one that works",
-        ),
+        ({"window": 224}, "protocol.window is for the protocols sclip, naclip and clearclip, not paper; leave it out"),
+        ({"min_area": 0.1}, "protocol.min_area is for the protocols sclip, naclip and clearclip"),
+        ({"name": "sclip", "logit_scale": 0}, "protocol.logit_scale must be greater than 0, not 0"),
         ({**WINDOWS, "stride": 225}, "protocol.stride 225 leaves gaps between windows of 224 pixels; take 224 or less"),
         ({**WINDOWS, "background_threshold": 1}, r"protocol.background_threshold is a share in \[0, 1\), not 1"),
         ({**WINDOWS, "own": {"VOC21": {"scale": 1}}}, "protocol.own.VOC21 sets 'scale'; it may set size, window, "),
@@ -81,7 +199,7 @@ def test_windows_out_of_range(values: dict[str, Any], words: str) -> None:
 def test_numbers_that_are_none(key: str, value: float) -> None:
     with pytest.raises(InputError, match=f"protocol.{key} .*, not {value}"):
         Protocol(**{**WINDOWS, key: value})
-    with pytest.raises(InputError, match=f"protocol.{key} .*, not {value}"):
+    with pytest.raises(InputError, match=f"protocol.own.VOC21.{key} .*, not {value}"):
         Protocol(**WINDOWS, own={"VOC21": {key: value}})
 
 
@@ -100,7 +218,7 @@ def test_labels_tell_protocols_apart(size: int) -> None:
 
 
 def test_scores_by_protocol() -> None:
-    assert Protocol().scoring == Protocol("photos").scoring == "released"
+    assert Protocol().scoring == Protocol("whole").scoring == "released"
     assert Protocol("detectron2").scoring == "textbook"
     assert Protocol(**WINDOWS).scoring == "mmseg"
 

@@ -1,6 +1,7 @@
 """Preparations on small trees in the publishers' raw layouts."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_makes_the_folders_of_the_settings(name: str, tmp_path: Path, capsys: py
     check_labels(layout, root)
     for target, source in layout.images.items():
         assert (root / target).read_bytes() == source.read_bytes()
-    made = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    made = {path.relative_to(root).as_posix() for path in root.rglob("[!.]*") if path.is_file()}
     assert made == {*layout.labels, *layout.images}
 
     assert doctor(["--root", str(root), "--setting", *layout.settings, "--workers", "1", "--json"]) == 0
@@ -194,6 +195,60 @@ def test_voc_keep_void(tmp_path: Path) -> None:
     module.setup("test")
     items = [module.datasets[0][index] for index in range(len(SIZES))]
     assert all(item.labels is not None and 20 in item.labels for item in items)
+
+
+def both_folders(tmp_path: Path) -> Layout:
+    """VOC with two folders of maps: those of `SegmentationClassAug` have no void, as SBD's masks may."""
+    layout = voc(tmp_path / "raw", maps="SegmentationClass")
+    for path in sorted((layout.source / "SegmentationClass").iterdir()):
+        with Image.open(path) as file:
+            raw = np.array(file)
+        png(layout.source / "SegmentationClassAug" / path.name, np.where(raw == 255, 0, raw))
+    return layout
+
+
+def test_void_comes_of_the_publishers_own_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The released, merged folder keeps its source; both are named."""
+    layout, root = both_folders(tmp_path), tmp_path / "datasets"
+    assert prepare("voc", layout, root, "--keep-void") == 0
+    printed = capsys.readouterr().out
+    assert f"label maps of {layout.source / 'SegmentationClassAug'}, pictures" in printed
+    assert f"label maps with void apart of {layout.source / 'SegmentationClass'}\n" in printed
+    assert "warning" not in printed
+    for path in (layout.source / "SegmentationClass").iterdir():
+        raw, labels = np.array(Image.open(path)), root / "VOC2012/annotations_detectron2_void/val" / path.name
+        np.testing.assert_array_equal(np.array(Image.open(labels)) == 255, raw == 255)
+
+
+def test_maps_without_void_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout, root = both_folders(tmp_path), tmp_path / "datasets"
+    shutil.rmtree(layout.source / "SegmentationClass")
+    assert prepare("voc", layout, root, "--keep-void") == 0
+    assert (
+        f"warning: no map of {layout.source / 'SegmentationClassAug'} has void (255), so nothing is left out of the "
+        "scores; put VOC's own SegmentationClass beside it"
+    ) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_maps_of_two_folders_are_not_mixed(noted: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the note beside the maps, and without it by the maps themselves."""
+    layout, root = both_folders(tmp_path), tmp_path / "datasets"
+    (layout.source / "SegmentationClass").rename(layout.source / "later")
+    assert prepare("voc", layout, root, "--keep-void") == 0
+    (layout.source / "later").rename(layout.source / "SegmentationClass")
+    made = root / "VOC2012/annotations_detectron2_void/val"
+    next(made.glob("*.png")).unlink()
+    if not noted:
+        (made.parent / ".val.prepared.json").unlink()
+    capsys.readouterr()
+    assert prepare("voc", layout, root, "--keep-void") == 1
+    complaint = capsys.readouterr().err
+    assert f"the label maps in {made} were made of " in complaint
+    assert "the missing ones would be of SegmentationClass; make all of them anew by --overwrite" in complaint
+    assert prepare("voc", layout, root, "--keep-void", "--overwrite") == 0
+    assert prepare("voc", layout, root, "--keep-void") == 0
+    assert all((np.array(Image.open(path)) == 255).any() for path in made.glob("*.png"))
 
 
 def test_cityscapes_pairs_of_other_splits_stay_out(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import itertools
 import math
 import re
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_ma
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counting import Counts
 from cliptrase.evaluation.markdown import markdown_scores
-from cliptrase.evaluation.notes import notes, notes_for
+from cliptrase.evaluation.notes import notes
 from cliptrase.evaluation.results import SettingResult, results_csv, results_document, score_table
 from cliptrase.evaluation.scoreboard import Scoreboard
 from cliptrase.protocol import Protocol
@@ -244,14 +245,17 @@ def test_rare_classes_stand_beside_intervals() -> None:
     assert not any("rare" in note or "fewer" in note for note in notes(alone))  # there is no interval
 
 
-def test_clearclips_thresholds_were_chosen_for_clearclip() -> None:
-    values = {"name": "clearclip", "own": {"VOC21": {"background_threshold": 0.5}, "Cityscapes": {"window": 224}}}
-    (note,) = notes_for(values, ["clearclip", "naclip"], ["VOC20", "VOC21"])
-    assert "VOC21" in note
-    assert "0.2 for plain CLIP" in note
-    assert notes_for(values, ["clearclip", "clearclip+regions"], ["VOC21"]) == []
-    assert notes_for(values, ["naclip"], ["VOC20", "Cityscapes"]) == []
-    assert notes_for({**values, "name": "sclip"}, ["naclip"], ["VOC21"]) == []
+def test_notes_of_the_protocol_stand_below_the_tables() -> None:
+    """From the values that `results.json` holds; a document without them says nothing."""
+    protocol = Protocol("clearclip")
+    document = {
+        "settings": {"VOC21": {"images": 1449, "images_expected": [1449]}},
+        "methods": {"clearclip": {}, "naclip": {}},
+        "provenance": {"protocol": {"label": protocol.label, **asdict(protocol)}},
+    }
+    (sentence,) = notes(document)
+    assert sentence == protocol.notes(["naclip"], ["VOC21"])[0]
+    assert notes({**document, "methods": {"clearclip": {}}}) == notes({**document, "provenance": {}}) == []
 
 
 def test_bold_is_the_best_and_the_main_method_is_marked_otherwise() -> None:

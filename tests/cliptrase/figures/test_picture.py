@@ -14,7 +14,7 @@ from tests.kit import scene
 
 @pytest.fixture(scope="module")
 def whole(tiny_clip: Path) -> Segmenter:
-    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("photos", size=64))
+    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("whole", size=64))
 
 
 def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
@@ -43,7 +43,7 @@ def test_the_longer_side_is_bounded() -> None:
 
 def test_other_protocols_take_batches(tiny_clip: Path) -> None:
     squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol(size=64))
-    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('photos'\), not 'paper'"):
+    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('whole'\), not 'paper'"):
         squares.segment(Image.new("RGB", (64, 64)), "cat")
 
 

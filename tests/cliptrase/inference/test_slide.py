@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -14,6 +16,7 @@ from cliptrase.inference import whole as whole_inference
 from cliptrase.inference.slide import decide
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.windows import window_starts
+from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocol import Protocol
 from cliptrase.regions import region_map
@@ -117,6 +120,79 @@ def test_windows_against_a_loop(loaded_clip: LoadedClip, height: int, width: int
         cosines = plain_slide(segmenter, image.unsqueeze(0), text, size, protocol)
         assert len(labels.unique()) > 1
         torch.testing.assert_close(labels, plain_decision(cosines, fold, protocol, 3))
+
+
+@torch.no_grad()
+def plain_naclip(clip: LoadedClip, image: NDArray[np.uint8], text: Tensor, fold: list[int], background: int) -> Tensor:
+    """What NACLIP's configurations do with a picture of VOC21, step by step as mmseg runs them: (H, W) labels.
+
+    mmseg's Resize to (2048, 336) with the ratio kept, its normalisation, the whole picture through the tower at once,
+    cosines stretched to the resized picture and then to the original one, softmax of 40 times them, threshold 0.1.
+    """
+    height, width = image.shape[:2]
+    scale = min(2048 / max(height, width), 336 / min(height, width))
+    resized = cv2.resize(image, (int(width * scale + 0.5), int(height * scale + 0.5)), interpolation=cv2.INTER_LINEAR)
+    mean, std = torch.tensor([122.771, 116.746, 104.094]), torch.tensor([68.501, 66.632, 70.323])
+    pixels = ((torch.from_numpy(resized).float() - mean) / std).permute(2, 0, 1).unsqueeze(0)
+    rows, columns = (side // 16 for side in resized.shape[:2])
+    # The patch embedding is a convolution with stride 16, which takes no notice of what is beyond whole patches.
+    seen = pixels[:, :, : rows * 16, : columns * 16]
+    encoding = Segmenter(clip, Protocol("naclip"), ["naclip"]).encoder(seen, [METHODS["naclip"]])
+    tokens = F.normalize(encoding.features["naclip"][0, 1:], dim=-1)
+    cosines = (tokens @ text.T).T.reshape(1, len(text), rows, columns)
+    cosines = F.interpolate(cosines, resized.shape[:2], mode="bilinear", align_corners=False)
+    cosines = F.interpolate(cosines, (height, width), mode="bilinear", align_corners=False)
+    probability = (40 * cosines[0]).softmax(0)
+    classes = torch.stack([probability[torch.tensor(fold) == label].amax(0) for label in range(max(fold) + 1)])
+    labels = classes.argmax(0)
+    labels[classes.amax(0) < 0.1] = background
+    return labels
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("height", "width"), [(96, 96), (100, 150), (175, 117), (340, 401)], ids=lambda value: str(value)
+)
+def test_naclip_sees_vocs_pictures_whole(loaded_clip: LoadedClip, height: int, width: int) -> None:
+    """Every pixel, from the stored picture on: square and not, enlarged and shrunk."""
+    image = scene(31, height, width)[0]
+    protocol = Protocol("naclip")
+    segmenter = Segmenter(loaded_clip, protocol, ["naclip"])
+    geometry = Geometry("whole", protocol.of("VOC21").size, protocol.longest, "opencv")
+    shown = geometry.transform()(image=image)["image"]
+    images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
+    fold = [*range(20), *[20] * 10]
+    whole = images[:, :, : images.shape[2] // 16 * 16, : images.shape[3] // 16 * 16]
+    tokens = segmenter.encoder(segmenter.prepare(whole), segmenter.methods).features["naclip"][0, 1:]
+    tokens = F.normalize(tokens, dim=-1)
+    text = F.normalize(tokens[:: len(tokens) // len(fold)][: len(fold)] - 0.95 * tokens.mean(0), dim=-1)
+    names = replace(classifier(text, fold, background=20), setting="VOC21")
+    found = segmenter(images, names, (height, width)).labels["naclip"][0]
+    wanted = plain_naclip(loaded_clip, image, text, fold, 20)
+    assert len(wanted.unique()) > 2
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+    elsewhere = segmenter(images, replace(names, setting="PC60"), (height, width)).labels["naclip"][0]
+    assert min(shown.shape[:2]) <= 224 or (elsewhere != found).any()  # windows see something else
+
+
+def test_the_threshold_of_naclip_has_something_to_do(loaded_clip: LoadedClip) -> None:
+    """Thirty names of equal cosines have probabilities under 0.1."""
+    images = scene_batch([1], 336, 400)
+    segmenter = Segmenter(loaded_clip, Protocol("naclip"), ["naclip"])
+    text = text_of_patches(segmenter, images, 3)[[0] * 30]
+    names = classifier(text, [*range(20), *[20] * 10], background=20)
+    assert (segmenter(images, replace(names, setting="VOC21")).labels["naclip"] == 20).all()
+
+
+def test_one_window_has_regions_of_its_own(loaded_clip: LoadedClip) -> None:
+    """With regions a picture seen whole is clustered once, by the values for such pictures."""
+    protocol = Protocol("naclip", window=0, stride=0, eps=0.9, own={})
+    segmenter = Segmenter(loaded_clip, protocol, ["cliptrase"])
+    images = scene_batch([5, 6], 100, 160)
+    encoded = segmenter.encode(images, (100, 160))
+    assert encoded.regions["cliptrase"].shape == (2, 1, 1, 100, 160)
+    names = classifier(text_of_patches(segmenter, images[:, :, :96, :96], 6), list(range(6)))
+    assert len(segmenter.label(encoded, names)["cliptrase"].unique()) > 1
 
 
 @pytest.mark.parametrize("background", [None, 0, 3])
