@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from cliptrase.errors import InputError, one_line
 
@@ -362,7 +362,9 @@ def _orientation(file: Image.Image) -> int:
 
 def _has_late_metadata(file: Image.Image) -> bool | None:
     """Whether a PNG file has metadata after its pixels, for which Pillow decodes them; None for other files."""
-    if file.format != "PNG" or "exif" in file.info or file.fp is None:
+    if not isinstance(file, ImageFile.ImageFile) or file.fp is None:
+        return None
+    if file.format != "PNG" or "exif" in file.info:
         return None
     if any(name in file.info for name in ("Raw profile type exif", "XML:com.adobe.xmp")):
         return None

@@ -11,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cliptrase.images import Reader
+from cliptrase.images import Reader, to_rgb
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.card import Card
 from datamodules.checks import check_pairs
+from datamodules.doctor.findings import files
+from datamodules.doctor.scan import scan
 from datamodules.errors import DataError
 from datamodules.files import walk
 from datamodules.folder import Folder
 from datamodules.pairs import find_pairs
 from datamodules.photo_files import find_pictures, name_files
+from datamodules.photos import Photos
+from datamodules.prepare.sources import paired
+from datamodules.transforms import Geometry
 
 CARD = Card("Folder", "", ("image",), "gt", Vocabulary(single_names(["cat", "dog"])), reader=Reader())
 
@@ -188,3 +193,68 @@ def test_a_wrong_size_names_the_orientation(tmp_path: Path) -> None:
         DataError, match=r"a\.png 6 x 4 as stored and 4 x 6 turned by its EXIF orientation 6; both must"
     ):
         check_pairs(find_pairs(tmp_path / "image", tmp_path / "gt", CARD), CARD, progress=False)
+
+
+def test_what_mmsegmentation_writes_beside_raw_maps_is_passed_over(tmp_path: Path) -> None:
+    save(tmp_path / "val2017/1.jpg")
+    for name in ("1.png", "1_labelTrainIds.png", "1_instanceTrainIds.png"):
+        save(tmp_path / "maps" / name)
+    found = paired(tmp_path / "val2017", {".jpg"}, tmp_path / "maps")
+    assert [(stem, labels.name) for stem, _, labels in found] == [("1", "1.png")]
+    (tmp_path / "maps/1.png").unlink()
+    with pytest.raises(DataError, match="no label maps"):
+        paired(tmp_path / "val2017", {".jpg"}, tmp_path / "maps")
+
+
+def test_the_options_of_folder_and_photos(tmp_path: Path) -> None:
+    for kind in ("image", "gt"):
+        save(tmp_path / kind / "a.png")
+    folder = Folder(classes=["cat", "dog"], root=tmp_path, max_pixels=23)
+    with pytest.raises(DataError, match="has 6 x 4 pixels, and more than 23 are not read"):
+        check_pairs(folder.pairs(folder.card, with_labels=True), folder.card, progress=False)
+    with pytest.raises(DataError, match=r"--data\.max_pixels must be at least 1, not 0"):
+        Folder(classes=["cat"], root=tmp_path, max_pixels=0)
+    photos = Photos(images=str(tmp_path / "image"), words="cat", max_pixels=23)
+    photos.setup("predict")
+    assert "has 6 x 4 pixels, and more than 23 are not read" in photos.datasets[0][0].error
+
+
+def test_test_and_predict_and_segment_see_the_same_pixels(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (12, 20), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "image").mkdir()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "image/a.png", exif=exif)
+    save(tmp_path / "gt/a.png", (20, 12))
+    geometry = Geometry("whole", 12, 20, "bicubic")
+    folder = Folder(classes=["cat", "dog"], root=tmp_path, geometry=geometry)
+    photos = Photos(images=str(tmp_path / "image"), words="cat", geometry=geometry)
+    seen = []
+    for module, stage in ((folder, "test"), (folder, "predict"), (photos, "predict")):
+        module.setup(stage)
+        seen.append(module.datasets[0][0].image.numpy().transpose(1, 2, 0))
+    upright = np.repeat(grey[::-1].T[..., None], 3, axis=2)
+    for image in (*seen, to_rgb(tmp_path / "image/a.png"), photos.picture("a")):
+        np.testing.assert_array_equal(image, upright)
+
+
+def test_the_doctor_says_what_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("images/a.png", "images/.b.png", "labels/a.png", "labels/closed/b.png"):
+        save(tmp_path / name)
+    (tmp_path / "images/c.heic").write_bytes(b"")
+    card = Card("Rooms", "", ("images",), "labels", CARD.vocabulary, made_by="none")
+    found = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "left out"]
+    assert [(finding.level, finding.message.partition(": ")[2]) for finding in found] == [
+        ("info", "passed over 1 hidden or system file (.b.png)"),
+        ("info", "install pillow-heif or convert it"),
+    ]
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    (unlisted,) = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "unlisted"]
+    assert (unlisted.level, "closed cannot be listed" in unlisted.message) == ("error", True)

@@ -36,6 +36,18 @@ def test_a_picture_is_turned_as_its_camera_says(whole: Segmenter, tmp_path: Path
     assert whole.segment(Image.open(tmp_path / "turned.png"), "cat; dog").labels.shape == (150, 90)
 
 
+def test_paths_and_arrays_are_pictures_too(whole: Segmenter, tmp_path: Path) -> None:
+    picture = scene(3, 40, 60)[0]
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    found = [
+        whole.segment(given, "cat; dog").labels for given in (picture, tmp_path / "a.png", str(tmp_path / "a.png"))
+    ]
+    for labels in found:
+        np.testing.assert_array_equal(labels, found[0])
+    with pytest.raises(InputError, match="an object of type int is no picture; give a path"):
+        whole.segment(3, "cat; dog")  # type: ignore[arg-type]
+
+
 def test_the_longer_side_is_bounded() -> None:
     assert fit(np.zeros((10, 4000, 3), dtype=np.uint8), size=64, longest=128).shape == (1, 3, 1, 128)
     assert fit(np.zeros((100, 200, 3), dtype=np.uint8), size=64, longest=1000).shape == (1, 3, 64, 128)
