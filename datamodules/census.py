@@ -23,7 +23,12 @@ _EXAMPLES = 5
 def count_values(labels: NDArray[np.integer]) -> dict[int, int]:
     """Pixels of each raw value of a label map, (H, W) of any integer type."""
     if labels.dtype.itemsize <= 2 and labels.dtype.kind == "u":
-        counts = np.bincount(labels.ravel())
+        flat = np.ascontiguousarray(labels).ravel()
+        if labels.dtype == np.uint8 and labels.size % 2 == 0:  # two pixels at a time take two thirds of the time
+            pairs = np.bincount(flat.view(np.uint16), minlength=1 << 16).reshape(256, 256)
+            counts = pairs.sum(0) + pairs.sum(1)
+        else:
+            counts = np.bincount(flat)
         values = np.flatnonzero(counts)
         return dict(zip(values.tolist(), counts[values].tolist(), strict=True))
     values, numbers = np.unique(labels, return_counts=True)

@@ -144,9 +144,7 @@ def test_errors_are_one_sentence(
     scored = complaint(capsys, "test", *options(tiny_clip, album), *common)
     assert scored == "Photos have no label maps to score: take 'predict', or 'test' with --data Folder"
     assert "names no picture" in complaint(capsys, "predict", *options(tiny_clip, album / "*.gif"), *common)
-    assert "'cat' stands more than once" in complaint(
-        capsys, "predict", *options(tiny_clip, album, "cat; cat"), *common
-    )
+    assert "'cat' stands more" in complaint(capsys, "predict", *options(tiny_clip, album, "cat; cat"), *common)
     assert "without a name" in complaint(capsys, "predict", *options(tiny_clip, album, "cat;;dog"), *common)
 
 

@@ -105,7 +105,7 @@ def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
 def test_scenes_and_photos_too(tmp_path: Path, wanted: int) -> None:
     geometry = Geometry("whole", 40, 2048, "opencv", {"Shapes": wanted, "Photos": wanted})
     Image.fromarray(scene(0, 50, 50)[0]).save(tmp_path / "own.png")
-    for module in (Shapes(1, geometry=geometry), Photos([str(tmp_path / "own.png")], "cat", geometry=geometry)):
+    for module in (Shapes(1, geometry=geometry), Photos([str(tmp_path / "own.png")], "cat; dog", geometry=geometry)):
         module.prepare_data()
         module.setup("predict")
         assert module.datasets[0][0].image.shape[1] == wanted
