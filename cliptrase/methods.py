@@ -54,8 +54,8 @@ METHODS = {
         Method("sclip", attention.query_and_key, "SCLIP, Wang et al., ECCV 2024"),
         Method("clearclip", attention.query_query, "ClearCLIP, Lan et al., ECCV 2024", residual=False, mlp=False),
         Method("naclip", attention.neighbour_key, "NACLIP, Hajimiri et al., WACV 2025", residual=False, mlp=False),
-        # Its architecture surgery. Its "feature surgery" is left out: what it takes off, the mean over names, is the same
-        # for every name and moves no label; its weights of names serve similarity maps of single words.
+        # Its architecture surgery. Its "feature surgery" is left out: what it takes off, the mean over names, is the
+        # same for every name and moves no label; its weights of names serve similarity maps of single words.
         Method(
             "clip_surgery",
             attention.value_value,

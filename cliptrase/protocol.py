@@ -276,6 +276,8 @@ def _number(name: str, value: Any, key: str) -> int | float:
     if isinstance(value, bool) or not isinstance(value, Real):  # a flag is an integer to Python
         kind = "whole number" if key in _WHOLE_NUMBERS else "number"
         raise InputError(f"{name} must be a {kind}, not {value!r}")
+    whole = isinstance(value, Integral)
+    value = int(value) if isinstance(value, Integral) else float(value)
     if key in ("background_threshold", "min_area"):
         if not 0 <= value < 1:
             raise InputError(f"{name} is a share in [0, 1), not {value}")
@@ -287,7 +289,7 @@ def _number(name: str, value: Any, key: str) -> int | float:
     if value > most:
         raise InputError(f"{name} must be at most {most:g}, not {value}")
     if key in _WHOLE_NUMBERS:
-        if not isinstance(value, Integral):
+        if not whole:
             raise InputError(f"{name} must be a whole number, not {value}")
         return int(value)
     return float(value)

@@ -93,7 +93,8 @@ class _Parser(LightningArgumentParser):
         namespace = namespace.clone()
         if "protocol" in namespace:
             namespace.protocol = Namespace(asdict(Protocol(**vars(namespace.protocol))))
-        return super().dump(namespace, *args, **kwargs)
+        written: str = super().dump(namespace, *args, **kwargs)
+        return written
 
 
 class EvaluationCLI(LightningCLI):
