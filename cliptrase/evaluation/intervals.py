@@ -9,9 +9,9 @@ together. Student's t has the degrees of freedom that the influences' fourth pow
 Bulletin* 2, 1946).
 
 Influences are of pictures, and methods are scored on the same ones: differences are paired, and settings of the same
-pictures vary together in their average. An interval is of what sets of as many pictures come to on average. That is not the
-mIoU over endlessly many pictures where many classes lie in one or two: a class that is there by luck has more truth in
-the set than elsewhere, and as many false pixels.
+pictures vary together in their average. An interval is of what sets of as many pictures come to on average. That is not
+the mIoU over endlessly many pictures where many classes lie in one or two: a class that is there by luck has more truth
+in the set than elsewhere, and as many false pixels.
 
 `benchmarks/intervals.py` compares with eight bootstraps, which hold the truth less often where classes are rare.
 """
