@@ -130,7 +130,8 @@ def test_options_that_cannot_be_used(complain: Callable[..., str], options: list
             [],
             "run once with network access (they are then cached), give a weights file by --model.pretrained",
         ),
-        ("RN50", ["--model.pretrained", "none"], "neither a file nor a tag of RN50"),
+        ("RN50", ["--model.pretrained", "none"], "its visual tower is a ResNet"),
+        ("ViT-B-16", ["--model.pretrained", "none"], "neither a file nor a tag of ViT-B-16"),
     ],
 )
 def test_weights_that_cannot_be_had(
