@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cliptrase.errors import InputError, one_line
-from cliptrase.files import write_bytes
+from cliptrase.files import OutputError, write_bytes
 from cliptrase.vocabulary import as_read, shown
 
 Tokenizer = Callable[[list[str]], Tensor]
@@ -204,10 +204,11 @@ class TextCache:
         metadata = {"key": self._key(names, templates), "content": _content(classifier)}
         try:
             write_bytes(path, serialise({"classifier": classifier}, metadata=metadata))
-        except OSError as error:
+        except OutputError as error:
+            reason = getattr(error.__cause__, "strerror", None) or one_line(error)
             warnings.warn(
-                f"encoded text is not kept for the next run: {self.directory} cannot be written "
-                f"({error.strerror or one_line(error)}); name another folder by CLIPTRASE_CACHE",
+                f"encoded text is not kept for the next run: {self.directory} cannot be written ({reason}); "
+                "name another folder by CLIPTRASE_CACHE",
                 stacklevel=2,
             )
 

@@ -48,7 +48,8 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert set(result) == {
         *("images", "definition", "scores", "textbook", "mmseg", "intervals"),
         *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
-        *("images_found", "images_expected", "cut", "published_comparable", "remarks", "rare_classes"),
+        *("images_found", "images_expected", "cut", "published_comparable", "remarks"),
+        *("rare_classes", "simulated_coverage"),
     }
     assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
     assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]

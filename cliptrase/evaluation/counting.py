@@ -81,12 +81,12 @@ class SettingCounter(nn.Module):
 
     def totals(self) -> dict[str, Counts]:
         """Counts of every method over all processes, which must all call this: the same for any split into batches."""
-        batches = from_all(self._batches)
+        rows = from_all([*self._batches, (sorted(self._passed_over), None)])
         self._batches = []
-        passed_over = from_all([sorted(self._passed_over)])
+        batches = [(names, counts) for names, counts in rows if counts is not None]
         stems = [stem for names, _ in batches for stem in names]
         # What fills up a process without pictures is another's picture.
-        self.left_out = sorted({stem for names in passed_over for stem in names} - set(stems))
+        self.left_out = sorted({stem for names, counts in rows if counts is None for stem in names} - set(stems))
         order = sorted(range(len(stems)), key=stems.__getitem__)
         empty = np.zeros((0, len(self.scores), 3, self.num_labels), np.int32)
         pictures = torch.from_numpy(np.concatenate([empty, *(counts for _, counts in batches)])[order])

@@ -217,33 +217,27 @@ def _intervals(values: Tensor, pictures: Tensor, unseen: Unseen, least: float) -
     return [Interval(*bounds) for bounds in zip(low.tolist(), high.tolist(), strict=True)]
 
 
-def rare_classes(pictures: Tensor) -> int:
-    """Classes of the truth that lie in fewer than ten pictures.
+class Rarity(NamedTuple):
+    """How many classes are rare, and what that means for intervals."""
+
+    classes: int  # that the truth holds
+    rare: int  # of them in fewer than ten pictures
+    coverage: tuple[int, int]  # percent of simulated intervals that held a method's mIoU, and a difference
+
+
+def rarity(pictures: Tensor) -> Rarity:
+    """Rare classes of a setting; see `simulated_coverage`.
 
     Args:
         pictures: (P, 3, C) counts of one method, as `Counts.pictures` are.
     """
-    return _held(pictures)[1]
-
-
-def coverage_note(pictures: Tensor) -> str:
-    """A sentence to stand beside an interval on these pictures; empty where no class is rare.
-
-    Args:
-        pictures: as in `rare_classes`.
-    """
-    held, rare = _held(pictures)
-    if not rare:
-        return ""
+    often = (pictures[:, 1] > 0).sum(0)  # (C,)
+    held, rare = int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())
     size = int((pictures[:, 1].sum(1) > 0).sum())
-    alone, between = simulated_coverage(size, rare / held)
-    return (
-        f"{rare} of {held} classes occur in fewer than {RARE} pictures; in simulation such intervals cover "
-        f"{alone:.0f} %, those of differences {between:.0f} %"
-    )
+    return Rarity(held, rare, simulated_coverage(max(size, 1), rare / max(held, 1)))
 
 
-def simulated_coverage(pictures: int, rare: float) -> tuple[float, float]:
+def simulated_coverage(pictures: int, rare: float) -> tuple[int, int]:
     """How often intervals held the truth in the simulated situation that is most like this one, in percent.
 
     The truth is what sets of as many pictures come to on average (`draws` of `benchmarks/intervals.py`). The values are
@@ -282,9 +276,3 @@ _COVERAGE = (
     (500, 0.91, 95, 97),
     (1449, 0.87, 95, 96),
 )
-
-
-def _held(pictures: Tensor) -> tuple[int, int]:
-    """Classes that the truth of (P, 3, C) counts holds, and how many of them are rare."""
-    often = (pictures[:, 1] > 0).sum(0)  # (C,)
-    return int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())

@@ -6,8 +6,6 @@ from typing import Any
 from cliptrase.evaluation.conditions import count_remark
 from cliptrase.evaluation.published import protocol_of
 
-RARE = 10  # pictures; a class in fewer is rare, but for one in none, which does not occur
-
 
 def notes(document: Mapping[str, Any]) -> list[str]:
     """All that is to be said of a run, most important first.
@@ -34,12 +32,12 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Rare classes of the settings that have intervals, in one sentence."""
-    found: list[str] = []
+    """Rare classes of each setting that has intervals, and how often such intervals hold in simulation."""
     for name, result in settings.items():
         if result.get("intervals") and result.get("rare_classes"):
             seen = sum(row["pixels"] > 0 for row in result["per_class"])
-            words = "" if found else " classes occur in fewer than ten pictures"
-            found.append(f"{name}: {result['rare_classes']} of {seen}{words}")
-    if found:
-        yield f"{'; '.join(found)}."
+            occur = "occurs" if result["rare_classes"] == 1 else "occur"
+            rare = f"{name}: {result['rare_classes']} of {seen} classes {occur} in fewer than ten pictures"
+            held = result.get("simulated_coverage")
+            cover = f"; in simulation such intervals hold {held[0]} %, of differences {held[1]} %" if held else ""
+            yield f"{rare}{cover}."

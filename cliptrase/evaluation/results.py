@@ -10,7 +10,7 @@ from rich.text import Text
 from torch import Tensor
 
 from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, Extent, images_text
-from cliptrase.evaluation.intervals import LEVEL, Estimate
+from cliptrase.evaluation.intervals import LEVEL, Estimate, Rarity
 from cliptrase.metrics import (
     ClassScores,
     Definition,
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
     expected: Sequence[int] = ()  # pictures of the published set, several where lists differ
     extent: Extent | None = None  # None: all pictures were looked at
-    rare_classes: int = 0  # of the truth, in one to nine pictures
+    rarity: Rarity | None = None  # None where it is not known
 
 
 ALL_PICTURES = Sample()
@@ -168,7 +168,8 @@ class SettingResult:
             "published_source": self.published_source or None,
             "published_comparable": self.comparable,
             "remarks": list(self.remarks),
-            "rare_classes": self.sample.rare_classes,
+            "rare_classes": self.sample.rarity.rare if self.sample.rarity else None,
+            "simulated_coverage": list(self.sample.rarity.coverage) if self.sample.rarity and self.estimate else None,
             "per_class": [
                 {
                     "label": label,

@@ -8,7 +8,7 @@ import torch
 
 from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counting import Counts
-from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rare_classes
+from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import Average, Origin, Sample, SettingResult
 from cliptrase.protocol import Protocol as EvaluationProtocol
@@ -105,6 +105,6 @@ class Scoreboard:
             self.protocol.scoring,
             self._estimates[setting.name][number] if self._pictures(setting.name) else None,
             source,
-            Sample(expected, conditions.extents.get(setting.name), rare_classes(counts.pictures)),
+            Sample(expected, conditions.extents.get(setting.name), rarity(counts.pictures)),
             conditions.remarks(setting.name, counts.images, expected, published is not None, own_names),
         )

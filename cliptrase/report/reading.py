@@ -171,14 +171,16 @@ def _result(result: Any, where: str) -> Sequence[Mapping[str, Any]]:
     for key in ("vocabulary_hash", "published_source", "cut"):
         _optional(result, key, str, where)
     _optional(result, "published_comparable", bool, where)
-    for key, kind in (("remarks", str), ("images_expected", int)):
+    for key, kind in (("remarks", str), ("images_expected", int), ("simulated_coverage", int)):
         values = result.get(key)
         if values is None and not (key == "remarks" and "published_comparable" in result):
             continue
+        if key == "simulated_coverage" and isinstance(values, list) and len(values) != 2:
+            raise _ShapeError(f"{key} of {where} is no pair")
         if not isinstance(values, list) or not all(_is(value, kind) for value in values) or len(values) > 100:
             raise _ShapeError(f"{key} of {where} is no short list")
     for key in ("images_found", "rare_classes"):
-        if key in result:
+        if key in result and not (key == "rare_classes" and result[key] is None):
             _count(result, key, where)
     return _classes(result, where)
 

@@ -19,6 +19,7 @@ from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.intervals import simulated_coverage
 from cliptrase.evaluation.markdown import markdown_scores
 from cliptrase.evaluation.notes import notes
 from cliptrase.evaluation.results import SettingResult, results_csv, results_document, score_table
@@ -239,8 +240,12 @@ def test_rare_classes_stand_beside_intervals() -> None:
     for images, rare in ((12, 1), (9, 2)):
         _, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.card], images=images)
         assert document["settings"]["VOC20"]["rare_classes"] == rare
-        assert f"VOC20: {rare} of 2 classes occur in fewer than ten pictures." in notes(document)
-        assert "classes occur in fewer than ten pictures" in page([Run("run", document)])
+        alone, between = simulated_coverage(images, rare / 2)
+        assert document["settings"]["VOC20"]["simulated_coverage"] == [alone, between]
+        told = f"VOC20: {rare} of 2 classes {'occurs' if rare == 1 else 'occur'} in fewer than ten pictures"
+        held = f"in simulation such intervals hold {alone} %, of differences {between} %."
+        assert f"{told}; {held}" in notes(document)
+        assert told in page([Run("run", document)])
     _, alone = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.card], images=1)
     assert not any("rare" in note or "fewer" in note for note in notes(alone))  # there is no interval
 

@@ -12,11 +12,11 @@ from benchmarks.intervals import SCENARIOS, Scenario, measure
 from cliptrase.evaluation.intervals import (
     LEVEL,
     Estimate,
-    coverage_note,
+    Rarity,
     estimates,
     influences,
     of_average,
-    rare_classes,
+    rarity,
     simulated_coverage,
 )
 from cliptrase.metrics import Definition, mean_iou
@@ -273,11 +273,6 @@ def test_how_many_classes_are_rare() -> None:
     for label, often in enumerate((40, 10, 9, 1)):  # and one that the truth lacks
         pictures[:often, 1, label] = 7
     pictures[:, 2, 4] = 7
-    assert rare_classes(pictures) == 2
-    alone, between = simulated_coverage(40, 0.5)
-    assert coverage_note(pictures) == (
-        "2 of 4 classes occur in fewer than 10 pictures; in simulation such intervals cover "
-        f"{alone:.0f} %, those of differences {between:.0f} %"
-    )
-    assert coverage_note(pictures[:, :, :2]) == ""
-    assert rare_classes(pictures[:0]) == 0
+    assert rarity(pictures) == Rarity(4, 2, simulated_coverage(40, 0.5))
+    assert rarity(pictures[:, :, :2]).rare == 0
+    assert rarity(pictures[:0]).rare == 0
