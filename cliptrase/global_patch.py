@@ -2,7 +2,7 @@
 
     python -m cliptrase.global_patch PICTURE --patch 7,3 --out figure.png
 
-The picture is shown whole, as under the protocol `whole`. `global_patch_analysis` says what a global patch is, and
+The picture is shown whole, as under the protocol `photos`. `global_patch_analysis` says what a global patch is, and
 gives the same as numbers.
 """
 

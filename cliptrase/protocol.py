@@ -13,7 +13,7 @@ from cliptrase.methods import votes_by_regions
 from cliptrase.metrics import Definition
 from cliptrase.templates import TemplateSet
 
-ProtocolName = Literal["paper", "detectron2", "whole", "sclip", "naclip", "clearclip"]
+ProtocolName = Literal["paper", "detectron2", "whole", "photos", "sclip", "naclip", "clearclip"]
 VocabularyName = Literal["released", "plain", "sclip", "clearclip"]
 
 # Protocols that look through windows, as most forks of mmseg's segmentors do.
@@ -61,13 +61,14 @@ _SCLIP: Mapping[str, Any] = {
 _ONE_WINDOW: Mapping[str, int | float] = {"window": 0, "eps": 1.1, "min_samples": 7}
 
 # What differs from `_USUAL`, by name and size; the last size of a name is taken where none is given. `paper` and
-# `detectron2` are CLIPtrase's; `whole` is ours, for own folders and pictures. `sclip`, `naclip` and `clearclip` have no
-# published values for regions: eps and min_samples are those of `paper 224` for windows of that grid; for the larger
+# `detectron2` are CLIPtrase's; `whole` and `photos` are ours. `sclip`, `naclip` and `clearclip` have no published
+# values for regions: eps and min_samples are those of `paper 224` for windows of that grid; for the larger
 # one min_samples grows with the number of patches, and eps with its root, as the length of the clustered rows does.
 _PUBLISHED: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
     "paper": {224: {"eps": 0.7, "min_samples": 3}, 336: {}},
     "detectron2": {640: {"templates": "vild"}},
     "whole": {336: {"longest": 1344}},
+    "photos": {336: {"longest": 1344}},
     "sclip": {336: _SCLIP},
     "naclip": {
         336: {**_SCLIP, "own": {"VOC21": _ONE_WINDOW, "VOC20": _ONE_WINDOW, "Cityscapes": {"size": 560}}},
@@ -101,10 +102,10 @@ class Protocol:
 
     Attributes:
         name: `paper` (square crop, majority vote), `detectron2` (the released multi-GPU variant: whole pictures, mean
-            logits in a region), `whole` (whole pictures, majority vote, label maps as they are: for own folders and
-            pictures), `sclip` (windows, softmax over names, background threshold, mmseg's scores; Wang et al., ECCV
-            2024), `naclip` (the same with VOC's pictures whole; Hajimiri et al., WACV 2025) or `clearclip` (the same
-            with larger windows; Lan et al., ECCV 2024).
+            logits in a region), `whole` (whole pictures, majority vote, label maps as they are: for own folders),
+            `photos` (the same for pictures without label maps), `sclip` (windows, softmax over names, background
+            threshold, mmseg's scores; Wang et al., ECCV 2024), `naclip` (the same with VOC's pictures whole; Hajimiri et
+            al., WACV 2025) or `clearclip` (the same with larger windows; Lan et al., ECCV 2024).
         size: pixels of the shorter side after resizing; `paper` crops the middle size x size.
         longest: most pixels of the longer side (all but `paper`).
         templates: prompt templates.
@@ -194,6 +195,11 @@ class Protocol:
     def windowed(self) -> bool:
         """Whether pictures are seen through windows."""
         return self.name in _WINDOWED
+
+    @property
+    def keeps_own_size(self) -> bool:
+        """Whether pictures are seen whole, by their own pixels alone, and label maps have the pictures' own size."""
+        return self.name in ("whole", "photos")
 
     @property
     def scoring(self) -> Definition:

@@ -104,7 +104,7 @@ class Segmenter(nn.Module):
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
         """
-        protocol = protocol or Protocol("whole")
+        protocol = protocol or Protocol("photos")
         return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
     def segment(
@@ -121,11 +121,11 @@ class Segmenter(nn.Module):
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is another than `whole`, the picture cannot be read, or the words are
-                not those of `parse_words`.
+            InputError: the segmenter's protocol is neither `photos` nor `whole`, the picture cannot be read, or the
+                words are not those of `parse_words`.
         """
-        if self.protocol.name != "whole":
-            raise InputError(f"segment() needs Protocol('whole'), not {self.protocol.name!r}; forward() takes batches")
+        if not self.protocol.keeps_own_size:
+            raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
         vocabulary = parse_words(words, background)
         whole = to_rgb(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
@@ -206,8 +206,8 @@ class Segmenter(nn.Module):
             windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
             _require_features(windows.features)
             return windows
-        # The released protocols stretch what the tower saw, padding included, to the label map; `whole` does not.
-        canvas = padded_canvas(shown, size, self.patch) if protocol.name == "whole" else size
+        # The released protocols stretch what the tower saw, padding included, to the label map; ours do not.
+        canvas = padded_canvas(shown, size, self.patch) if protocol.keeps_own_size else size
         encoding = self.encoder(pixels, self.methods, self.timer)
         _require_features(encoding.features)
         regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
@@ -232,7 +232,7 @@ class Segmenter(nn.Module):
         pixels = (images.float() / 255 - self.mean) / self.std
         if self.protocol.name == "paper":
             return pixels
-        made_whole = to_whole_patches if self.protocol.name == "whole" else pad_and_halve
+        made_whole = to_whole_patches if self.protocol.keeps_own_size else pad_and_halve
         return made_whole(pixels, self.patch)
 
 

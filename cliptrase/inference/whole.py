@@ -1,4 +1,4 @@
-"""Label maps of pictures that the tower sees whole: protocols `paper`, `detectron2` and `whole`."""
+"""Label maps of pictures that the tower sees whole: protocols `paper`, `detectron2`, `whole` and `photos`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class WholePictures:
     Attributes:
         encoding: of the batch.
         regions: by method that votes (B, H, W) int64; see `find_regions`.
-        protocol: `paper`, `detectron2` or `whole`.
+        protocol: `paper`, `detectron2`, `whole` or `photos`.
         scale: exp(logit_scale) of the model.
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) of the label maps, top left part of the canvas.

@@ -40,7 +40,9 @@ def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
     assert label != Protocol().label
 
 
-@pytest.mark.parametrize("name", ["paper_224", "paper_336", "detectron2", "whole", "sclip", "naclip", "clearclip"])
+@pytest.mark.parametrize(
+    "name", ["paper_224", "paper_336", "detectron2", "whole", "photos", "sclip", "naclip", "clearclip"]
+)
 def test_configs_name_the_published_values(name: str) -> None:
     """A label without further words says that nothing is changed."""
     values = yaml.safe_load(Path(f"configs/{name}.yaml").read_text())["protocol"]

@@ -14,7 +14,7 @@ from tests.kit import scene
 
 @pytest.fixture(scope="module")
 def whole(tiny_clip: Path) -> Segmenter:
-    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("whole", size=64))
+    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("photos", size=64))
 
 
 def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
