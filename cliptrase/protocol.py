@@ -104,8 +104,8 @@ class Protocol:
         name: `paper` (square crop, majority vote), `detectron2` (the released multi-GPU variant: whole pictures, mean
             logits in a region), `whole` (whole pictures, majority vote, label maps as they are: for own folders),
             `photos` (the same for pictures without label maps), `sclip` (windows, softmax over names, background
-            threshold, mmseg's scores; Wang et al., ECCV 2024), `naclip` (the same with VOC's pictures whole; Hajimiri et
-            al., WACV 2025) or `clearclip` (the same with larger windows; Lan et al., ECCV 2024).
+            threshold, mmseg's scores; Wang et al., ECCV 2024), `naclip` (the same with VOC's pictures whole; Hajimiri
+            et al., WACV 2025) or `clearclip` (the same with larger windows; Lan et al., ECCV 2024).
         size: pixels of the shorter side after resizing; `paper` crops the middle size x size.
         longest: most pixels of the longer side (all but `paper`).
         templates: prompt templates.
