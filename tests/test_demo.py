@@ -1,6 +1,7 @@
 """The embedded demo runs where nothing else is asked for, and nothing of it reaches another run."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
+from cliptrase.protocol import Protocol
 from cliptrase.weights import load_clip
 from datamodules.shapes_scenes import NAMES, scene
 from tests.command import run
@@ -35,7 +37,7 @@ def test_without_options_the_demo_runs(tmp_path: Path) -> None:
 
 def test_the_demos_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     printed = configuration(capsys)
-    assert printed["protocol"] == DEMO["protocol"]
+    assert printed["protocol"] == asdict(Protocol(**DEMO["protocol"]))
     assert printed["data"]["class_path"] == "datamodules.Shapes"
     assert printed["data"]["init_args"]["scenes"] == 200
 
@@ -52,7 +54,7 @@ def test_the_demos_configuration(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_nothing_of_the_demo_reaches_another_run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     printed = configuration(capsys, *arguments)
-    assert printed["protocol"] == yaml.safe_load(Path("configs/paper_336.yaml").read_text())["protocol"]
+    assert printed["protocol"] == asdict(Protocol("paper", 336))
     assert (printed["model"]["clip"], printed["model"]["pretrained"]) == ("ViT-B-16", "openai")
     assert printed["model"]["compare"] is None
 

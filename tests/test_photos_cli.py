@@ -178,7 +178,7 @@ class ColourTower:
         self.seen.append(pixels)
         means = F.avg_pool2d(pixels, PATCH)  # (B, 3, h, w)
         grid = (means.shape[2], means.shape[3])
-        tokens = F.pad(means.flatten(2).mT, (0, 0, 1, 0))  # (B, N + 1, 3), an empty class token first
+        tokens = F.pad(means.flatten(2).mT, (0, 0, 1, 0), value=1.0)  # (B, N + 1, 3), a grey class token first
         kind = F.one_hot((tokens[..., 0] > tokens[..., 2]).long(), 3).float()
         kind[:, 0] = torch.tensor([0.0, 0.0, 1.0])
         same = kind.unsqueeze(1)  # (B, 1, N + 1, 3)

@@ -60,7 +60,9 @@ def test_a_line_says_what_the_maps_hold_and_a_warning_what_they_cannot_mean(
         run("test", tmp_path / "out", *options, "--data.classes", "[grass, sky]")
     notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
     assert notes == [
-        "note: Folder: 2 pictures; 62.5 % of the pixels are not scored; 1 of 2 classes never occurs: 'sky'"
+        "note: Folder: 2 pictures; 62.5 % of the pixels are not scored; 1 of 2 classes never occurs: 'sky'",
+        "note: Folder: the protocol crops the middle square: it sees and scores 66.7 percent of the pixels of "
+        "2 pictures",
     ]
 
 

@@ -214,7 +214,7 @@ def test_the_options_of_folder_and_photos(tmp_path: Path) -> None:
         check_pairs(folder.pairs(folder.card, with_labels=True), folder.card, progress=False)
     with pytest.raises(DataError, match=r"--data\.max_pixels must be at least 1, not 0"):
         Folder(classes=["cat"], root=tmp_path, max_pixels=0)
-    photos = Photos(images=str(tmp_path / "image"), words="cat", max_pixels=23)
+    photos = Photos(images=str(tmp_path / "image"), words="cat; dog", max_pixels=23)
     photos.setup("predict")
     assert "has 6 x 4 pixels, and more than 23 are not read" in photos.datasets[0][0].error
 
@@ -228,7 +228,7 @@ def test_test_and_predict_and_segment_see_the_same_pixels(tmp_path: Path) -> Non
     save(tmp_path / "gt/a.png", (20, 12))
     geometry = Geometry("whole", 12, 20, "bicubic")
     folder = Folder(classes=["cat", "dog"], root=tmp_path, geometry=geometry)
-    photos = Photos(images=str(tmp_path / "image"), words="cat", geometry=geometry)
+    photos = Photos(images=str(tmp_path / "image"), words="cat; dog", geometry=geometry)
     seen = []
     for module, stage in ((folder, "test"), (folder, "predict"), (photos, "predict")):
         module.setup(stage)

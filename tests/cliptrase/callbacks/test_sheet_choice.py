@@ -1,5 +1,6 @@
 """Which pictures get a sheet does not hang on how they come: any batches, any number of processes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,11 @@ def test_any_split_chooses_the_same(
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"sheets": 3}', b'{"sheets": [1]}', b"\xff"])
 def test_a_damaged_index_is_written_anew(damaged: bytes, tmp_path: Path) -> None:
     (tmp_path / "sheets.json").write_bytes(damaged)
-    keep(tmp_path, "VOC20", {"VOC20/a.png": (Line("first", "a", float("nan")), b"png")})
-    keep(tmp_path, "PC59", {"PC59/a.png": (Line("worst", "a", 12.345), b"png")})
-    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", 1.0), b"png")})  # a setting that is run again
-    text = (tmp_path / "sheets.json").read_text()
-    assert '"mIoU": 12.35' in text or '"mIoU": 12.34' in text
-    assert '"VOC20/b.png"' in text
-    assert '"VOC20/a.png"' not in text
+    settings = ["PC59", "VOC20"]
+    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", float("nan")), b"png")}, settings)
+    keep(tmp_path, "PC59", {"PC59/a.png": (Line("worst", "a", 12.345), b"png")}, settings)
+    keep(tmp_path, "VOC20", {"VOC20/a.png": (Line("first", "a", 1.0), b"png")}, settings)  # one that was not drawn
+    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", 2.0), b"png")}, settings)  # drawn again
+    lines = json.loads((tmp_path / "sheets.json").read_text())["sheets"]
+    assert [line["file"] for line in lines] == ["PC59/a.png", "VOC20/a.png", "VOC20/b.png"]
+    assert [line["mIoU"] for line in lines] == [pytest.approx(12.345, abs=0.006), 1.0, 2.0]
