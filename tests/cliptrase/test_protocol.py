@@ -115,7 +115,10 @@ def test_notes() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"name": "foo"}, "protocol.name must be one of paper, detectron2, whole, sclip, naclip, clearclip, not 'foo'"),
+        (
+            {"name": "foo"},
+            "protocol.name must be one of paper, detectron2, whole, photos, sclip, naclip, clearclip, not 'foo'",
+        ),
         ({"name": ["paper"]}, "protocol.name must be one of .*, not ['paper']"),
         ({"templates": "x"}, "protocol.templates must be one of imagenet, vild, not 'x'"),
         ({"vocabulary": "y"}, "protocol.vocabulary must be one of released, plain, sclip, clearclip, not 'y'"),
