@@ -1,6 +1,7 @@
 """What the machine or Lightning refuses ends in one sentence; faults of the code keep their traceback."""
 
 import errno
+import json
 import os
 import signal
 import threading
@@ -145,15 +146,42 @@ def test_a_disk_that_is_full(
     assert not list(folder.rglob(f".{name}*"))
 
 
-def test_tensorboard_on_a_full_disk(complain: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [0, 4])
+def test_tensorboard_on_a_full_disk(
+    room: int, complain: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its writing thread fails, and prints no traceback of its own."""
+    write, records = RecordWriter.write, iter(range(10**6))
 
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(*arguments: Any) -> None:
+        if next(records) >= room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(*arguments)
 
     monkeypatch.setattr(RecordWriter, "write", full)
     monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # as in a process of its own
     assert complain().startswith("TensorBoard cannot write its files (No space left on device); make room")
+    # It is told before there is work to lose, or when the results are written.
+    assert bool(list(tmp_path.glob("out/*/results.json"))) == (room > 0)
+
+
+def test_sheets_on_a_full_disk(complain: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figures are written all the same."""
+    replace = os.replace
+
+    def full(source: str, target: Path) -> None:
+        if Path(target).suffix == ".png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", full)
+    sheets = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 1}}]"
+    sentence = complain("--trainer.callbacks", sheets)
+    assert sentence.startswith("sheets are missing: ")
+    assert sentence.endswith("What was written before is kept; figures and masks are whole")
+    (results,) = tmp_path.glob("out/*/results.json")
+    assert json.loads(results.read_text())["provenance"]["unfinished"] == []
+    assert (results.parent / "report.html").exists()
 
 
 def raising(error: BaseException) -> Callable[..., Any]:

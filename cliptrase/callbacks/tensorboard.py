@@ -45,6 +45,9 @@ class TensorBoardMasks(Callback):
         worst: how many of those with the lowest mean IoU over their own classes (`test` only).
         patch: row and column of the patch whose correlation is shown, from 0; the middle one by default.
 
+    Attributes:
+        failed: why the last sheets are missing, where the file system took no more; no figure hangs on a sheet.
+
     Raises:
         InputError: a negative row or column.
     """
@@ -67,6 +70,7 @@ class TensorBoardMasks(Callback):
         self._start()
 
     def _start(self) -> None:
+        self.failed = ""
         self._choice: Choice | None = None  # of the setting that is under way
         self._setting = 0  # its number
         self._drawn: list[Sheet] = []  # that are not shown yet
@@ -173,6 +177,17 @@ class TensorBoardMasks(Callback):
         self, trainer: Trainer, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]
     ) -> None:
         """Sends sheets of one setting to TensorBoard and to the run's folder."""
+        if self.failed:
+            return
+        try:
+            self._write(trainer, module, drawn, lines)
+        except OSError as error:
+            self.failed = str(error) if isinstance(error, InputError) else f"TensorBoard: {error.strerror or error}"
+
+    @staticmethod
+    def _write(
+        trainer: Trainer, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]
+    ) -> None:
         writer, folder = writer_of(trainer), folder_of(trainer)
         setting = drawn[0].setting
         by_stem = {own.lines[0].stem: own for own in drawn}

@@ -17,7 +17,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.callbacks.run_folder import RunFolder, RunLogger
-from cliptrase.callbacks.tensorboard import TensorBoardSummary
+from cliptrase.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
 from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes, shortened
@@ -136,6 +136,7 @@ class EvaluationCLI(LightningCLI):
             raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
         for sentence in left_out_sentences(model):
             print(f"note: {sentence}", file=sys.stderr)
+        self._require_sheets()
         if empty := [name for name, methods in model.counts.items() for one in methods.values() if not one.images]:
             raise InputError(
                 f"{', '.join(dict.fromkeys(empty))}: no picture was scored, for the label maps hold nothing to "
@@ -146,8 +147,16 @@ class EvaluationCLI(LightningCLI):
         """Writes masks; they go to files and are not held in memory."""
         with self._to_the_end():
             self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
+        self._require_sheets()
         if self.photos.failures and self.trainer.is_global_zero:
             raise InputError(failure_sentence(self.photos.failures))
+
+    def _require_sheets(self) -> None:
+        """Says at the end, when all else is written, that sheets are missing."""
+        callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
+        for failed in (call.failed for call in callbacks if isinstance(call, TensorBoardMasks)):
+            if failed:
+                raise InputError(f"sheets are missing: {failed}; figures and masks are whole")
 
     @contextmanager
     def _to_the_end(self) -> Iterator[None]:
