@@ -47,7 +47,9 @@ def check_values(values: Iterable[int], path: Path, card: Card) -> None:
         DataError: naming the file and the value.
     """
     unknown = [
-        value for value in values if value != card.ignore_label and value - card.label_offset >= card.valid_labels
+        value
+        for value in values
+        if value != card.ignore_label and (value < 0 or value - card.label_offset >= card.valid_labels)
     ]
     if unknown:
         last = card.valid_labels + card.label_offset - 1

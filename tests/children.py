@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 CRASHED = 99  # exit status of a call that raised
+
+# Held while a child is forked: what another thread has locked just then, the child would wait for without end.
+FORK = threading.Lock()
 
 
 class Outcome(NamedTuple):
@@ -38,9 +42,10 @@ def call(function: Callable[[], int], timeout: float = 60, before: Callable[[], 
         streams = [Path(place, name) for name in ("out", "err")]
         sys.stdout.flush()
         sys.stderr.flush()
-        child = os.fork()
-        if child == 0:
-            _run(function, streams, before)
+        with FORK:
+            child = os.fork()
+            if child == 0:
+                _run(function, streams, before)
         status, hung = _wait(child, timeout)
         out, err = (path.read_text(errors="replace") if path.exists() else "" for path in streams)
         return Outcome(status, out, err, hung)
@@ -74,6 +79,7 @@ def _warn_as_a_command_does() -> None:
     warnings.resetwarnings()
     for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
         warnings.simplefilter("ignore", category)
+    warnings.showwarning = lambda *warning: print(warnings.formatwarning(*warning[:4]), end="", file=sys.stderr)
 
 
 def _wait(child: int, timeout: float) -> tuple[int, bool]:

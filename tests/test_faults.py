@@ -113,7 +113,7 @@ def test_an_output_folder_that_cannot_be_made(complain: Callable[..., str], plac
     (tmp_path / "file").write_text("in its place")
     folder = place.format(file=tmp_path / "file")
     sentence = complain("--trainer.default_root_dir", folder)
-    assert sentence.startswith(f"no folder for this run can be made in {folder} (")
+    assert sentence.startswith(f"no folder for this run can be made in {folder!r} (")
     assert sentence.endswith("name another place by --trainer.default_root_dir")
 
 

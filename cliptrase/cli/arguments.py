@@ -3,11 +3,15 @@
 import re
 from pathlib import Path
 
+import yaml
 from jsonargparse import ArgumentError
 
 import datamodules
+from cliptrase.errors import InputError, one_line
+from cliptrase.files import read_regular
 
 SUBCOMMANDS = ("test", "predict")
+_MOST_ALIASES = 20  # of a configuration; nested ones multiply, so that a few lines could fill the memory
 _DEMO = "configs/demo.yaml"
 _DEFAULT_CONFIG = "configs/paper_336.yaml"
 _DEFAULT_CONFIGS = {"Folder": "configs/whole.yaml", "Photos": "configs/photos.yaml"}
@@ -33,7 +37,7 @@ def with_defaults(arguments: list[str]) -> list[str]:
     for argument in rest:
         option, equals, value = argument.partition("=")
         if option in ("--config", "-c"):
-            configs += ["--config", _shipped(value if equals else next(rest, ""))]
+            configs += ["--config", _readable(_shipped(value if equals else next(rest, "")))]
         elif option == "--data":
             data += ["--data", value if equals else next(rest, "")]
         elif _TEXTS.fullmatch(option):
@@ -74,6 +78,24 @@ def _double_quoted(text: str) -> str:
         for character in re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # bytes that are no text
     )
     return f'"{"".join(plain)}"'
+
+
+def _readable(path: str) -> str:
+    """The path of a configuration, once it is sure that the parser can read it to its end.
+
+    Raises:
+        InputError: it is no regular file of text, or no YAML.
+    """
+    try:
+        if not Path(path).exists():
+            return path  # the parser says so
+        events = yaml.parse(read_regular(Path(path)).decode(), yaml.SafeLoader)
+        aliases = sum(isinstance(event, yaml.AliasEvent) for event in events)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--config {path} cannot be read as YAML ({one_line(error)}); give a text file") from error
+    if aliases > _MOST_ALIASES:
+        raise InputError(f"--config {path} holds {aliases} aliases (*name); write their values out")
+    return path
 
 
 def _shipped(path: str) -> str:

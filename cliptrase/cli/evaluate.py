@@ -274,9 +274,9 @@ def check_writable(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root):
             pass
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError is of names that no system takes
         raise InputError(
-            f"no folder for this run can be made in {root} ({error.strerror or error}); "
+            f"no folder for this run can be made in {str(root)!r} ({getattr(error, 'strerror', None) or error}); "
             "name another place by --trainer.default_root_dir"
         ) from error
 

@@ -142,7 +142,7 @@ def option_cases() -> Iterator[Case]:
         ["validate"],
         ["tset"],
         ["test", "--data"],
-        ["predict"],
+        ["predict", "--data"],
         ["--"],
         ["test", "--config"],
         ["-x"],
@@ -236,7 +236,7 @@ def model_cases() -> Iterator[Case]:
         "NaN in the patches": ("visual.conv1.weight", float("nan")),
         "infinite patches": ("visual.conv1.weight", float("inf")),
         "NaN in the position embedding": ("visual.positional_embedding", float("nan")),
-        "NaN in a block": ("visual.transformer.resblocks.3.mlp.c_fc.weight", float("nan")),
+        "NaN in a block": ("visual.transformer.resblocks.1.mlp.c_fc.weight", float("nan")),
         "infinite projection": ("visual.proj", float("inf")),
         "huge projection": ("visual.proj", 1e38),
         "NaN in the text": ("token_embedding.weight", float("nan")),
@@ -321,7 +321,10 @@ def torch_file(root: Path, form: str) -> None:
         "nested": {"model_state_dict": state},
         "prefixed": {f"clip.{key}": value for key, value in state.items()},
         "module": {f"module.{key}": value for key, value in state.items()},
-        "transformers": {f"text_model.{key}": value for key, value in state.items()},
+        "transformers": {
+            f"{'vision' if key.startswith('visual.') else 'text'}_model.{key.removeprefix('visual.')}": value
+            for key, value in state.items()
+        },
         "whole model": model,
         "list of tensors": list(state.values())[:3],
         "no tensors": {"epoch": 3},

@@ -149,7 +149,7 @@ def map_cases() -> Iterator[Case]:
     for name, (how, end) in same.items():
         yield changed(f"label map as {name}", remap("gt/s0.png", how, end=end), end="right")
     for bits in (2, 4):
-        yield changed(f"label map of {bits} bits", remap_few_bits(bits), end="either")
+        yield changed(f"label map of {bits} bits", remap_few_bits(bits), end="any")
     yield changed("label maps that hold nothing but 255", _fill(255), end="refused", says="255")
     yield changed("label maps of 0 and 255", _binary, end="told", says="255")
     yield changed("a label map missing", lambda root: (root / "gt/s0.png").unlink(), end="refused", says="s0.png")

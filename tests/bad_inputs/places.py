@@ -21,13 +21,6 @@ def full_disk(size: int) -> Callable[[], None]:
     return before
 
 
-def nobody() -> None:
-    """Gives up the rights of root, where the test has them."""
-    if os.getuid() == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-
-
 def place_cases() -> Iterator[Case]:
     """Output and cache folders."""
     out = "--trainer.default_root_dir"
@@ -38,17 +31,13 @@ def place_cases() -> Iterator[Case]:
     yield changed(
         "output folder: a link to itself", lambda root: (root / "out").symlink_to("out"), end="refused", says="out"
     )
-    yield changed("output folder of another user", lambda root: None, out, "/root/none", end="refused", before=nobody)
-    yield changed(
-        "output folder without rights", lambda root: (root / "out").mkdir(mode=0o555), end="any", before=nobody
-    )
     yield changed(
         "output folder with a name of 300 bytes", lambda root: None, out, "{root}/" + "x" * 300, end="refused"
     )
     for place in ("/proc/none", "/dev/null/none", "/dev/null", "/dev/zero", "relative", ""):
         yield changed(f"cache folder {place!r}", lambda root: None, end="right", before=cache_in(place))
     yield changed("cache folder: a file", put("cache", "x"), end="right", before=cache_in("{root}/cache"))
-    for size in (0, 1000, 20_000, 100_000):
+    for size in (1000, 20_000, 100_000):
         yield changed(f"a disk full at {size} bytes", lambda root: None, end="any", before=full_disk(size))
     yield changed("no memory", lambda root: None, "--data.batch_size", "1", end="any", before=little_memory)
 

@@ -106,7 +106,6 @@ def list_cases() -> Iterator[Case]:
         "--data.background_index",
         "0",
         end="any",
-        says="background",
     )
     yield changed(
         "background last in the list, its index 0",
