@@ -9,7 +9,7 @@ import re
 import stat
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EEXIST, "a folder, device or pipe has this name", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -59,6 +61,17 @@ def _write_bytes(path: Path, content: bytes) -> None:
         Path(aside).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def require_other(out: Path, inputs: Iterable[Path]) -> None:
+    """Checks that what is to be written replaces nothing that is read.
+
+    Raises:
+        InputError: it does.
+    """
+    for given in inputs:
+        if out.exists() and given.exists() and out.samefile(given):
+            raise InputError(f"--out {out} would replace what is read, {given}; name another file")
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from cliptrase.errors import InputError
 from cliptrase.figures.drawing import png_bytes
 from cliptrase.figures.picture import fit
 from cliptrase.figures.visualization import Picture
-from cliptrase.files import OutputError, write_bytes
+from cliptrase.files import OutputError, require_other, write_bytes
 from cliptrase.global_patch_analysis import analyse
 from cliptrase.global_patch_figure import figure
 from cliptrase.images import PictureLike, to_rgb
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        require_other(options.out, [options.picture])
         chosen = [parse_patch(text) for text in options.patch]
         picture = to_rgb(options.picture)
         clip = load_clip(options.clip, options.pretrained, options.activation)

@@ -130,6 +130,8 @@ def get_methods(specs: str | Sequence[str]) -> list[Method]:
         InputError: no method, or one that `get_method` refuses.
     """
     names = [specs] if isinstance(specs, str) else specs
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"methods are names such as 'cliptrase', not {specs!r}; take some of {', '.join(METHODS)}")
     methods = list({method.name: method for method in map(get_method, names)}.values())
     if not methods:
         raise InputError(f"no method is named; take one of {', '.join(METHODS)}")

@@ -61,6 +61,9 @@ class Segmenter(nn.Module):
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(clip, LoadedClip) or not isinstance(protocol, Protocol | None):
+            got = protocol if isinstance(clip, LoadedClip) else clip
+            raise InputError(f"Segmenter takes a model from load_clip() and a Protocol, not {got!r}")
         self.protocol = protocol or Protocol()
         self.methods = get_methods(methods)
         self.card = clip
@@ -197,7 +200,16 @@ class Segmenter(nn.Module):
     @torch.no_grad()
     def encode(self, images: Tensor, size: Size | None = None, setting: str = "") -> WholePictures | Windows:
         """The part of `forward` that needs no names: features and regions, for `label` with any classifier."""
+        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+            raise InputError(
+                f"images must be a uint8 tensor (B, 3, H, W) of 0..255, not {got}; segment() takes pictures"
+            )
+        if 0 in images.shape:
+            raise InputError(f"images {tuple(images.shape)} hold no pixel; give at least one picture")
         size = size or (images.shape[2], images.shape[3])
+        if min(size) < 1:
+            raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
         shown = (images.shape[2], images.shape[3])
         protocol = self.protocol.of(setting)
         with self.timer.stage("forward", images.device):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import open_clip
 from open_clip.model import convert_to_custom_text_state_dict
@@ -83,6 +83,9 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
         InputError: an unknown name or tag, a missing or unreadable file, weights of another architecture, weights that
             cannot be downloaded, values that are not finite, or a model that cannot be used.
     """
+    clip, pretrained = _text(clip, "clip"), None if pretrained is None else _text(pretrained, "pretrained")
+    if activation not in get_args(Activation):
+        raise InputError(f"--model.activation {activation!r} is none of {', '.join(get_args(Activation))}")
     if clip == "embedded" or clip.startswith(("local-dir:", "hf-hub:")):
         if pretrained is not None:
             raise InputError(f"--model.clip {clip} brings its own weights: leave out --model.pretrained {pretrained!r}")
@@ -96,9 +99,16 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
     return _from_tag(clip, pretrained, card, activation) if card else _from_file(clip, pretrained, activation)
 
 
+def _text(given: object, what: str) -> str:
+    """A name or path as text."""
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(f"--model.{what} must be a name or a path, not {given!r}")
+    return str(given)
+
+
 def default_tag(clip: str) -> str | None:
     """`openai` where OpenAI published weights of an architecture."""
-    return "openai" if get_pretrained_cfg(_openai_spelling(clip), "openai") else None
+    return "openai" if get_pretrained_cfg(_openai_spelling(_text(clip, "clip")), "openai") else None
 
 
 def _architecture(clip: str) -> str:

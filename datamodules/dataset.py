@@ -97,7 +97,8 @@ class SegmentationDataset(Dataset[Item], ABC):
         ignored = (raw == self.card.ignore_label) | (raw < self.card.label_offset)
         labels = np.where(ignored, self._ignored, raw - self.card.label_offset).astype(np.int32)
         labels[labels >= self.card.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
-        empty = self.geometry.mode == "crop" and bool(ignored.all())
+        # A crop goes by what is unlabelled, as the released code does, also where that counts as background.
+        empty = bool(ignored.all() if self.geometry.mode == "crop" else (labels == UNLABELLED).all())
         height, width = labels.shape
         return Item(
             _to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, counted=not empty

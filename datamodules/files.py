@@ -21,10 +21,12 @@ _SYSTEM_FOLDERS = frozenset(
 _SYSTEM_FILES = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 _SHOWN = 3
 _HIDDEN_FILE, _HIDDEN_FOLDER = "hidden or system file", "hidden or system folder"
+_RUN = "folder of a run"
 _CIRCLE, _SPECIAL = "link to a folder that is read anyway", "pipe, socket or device"
 _PLURALS = {
     _HIDDEN_FILE: "hidden or system files",
     _HIDDEN_FOLDER: "hidden or system folders",
+    _RUN: "folders of runs",
     _CIRCLE: "links to folders that are read anyway",
     _SPECIAL: "pipes, sockets or devices",
 }
@@ -117,7 +119,11 @@ def _walk_below(top: Path, seen: set[Folder], found: Walk, links: list[Path]) ->
             continue  # a folder that is mounted twice, or that is to be left out
         if identity is not None:
             seen.add(identity)
-        for entry in _entries(place):
+        entries = _entries(place)
+        if place != top and _is_run({entry.name for entry in entries}):
+            found.pass_over(_RUN, place)
+            continue
+        for entry in entries:
             path = place / entry.name
             kind = _kind(entry)
             if entry.name.startswith(".") or entry.name.lower() in (
@@ -132,6 +138,11 @@ def _walk_below(top: Path, seen: set[Folder], found: Walk, links: list[Path]) ->
                 found.files.append(path)
             else:
                 found.pass_over(_SPECIAL, path)
+
+
+def _is_run(names: set[str]) -> bool:
+    """Whether a folder holds what a run of this program left, by its entries: its masks and sheets are no pictures."""
+    return "config.yaml" in names and not names.isdisjoint({".running", "results.json", "legend.json", "masks"})
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -191,7 +191,8 @@ class ResultsPrinter(Callback):
         if not self.results.document:
             return
         results, compared = pl_module.results, Comparison(self.results.document)
-        print_table(score_table(results, pl_module.protocol.label, compared.notes))
+        shown = results, pl_module.protocol.label, compared.notes
+        print_table(score_table(*shown), score_table(*shown, narrow=True))
         if len(results) > 1:
             print_table(comparison_table(compared))
         for name in ("results.json", "report.html"):

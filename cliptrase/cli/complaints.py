@@ -9,6 +9,7 @@ import warnings
 
 import cv2
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from cliptrase.cli.arguments import DATA, NO_DATA
 from cliptrase.errors import InputError
@@ -69,6 +70,8 @@ def from_machine(error: BaseException) -> str:
                 "there is not enough memory: give a smaller --data.batch_size, fewer --data.num_workers or a smaller "
                 f"--protocol.size ({shortened(_last_line(cause))})"
             )
+        if isinstance(cause, MisconfigurationException):  # Lightning's word for options that cannot be
+            return f"--trainer options cannot be used here ({shortened(str(cause)).rstrip('.')})"
         if isinstance(cause, OSError) and (writer := _lightning_writes(cause)):
             return (
                 f"{writer} cannot write its files ({cause.strerror or cause}); make room, or leave it out by "

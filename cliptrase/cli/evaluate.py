@@ -76,7 +76,13 @@ def edition(values: Namespace | Protocol) -> Edition:
 def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
     """What a run passed over, a sentence a setting; on the first process only."""
     sentences = []
-    for name, stems in model.left_out.items():
+    data: Any = getattr(model.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
+    left_out = dict(model.left_out)
+    for dataset in data.datasets:  # of those that an earlier run scored
+        name, extent = dataset.card.name, model.extents.get(dataset.card.name)
+        if name in data.skipped and model.counts.get(name) and not (extent and extent.cut):
+            left_out[name] = sorted(set(dataset.stems) - set(model.counts[name][model.method].stems))
+    for name, stems in left_out.items():
         if stems and model.trainer.is_global_zero:
             some = ", ".join(stems[:5]) + (", ..." if len(stems) > 5 else "")
             pictures = "1 picture was" if len(stems) == 1 else f"{len(stems)} pictures were"

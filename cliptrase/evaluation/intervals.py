@@ -28,6 +28,7 @@ from cliptrase.metrics import Definition, mean_iou
 
 LEVEL = 0.95
 RARE = 10  # a class in fewer pictures is rare
+FEW = 30  # fewer pictures tell too little of how pictures differ
 
 
 class Interval(NamedTuple):
@@ -222,7 +223,8 @@ class Rarity(NamedTuple):
 
     classes: int  # that the truth holds
     rare: int  # of them in fewer than ten pictures
-    coverage: tuple[int, int]  # percent of simulated intervals that held a method's mIoU, and a difference
+    pictures: int  # with a scored pixel
+    coverage: tuple[int, int] | None  # percent of simulated intervals that held; None for too few pictures
 
 
 def rarity(pictures: Tensor) -> Rarity:
@@ -234,10 +236,10 @@ def rarity(pictures: Tensor) -> Rarity:
     often = (pictures[:, 1] > 0).sum(0)  # (C,)
     held, rare = int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())
     size = int((pictures[:, 1].sum(1) > 0).sum())
-    return Rarity(held, rare, simulated_coverage(max(size, 1), rare / max(held, 1)))
+    return Rarity(held, rare, size, simulated_coverage(size, rare / max(held, 1)))
 
 
-def simulated_coverage(pictures: int, rare: float) -> tuple[int, int]:
+def simulated_coverage(pictures: int, rare: float) -> tuple[int, int] | None:
     """How often intervals held the truth in the simulated situation that is most like this one, in percent.
 
     The truth is what sets of as many pictures come to on average (`draws` of `benchmarks/intervals.py`). The values are
@@ -249,8 +251,11 @@ def simulated_coverage(pictures: int, rare: float) -> tuple[int, int]:
         rare: share of the truth's classes that lie in fewer than ten of them.
 
     Returns:
-        of a method's mIoU, and of its difference to the first method's.
+        of a method's mIoU, and of its difference to the first method's; None for fewer pictures than were simulated,
+        whose intervals hold far too seldom.
     """
+    if pictures < FEW:
+        return None
 
     def distance(row: tuple[int, float, int, int]) -> float:
         return (math.log(pictures / row[0]) / math.log(10)) ** 2 + (2 * (rare - row[1])) ** 2

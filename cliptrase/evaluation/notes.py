@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cliptrase.evaluation.conditions import count_remark
+from cliptrase.evaluation.intervals import FEW
 from cliptrase.evaluation.published import protocol_of
 
 
@@ -29,12 +30,18 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
         remarks = [count_remark(images, result.get("images_found", images), expected), result.get("cut")]
         if any(remarks):
             yield f"{name}: {', '.join(filter(None, remarks))}."
+    if unfinished := (document.get("provenance") or {}).get("unfinished"):
+        yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
 
 
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Rare classes of each setting that has intervals, and how often such intervals hold in simulation."""
+    """How far the intervals of each setting can be trusted: with few pictures, and where classes are rare."""
     for name, result in settings.items():
-        if result.get("intervals") and result.get("rare_classes"):
+        if not result.get("intervals"):
+            continue
+        if result["images"] < FEW:
+            yield f"{name}: {result['images']} pictures are too few for an interval to be trusted."
+        if result.get("rare_classes"):
             seen = sum(row["pixels"] > 0 for row in result["per_class"])
             occur = "occurs" if result["rare_classes"] == 1 else "occur"
             rare = f"{name}: {result['rare_classes']} of {seen} classes {occur} in fewer than ten pictures"

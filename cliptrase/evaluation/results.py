@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -150,6 +151,11 @@ class SettingResult:
         """Scores by definition, the protocol's own first, and the published ones last."""
         return [*self.definitions.items(), *([("published", self.published)] if self.published else [])]
 
+    @property
+    def _coverage(self) -> list[int] | None:
+        rarity = self.sample.rarity
+        return list(rarity.coverage) if self.estimate and rarity and rarity.coverage else None
+
     def as_dict(self) -> dict[str, Any]:
         """The form in which `results.json` holds it; `scores` are by the released definition under every protocol."""
         classes, textbook = self.classes["released"], self.classes["textbook"]
@@ -169,7 +175,7 @@ class SettingResult:
             "published_comparable": self.comparable,
             "remarks": list(self.remarks),
             "rare_classes": self.sample.rarity.rare if self.sample.rarity else None,
-            "simulated_coverage": list(self.sample.rarity.coverage) if self.sample.rarity and self.estimate else None,
+            "simulated_coverage": self._coverage,
             "per_class": [
                 {
                     "label": label,
@@ -258,7 +264,9 @@ def results_csv(results: Mapping[str, Sequence[SettingResult]]) -> str:
     return csv_text(lines)
 
 
-def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str, notes: Sequence[str] = ()) -> Table:
+def score_table(
+    results: Mapping[str, Sequence[SettingResult]], protocol: str, notes: Sequence[str] = (), narrow: bool = False
+) -> Table:
     """A table of all methods and settings by the protocol's own definition, published figures beside ours.
 
     The best figure of a setting is bold, the main method has a `>`.
@@ -267,22 +275,27 @@ def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str, n
         results: by method, the main one first.
         protocol: label.
         notes: sentences that stand below.
+        narrow: leaves out what others publish, mIoU by other definitions, and lines between columns.
     """
     rows = [(method, result) for method, settings in results.items() for result in settings]
     published = [result.published._asdict() for _, result in rows if result.published]
     known = [column for column in COLUMNS if any(figures[column] == figures[column] for figures in published)]
     others = list(rows[0][1].definitions)[1:] if rows else []
+    if narrow:
+        known, others = [], []
     named = f", {rows[0][1].definition} definitions" if rows else ""
-    remarked = with_remarks([result for _, result in rows])
+    remarked = with_remarks([result for _, result in rows]) and not narrow
     below = [*([MARKS] if len(results) > 1 else []), *notes]
     title, caption = Text(f"protocol {protocol}, percent{named}{stand_in(results)}"), Text("\n".join(below))
     table = Table(title=title, caption=caption if below else None, title_justify="left", caption_justify="left")
+    if narrow:
+        table.box, table.pad_edge, table.collapse_padding = box.SIMPLE_HEAD, False, True
     table.add_column("method", overflow="fold")
     table.add_column("setting", overflow="fold")
     for column in ("images", *COLUMNS, INTERVAL, *(f"{definition}\nmIoU" for definition in others)):
-        table.add_column(column, justify="right", overflow="fold")
+        table.add_column(column, justify="right", no_wrap=True)
     for column in known:
-        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim", overflow="fold")
+        table.add_column(f"{column}\npublished\n(ViT-B/16)", justify="right", style="dim", no_wrap=True)
     if remarked:
         table.add_column("remark", overflow="fold")
     best = {name: best_of([figures_shown(row) for _, row in rows if row.name == name]) for name in _names(rows)}
@@ -296,9 +309,8 @@ def score_table(results: Mapping[str, Sequence[SettingResult]], protocol: str, n
         row = [marked(method, method == rows[0][0] and len(results) > 1), result.name, result.images_text]
         beside = [figure(getattr(result.published, column)) if result.published else "" for column in known]
         beside += ["; ".join(result.remarks)] if remarked else []
-        table.add_row(
-            *map(Text, row), *cells[: len(COLUMNS)], Text(interval), *cells[len(COLUMNS) :], *map(Text, beside)
-        )
+        own, of_others = cells[: len(COLUMNS)], cells[len(COLUMNS) : len(COLUMNS) + len(others)]
+        table.add_row(*map(Text, row), *own, Text(interval), *of_others, *map(Text, beside))
     return table
 
 
@@ -354,9 +366,15 @@ def interval_text(bounds: Sequence[float], signed: bool = False) -> str:
     return " to ".join(f"{bound:+.2f}" if signed else f"{bound:.2f}" for bound in bounds)
 
 
-def print_table(table: Table) -> None:
-    """Prints a table as wide as it needs to be where the output is a file, and within the window on a terminal."""
-    console = Console()
+def print_table(*tables: Table) -> None:
+    """Prints the first table that fits the window of a terminal, else the last; a file gets the first at full width.
+
+    Args:
+        tables: the same figures, ever narrower.
+    """
+    console, wanted = Console(), [Console(width=10_000).measure(table).maximum for table in tables]
     if not console.is_terminal:
-        console = Console(width=Console(width=10_000).measure(table).maximum)
-    console.print(table)
+        Console(width=wanted[0]).print(tables[0])
+        return
+    fitting = [table for table, width in zip(tables, wanted, strict=True) if width <= console.width]
+    console.print(fitting[0] if fitting else tables[-1])

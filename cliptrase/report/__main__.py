@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cliptrase.console import complain, run
 from cliptrase.errors import InputError
-from cliptrase.files import write_text
+from cliptrase.files import require_other, write_text
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     first = options.results[0] if options.results[0].is_dir() else options.results[0].parent
     out = options.out or (first / "report.html" if len(options.results) == 1 else Path("comparison.html"))
     try:
+        require_other(out, [path / "results.json" if path.is_dir() else path for path in options.results])
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             runs = [read_run(path) for path in options.results]
