@@ -309,3 +309,8 @@ def test_ctrl_c(
 def test_an_interrupt_before_anything(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cliptrase.cli.EvaluationCLI", raising(KeyboardInterrupt()))
     assert complaint(capsys, "test", status=130) == "interrupted: nothing was computed yet"
+
+
+def test_a_share_of_the_batches_that_is_none(complain: Callable[..., str]) -> None:
+    sentence = complain("--data.batch_size", "1", "--trainer.limit_test_batches", "0.1")
+    assert sentence.startswith("--trainer options cannot be used here (You requested to check 0.1")

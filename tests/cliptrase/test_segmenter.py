@@ -1,6 +1,7 @@
 """Pictures to label maps: batches, pictures without clusters, vocabularies, geometry, errors."""
 
 import math
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -267,3 +268,37 @@ def test_memory_of_a_batch_does_not_grow_with_the_names(
         lambda: segmenter(images, few, size), tmp_path
     )
     assert growth < 60 * one_map
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.rand(1, 3, 64, 64), "not torch.float32 (1, 3, 64, 64)"),
+        (torch.zeros(1, 1, 64, 64, dtype=torch.uint8), "not torch.uint8 (1, 1, 64, 64)"),
+        (torch.zeros(3, 64, 64, dtype=torch.uint8), "not torch.uint8 (3, 64, 64)"),
+        (torch.zeros(0, 3, 64, 64, dtype=torch.uint8), "hold no pixel"),
+        (np.zeros((64, 64, 3), np.uint8), "not ndarray"),
+    ],
+)
+def test_batches_of_another_form_are_refused(images: object, words: str, loaded_clip: LoadedClip) -> None:
+    """Pixels of 0..1 would make every pixel the first class, without a word."""
+    segmenter = Segmenter(loaded_clip, Protocol("paper", size=64))
+    with pytest.raises(InputError, match=re.escape(words)):
+        segmenter(images, segmenter.classifier(Vocabulary(single_names(["cat", "dog"])), progress=False))
+
+
+def test_arguments_of_another_type_are_refused(loaded_clip: LoadedClip, tiny_clip: Path) -> None:
+    for wrong in (
+        {"protocol": "photos"},
+        {"protocol": 5},
+        {"methods": None},
+        {"methods": 5},
+        {"activation": "quickgelu"},
+    ):
+        with pytest.raises(InputError):
+            Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, **wrong)  # type: ignore[arg-type]
+    for clip in (None, 5):
+        with pytest.raises(InputError, match="must be a name or a path"):
+            Segmenter.from_pretrained(clip)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="takes a model from load_clip"):
+        Segmenter(None)  # type: ignore[arg-type]

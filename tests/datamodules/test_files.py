@@ -258,3 +258,15 @@ def test_the_doctor_says_what_is_passed_over(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(os, "scandir", refuse)
     (unlisted,) = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "unlisted"]
     assert (unlisted.level, "closed cannot be listed" in unlisted.message) == ("error", True)
+
+
+def test_a_runs_own_folder_holds_no_pictures(tmp_path: Path) -> None:
+    """Masks and sheets of an earlier run below the pictures would be segmented again, and rename the pictures."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    run = tmp_path / "outputs" / "2026-01-01_Photos"
+    (run / "masks" / "Photos").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    Image.new("RGB", (4, 4)).save(run / "masks" / "Photos" / "a.png")
+    with pytest.warns(UserWarning, match=r"passed over 1 folder of a run \(2026-01-01_Photos\)"):
+        photos = Photos(images=str(tmp_path), words="cat; dog")
+    assert list(photos.files) == ["a"]

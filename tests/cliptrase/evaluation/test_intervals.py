@@ -273,6 +273,6 @@ def test_how_many_classes_are_rare() -> None:
     for label, often in enumerate((40, 10, 9, 1)):  # and one that the truth lacks
         pictures[:often, 1, label] = 7
     pictures[:, 2, 4] = 7
-    assert rarity(pictures) == Rarity(4, 2, simulated_coverage(40, 0.5))
+    assert rarity(pictures) == Rarity(4, 2, 40, simulated_coverage(40, 0.5))
     assert rarity(pictures[:, :, :2]).rare == 0
     assert rarity(pictures[:0]).rare == 0

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -182,3 +183,16 @@ def test_markup_escapes() -> None:
     )
     assert element("img", alt="x") == '<img alt="x">'
     assert joined(Html("<b>"), "<b>") == "<b>&lt;b&gt;"
+
+
+def test_the_page_replaces_nothing_that_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished = run("test", tmp_path / "out", "--config", "configs/demo.yaml", "--data.scenes", "2")
+    results = finished.folder / "results.json"
+    before = results.read_bytes()
+    for given in (finished.folder, results):
+        assert main([str(given), "--out", str(results)]) == 1
+        assert "would replace what is read" in capsys.readouterr().err
+    os.mkfifo(tmp_path / "pipe")
+    assert main([str(results), "--out", str(tmp_path / "pipe")]) == 1
+    assert "a folder, device or pipe has this name" in capsys.readouterr().err
+    assert results.read_bytes() == before
