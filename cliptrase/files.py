@@ -44,8 +44,6 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EEXIST, "a folder, device or pipe has this name", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -64,11 +62,13 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def require_other(out: Path, inputs: Iterable[Path]) -> None:
-    """Checks that what is to be written replaces nothing that is read.
+    """Checks that what is to be written replaces nothing that is read, and no folder, device or pipe.
 
     Raises:
         InputError: it does.
     """
+    if out.exists() and not out.is_file():
+        raise InputError(f"--out {out}: a folder, device or pipe has this name; name another file")
     for given in inputs:
         if out.exists() and given.exists() and out.samefile(given):
             raise InputError(f"--out {out} would replace what is read, {given}; name another file")

@@ -43,7 +43,7 @@ LAYERS = (
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
     "evaluation": (
-        *("provenance", "published", "conditions", "notes", "intervals", "counting", "results"),
+        *("provenance", "published", "conditions", "intervals", "notes", "counting", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "processes", "evaluate"),

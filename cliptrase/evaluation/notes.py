@@ -30,7 +30,8 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
         remarks = [count_remark(images, result.get("images_found", images), expected), result.get("cut")]
         if any(remarks):
             yield f"{name}: {', '.join(filter(None, remarks))}."
-    if unfinished := (document.get("provenance") or {}).get("unfinished"):
+    unfinished = (document.get("provenance") or {}).get("unfinished")
+    if isinstance(unfinished, list) and unfinished:
         yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
 
 

@@ -74,5 +74,5 @@ def test_one_name_or_several() -> None:
     for nothing in ([], ()):
         with pytest.raises(InputError, match="no method is named; take one of vanilla"):
             get_methods(nothing)
-    with pytest.raises(InputError, match="named by a text such as 'cliptrase', not by None"):
+    with pytest.raises(InputError, match="methods are names such as 'cliptrase', not "):
         get_methods([None])  # type: ignore[list-item]

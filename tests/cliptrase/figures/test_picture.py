@@ -55,7 +55,7 @@ def test_the_longer_side_is_bounded() -> None:
 
 def test_other_protocols_take_batches(tiny_clip: Path) -> None:
     squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol(size=64))
-    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('whole'\), not 'paper'"):
+    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('photos'\), not 'paper'"):
         squares.segment(Image.new("RGB", (64, 64)), "cat")
 
 
