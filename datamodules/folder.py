@@ -74,10 +74,13 @@ class Folder(SegmentationDataModule):
         listed = read_classes(classes)
         prompts = parse_prompts(background or "")
         names, prompts = _without_background(listed, prompts, background_index)
-        if listed.first == 1 and label_offset != 1 and background_index != 0:
+        added = background_index if len(names) == len(listed.names) else None  # a background that the list leaves out
+        values = [label + label_offset for label in range(len(listed.names) + 1) if label != added]
+        if listed.first == 1 and values[: len(listed.names)] != list(range(1, len(listed.names) + 1)):
             raise DataError(
                 f"--data.classes {str(classes)!r} counts its classes from 1: add --data.label_offset 1 if the label "
-                "maps do so too, or --data.background_index 0 if 0 is background there; else take the numbers away"
+                "maps do so too, or --data.background_index 0 if 0 is background there, but not both; else take the "
+                "numbers away"
             )
         vocabulary = Vocabulary(single_names(names), prompts, background_index)
         self.ignore_given = ignore_label is not None

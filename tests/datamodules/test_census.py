@@ -203,9 +203,16 @@ def test_numbers_of_a_list_must_be_those_of_the_maps(tmp_path: Path) -> None:
         DataError, match=r"counts its classes from 1: add --data.label_offset 1 if the label maps do so too"
     ):
         folder(tmp_path, labels, names)
+    for both in ({"label_offset": 1, "background_index": 0}, {"label_offset": 2}, {"background_index": 1}):
+        with pytest.raises(DataError, match=r"counts its classes from 1: .* but not both"):
+            folder(tmp_path, labels, names, **both)
     for options in ({"label_offset": 1}, {"background_index": 0}):
         vocabulary = folder(tmp_path, labels, names, **options).card.vocabulary
         assert vocabulary.classes == (("sky",), ("apple",))
+    names.write_text("1: background\n2: apple\n")  # the list counts the background too
+    assert folder(tmp_path, labels, names, label_offset=1, background_index=0).card.vocabulary.classes == (("apple",),)
+    with pytest.raises(DataError, match="but not both"):
+        folder(tmp_path, labels, names, background_index=0)
 
 
 @pytest.mark.parametrize(
