@@ -16,6 +16,17 @@ def one_line(error: BaseException) -> str:
     return textwrap.shorten(plain, 300, placeholder=" ...") or type(error).__name__
 
 
+def first_few(words: Iterable[str], number: int = 5) -> str:
+    """The first words of several, with dots where there are more."""
+    several = list(words)
+    return ", ".join(several[:number]) + (", ..." if len(several) > number else "")
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """A number and its noun: `1 picture`, `2 pictures`, `2 classes`; `several` where the plural is not `one` with s."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """The name of `known` that is nearest to `given`, whatever the case of letters; empty where none is near."""
     by_lower = {name.lower(): name for name in known}

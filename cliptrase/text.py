@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cliptrase.errors import InputError, one_line
+from cliptrase.errors import InputError, first_few, one_line
 from cliptrase.files import OutputError, write_bytes
 from cliptrase.vocabulary import as_read, shown
 
@@ -112,10 +112,9 @@ def check_names(tokenizer: Tokenizer, names: Sequence[str], labels: Sequence[int
             raise InputError(f"the tokenizer reads {pair} alike; take another word for one of them")
     if cut:
         several = f"{len(cut)} names are" if len(cut) > 1 else "1 name is"
-        examples = ", ".join(map(shown, cut[:5])) + (", ..." if len(cut) > 5 else "")
         warnings.warn(
             f"the text tower reads {length} tokens, and {several} longer with the templates, so that their ends count "
-            f"for nothing: {examples}",
+            f"for nothing: {first_few(map(shown, cut))}",
             stacklevel=2,
         )
 

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from cliptrase.errors import counted
 from cliptrase.vocabulary import as_read, shown
 from datamodules.card import Card
 from datamodules.errors import DataError
@@ -95,7 +96,7 @@ class Census:
         """
         if not self.labels:
             values = _some(sorted(self.pixels))
-            hold = f"{_count(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
+            hold = f"{counted(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
             raise DataError(
                 f"{self.card.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
                 "name other label maps, or set their ignore label or label offset"
@@ -104,14 +105,14 @@ class Census:
     def sentence(self) -> str:
         """One line for people: pictures, share that is not scored, classes that never occur."""
         share, names, labels = self.unscored, self.absent, self.card.vocabulary.num_labels
-        parts = [f"{self.card.name}: {_count(self.maps, 'picture')}"]
+        parts = [f"{self.card.name}: {counted(self.maps, 'picture')}"]
         parts.append(f"{100 * share:.3g} % of the pixels are not scored" if share else "all pixels are scored")
         if self.empty:
-            parts.append(f"{_count(self.empty, 'label map')} with nothing to score")
+            parts.append(f"{counted(self.empty, 'label map')} with nothing to score")
         if names:
             verb = "occurs" if len(names) == 1 else "occur"
             parts.append(
-                f"{len(names)} of {_count(labels, 'class', 'classes')} never {verb}: {_some(map(shown, names))}"
+                f"{len(names)} of {counted(labels, 'class', 'classes')} never {verb}: {_some(map(shown, names))}"
             )
         else:
             parts.append("every class occurs")
@@ -167,10 +168,6 @@ class Census:
 
 def _cure(value: int) -> str:
     return f"if {value} stands for a class, give it that class's label in the maps (a mask of 0 and {value}: 0 and 1)"
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def _some(words: Iterable[object]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from cliptrase.errors import counted
 from cliptrase.images import Reader
 from datamodules.errors import DataError
 from datamodules.reading import read_header
@@ -52,5 +53,5 @@ def crop_sentence(name: str, sizes: list[tuple[int, int]], crop: int, masks: boo
         return ""
     return (
         f"{name}: the protocol crops the middle square: it sees and scores {100 * share:.1f} percent of the pixels of "
-        f"{len(sizes)} {'picture' if len(sizes) == 1 else 'pictures'}"
+        f"{counted(len(sizes), 'picture')}"
     )

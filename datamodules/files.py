@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytorch_lightning.utilities import rank_zero_warn
 
+from cliptrase.errors import counted, first_few
 from cliptrase.images import cure_of, foreign_endings, readable_endings
 from datamodules.errors import DataError
 
@@ -62,7 +63,8 @@ class Walk:
     def say_passed_over(self) -> str:
         """All that was not taken, in one sentence, or nothing."""
         parts = [
-            f"{len(paths)} {kind if len(paths) == 1 else _PLURALS[kind]} ({_some(path.name for path in paths)})"
+            f"{counted(len(paths), kind, _PLURALS[kind])} "
+            f"({first_few((readable(path.name) for path in paths), _SHOWN)})"
             for kind, paths in sorted(self.passed_over.items())
         ]
         return f"{readable(self.folder)}: passed over {', '.join(parts)}" if parts else ""
@@ -186,11 +188,6 @@ def say_left_out(found: Walk, foreign: bool = True) -> None:
         if sentence and sentence not in _SAID:
             _SAID.add(sentence)
             rank_zero_warn(sentence)
-
-
-def _some(names: Iterable[str]) -> str:
-    shown = [readable(name) for name in names]
-    return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
 
 
 def group_stems(

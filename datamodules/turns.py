@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cliptrase.errors import counted
 from cliptrase.images import Header, Size
 from datamodules.card import Card
 from datamodules.errors import DataError
@@ -52,8 +53,8 @@ def say_turns(turns: Sequence[Turn], card: Card) -> str:
         if not turned:
             return ""  # as the released codes read them, which turn nothing
         return (
-            f"{card.name}: {_pictures(len(turned))} turned by the EXIF orientation, for the label maps have that size "
-            f"only; {turned[0].path} is one"
+            f"{card.name}: {counted(len(turned), 'picture')} {'is' if len(turned) == 1 else 'are'} turned by the EXIF "
+            f"orientation, for the label maps have that size only; {turned[0].path} is one"
         )
     if not turns:
         return ""
@@ -62,9 +63,4 @@ def say_turns(turns: Sequence[Turn], card: Card) -> str:
     parts += [f"{len(stored)} as stored, for the label maps have that size only"] if stored else []
     unsure = sum(not turn.chosen for turn in turns)
     check = f"; where both sizes fit ({unsure}), label maps must be drawn on the upright picture" if unsure else ""
-    return f"{card.name}: {_pictures(len(turns), 'with')} an EXIF orientation: {', '.join(parts)}{check}"
-
-
-def _pictures(number: int, verb: str = "") -> str:
-    noun = "picture" if number == 1 else "pictures"
-    return f"{number} {noun} {verb or ('is' if number == 1 else 'are')}"
+    return f"{card.name}: {counted(len(turns), 'picture')} with an EXIF orientation: {', '.join(parts)}{check}"

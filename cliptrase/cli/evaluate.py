@@ -23,7 +23,7 @@ from cliptrase.cli.arguments import DATA, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes, shortened
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.errors import InputError
+from cliptrase.errors import InputError, counted, first_few
 from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.protocol import Protocol
 from datamodules import Geometry, SegmentationDataModule
@@ -84,10 +84,9 @@ def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
             left_out[name] = sorted(set(dataset.stems) - set(model.counts[name][model.method].stems))
     for name, stems in left_out.items():
         if stems and model.trainer.is_global_zero:
-            some = ", ".join(stems[:5]) + (", ..." if len(stems) > 5 else "")
-            pictures = "1 picture was" if len(stems) == 1 else f"{len(stems)} pictures were"
+            pictures = f"{counted(len(stems), 'picture')} {'was' if len(stems) == 1 else 'were'}"
             why = "for the label maps hold nothing to score where the protocol looks"
-            sentences.append(f"{name}: {pictures} left out, {why}: {some}")
+            sentences.append(f"{name}: {pictures} left out, {why}: {first_few(stems)}")
     return sentences
 
 

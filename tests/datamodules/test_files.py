@@ -38,6 +38,18 @@ def save(path: Path, size: tuple[int, int] = (4, 6), orientation: int = 1) -> Pa
     return path
 
 
+def refuse_to_list(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Folders of a name act as if nobody might list them, also for root."""
+    scandir = os.scandir
+
+    def refuse(folder: Path) -> object:
+        if Path(folder).name == name:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
 def stems(images: Path, labels: Path, card: Card = CARD) -> list[str]:
     return [pair.stem for pair in find_pairs(images, labels, card)]
 
@@ -89,14 +101,7 @@ def test_a_link_to_a_folder_elsewhere_is_followed_once(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tmp_path / "closed/a.png")
-    scandir = os.scandir
-
-    def refuse(folder: Path) -> object:
-        if Path(folder).name == "closed":
-            raise PermissionError(13, "Permission denied")
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_to_list(monkeypatch, "closed")
     with pytest.raises(
         DataError, match=r"the folder .*closed cannot be listed \(Permission denied\); allow reading it"
     ):
@@ -248,14 +253,7 @@ def test_the_doctor_says_what_is_passed_over(tmp_path: Path, monkeypatch: pytest
         ("info", "passed over 1 hidden or system file (.b.png)"),
         ("info", "install pillow-heif or convert it"),
     ]
-    scandir = os.scandir
-
-    def refuse(folder: Path) -> object:
-        if Path(folder).name == "closed":
-            raise PermissionError(13, "Permission denied")
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
+    refuse_to_list(monkeypatch, "closed")
     (unlisted,) = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "unlisted"]
     assert (unlisted.level, "closed cannot be listed" in unlisted.message) == ("error", True)
 
