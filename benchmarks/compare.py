@@ -18,7 +18,7 @@ from cliptrase.methods import METHODS
 def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[], None]:
     """A batch's label maps under every method of the segmenter, each counted into its confusion matrix."""
     images = subjects.pictures(batch, size).to(segmenter.device)
-    classifier = subjects.classifier(names, segmenter.clip.visual.output_dim, segmenter.device)
+    classifier = subjects.classifier(names, segmenter.model.visual.output_dim, segmenter.device)
     truth = torch.randint(names, (batch, size, size), generator=torch.Generator().manual_seed(0)).to(segmenter.device)
     scores = {method.name: SegmentationScores(names).to(segmenter.device) for method in segmenter.methods}
 

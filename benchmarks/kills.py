@@ -26,17 +26,17 @@ import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 import cliptrase.cli  # noqa: F401 (imported before the fork)
-from cliptrase.callbacks.run_folder import UNENDED
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
+from cliptrase.runs.callbacks.run_folder import UNENDED
 from datamodules import ADE150, PC59, VOC20
 from tests.kit import save_tiny_clip, write_detectron2_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-SHEETS = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
+SHEETS = "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
 _SIZES = ((96, 96), (80, 70), (64, 90), (70, 70))
 _HELD = 300  # seconds after which a run that does not end is a failure
 
@@ -63,7 +63,7 @@ class Kill:
 def arguments(place: Path) -> list[str]:
     """The command that is killed; its inputs are made under `place`."""
     for seed, module in enumerate((VOC20, PC59, ADE150)):
-        write_detectron2_tree(place / "datasets", module.card, sizes=_SIZES, seed=10 * seed)
+        write_detectron2_tree(place / "datasets", module.spec, sizes=_SIZES, seed=10 * seed)
     clip = save_tiny_clip(place / "clip")
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59, ADE150]", "--data.root", str(place / "datasets")]

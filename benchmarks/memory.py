@@ -18,7 +18,7 @@ def peak_mib(model: str, size: int, batch: int, names: int, device: torch.device
     """Most memory that this process (on CUDA: the allocator) has held after one step, weights included."""
     segmenter = subjects.segmenter(model, size, device)
     images = subjects.pictures(batch, size).to(device)
-    classifier = subjects.classifier(names, segmenter.clip.visual.output_dim, device)
+    classifier = subjects.classifier(names, segmenter.model.visual.output_dim, device)
     return measure.peak_memory_mib(lambda: segmenter(images, classifier), device)
 
 

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from benchmarks import record, subjects
 from cliptrase import Protocol, Segmenter, Vocabulary
+from cliptrase.clip.weights import load_clip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.vocabulary import single_names
-from cliptrase.weights import load_clip
 from datamodules.shapes_scenes import NAMES, scene
 
 DTYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -73,7 +73,7 @@ def subject(model: str, size: int, pictures: int, device: torch.device) -> tuple
     """Segmenter, pictures and names: the demo's for `embedded` (at 224, its clustering), else random ones."""
     if model != "embedded":
         segmenter = subjects.segmenter(model, size, device)
-        classifier = subjects.classifier(RANDOM_NAMES, segmenter.clip.visual.output_dim, device)
+        classifier = subjects.classifier(RANDOM_NAMES, segmenter.model.visual.output_dim, device)
         return segmenter, subjects.pictures(pictures, size).to(device), classifier
     protocol = Protocol(size=224, eps=0.5, min_samples=3)  # configs/demo.yaml
     segmenter = Segmenter(load_clip("embedded"), protocol).to(device)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cliptrase.evaluation import provenance
-from cliptrase.files import write_text
+from cliptrase.io import write_text
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks import measure, record, subjects
 from benchmarks.plain import PlainSegmenter
 from cliptrase import SegmentationScores
-from cliptrase.timing import StageTimer
+from cliptrase.timing import StageTimer, listening
 from datamodules.transforms import Geometry
 
 STAGES = ("forward", "correlation", "clustering", "regions", "classification", "vote")
@@ -61,24 +61,25 @@ def measure_one(
     bare = subjects.random_tower(model, size).to(device)
     protocol = segmenter.protocol
     plain, as_released = (
-        PlainSegmenter(segmenter.clip, segmenter.mean, segmenter.std, protocol.eps, protocol.min_samples, whole)
+        PlainSegmenter(segmenter.model, segmenter.mean, segmenter.std, protocol.eps, protocol.min_samples, whole)
         for whole in (False, True)
     )
     images = subjects.pictures(batch, size).to(device)
     pixels = segmenter.prepare(images)
-    classifier = subjects.classifier(names, segmenter.clip.visual.output_dim, device)
-    segmenter.timer = StageTimer(measure.clock(options.clock))
+    classifier = subjects.classifier(names, segmenter.model.visual.output_dim, device)
+    timer = StageTimer(measure.clock(options.clock))
 
     rounds: list[dict[str, float]] = []  # seconds by stage of the steps so far
 
     def read_stages() -> None:
-        rounds.append(segmenter.timer.seconds())
-        segmenter.timer.reset()
+        rounds.append(timer.seconds())
+        timer.reset()
 
     def step() -> Tensor:
         read_stages()  # of the step before, so that its reading is in nobody's time
         with autocast(precision, device):
-            labels: Tensor = segmenter(images, classifier).labels["cliptrase"]
+            with listening(timer):
+                labels: Tensor = segmenter(images, classifier).labels["cliptrase"]
             return labels
 
     def encode() -> Tensor:

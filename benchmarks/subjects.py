@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase import Protocol, Segmenter
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.weights import LoadedClip
 
 # The published values by size; DBSCAN's cost hardly depends on them.
 _CLUSTERING = {224: (0.7, 3), 336: (1.1, 7)}

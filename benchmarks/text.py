@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from benchmarks import measure, record, subjects
 from cliptrase import Protocol, Segmenter, Vocabulary
-from cliptrase.templates import TEMPLATES
-from cliptrase.text import encode_names
+from cliptrase.clip.templates import TEMPLATES
+from cliptrase.clip.text import encode_names
 from cliptrase.vocabulary import single_names
-from datamodules.card import shipped_names
+from datamodules.spec import shipped_names
 
 
 @torch.no_grad()
@@ -57,7 +57,7 @@ def compare(model: Any, tokenizer: Any, names: Sequence[str], templates: Sequenc
 
 def cached_start(segmenter: Segmenter, names: Sequence[str]) -> float:
     """Seconds until a vocabulary that was encoded before is ready."""
-    width = segmenter.clip.visual.output_dim
+    width = segmenter.model.visual.output_dim
     vocabulary = Vocabulary(single_names(tuple(names)))
     embeddings = F.normalize(torch.randn(len(names), width), dim=-1)
     segmenter.cache.save(vocabulary.names, TEMPLATES[segmenter.protocol.templates], embeddings)
@@ -77,14 +77,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    card = subjects.random_clip(options.model)
+    spec = subjects.random_clip(options.model)
     names = shipped_names(options.names)
     templates = TEMPLATES["imagenet"]
     drawn = random.Random(0).sample(names, options.share or len(names))
     row: dict[str, Any] = {"names": len(names), "templates": len(templates), "drawn": len(drawn)}
-    row |= compare(card.model, card.tokenizer, drawn, templates, options.rounds)
+    row |= compare(spec.model, spec.tokenizer, drawn, templates, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
-        row["cached_start_s"] = cached_start(Segmenter(card, Protocol(), cache_dir=Path(folder)), names)
+        row["cached_start_s"] = cached_start(Segmenter(spec, Protocol(), cache_dir=Path(folder)), names)
     print(record.line(row))
     about = record.facts(torch.device("cpu"), model=options.model)
     print(f"written to {record.store('text', [row], about, options.out)}")

@@ -17,71 +17,71 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import record
-from cliptrase.cli.evaluate import edition, geometry
+from cliptrase.cli.evaluate import geometry, label_scheme
+from cliptrase.clip.weights import load_clip
 from cliptrase.errors import InputError
-from cliptrase.evaluation.counting import Counts, SettingCounter
+from cliptrase.evaluation.counts import Counts, SettingCounter
 from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
-from cliptrase.weights import load_clip
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card, Edition
 from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
+from datamodules.spec import DatasetSpec, LabelScheme
 
 _SCORES = {"released": released_scores, "textbook": textbook_scores, "mmseg": mmseg_scores}
 
 
-def editions(card: Card, names: list[str] | None, void: bool) -> dict[str, Card]:
+def editions(spec: DatasetSpec, names: list[str] | None, void: bool) -> dict[str, DatasetSpec]:
     """The setting under each vocabulary, by name; all that it has by default.
 
     Raises:
         InputError: a vocabulary that the setting does not have.
     """
-    known = ["released", *card.vocabularies]
+    known = ["released", *spec.vocabularies]
     if unknown := [name for name in names or [] if name not in known]:
-        raise InputError(f"{card.name} has no vocabulary {unknown[0]!r}; take some of {', '.join(known)}")
-    return {name: card.edition(Edition(name, void)) for name in names or known}
+        raise InputError(f"{spec.name} has no vocabulary {unknown[0]!r}; take some of {', '.join(known)}")
+    return {name: spec.with_labels(LabelScheme(name, void)) for name in names or known}
 
 
 @torch.no_grad()
 def count(
-    segmenter: Segmenter, dataset: SegmentationDataset, cards: dict[str, Card], batch_size: int, workers: int
+    segmenter: Segmenter, dataset: SegmentationDataset, specs: dict[str, DatasetSpec], batch_size: int, workers: int
 ) -> dict[str, Counts]:
     """Counts of the segmenter's first method under every vocabulary, by the vocabulary's name."""
-    setting = dataset.card.name
+    setting = dataset.spec.name
     classifiers = {
-        name: segmenter.classifier(card.vocabulary, card.class_token_weighting, setting=setting)
-        for name, card in cards.items()
+        name: segmenter.classifier(spec.vocabulary, spec.class_token_weighting, setting=setting)
+        for name, spec in specs.items()
     }
-    counter = SettingCounter(list(cards), dataset.card.vocabulary.num_labels).to(segmenter.device)
+    counter = SettingCounter(list(specs), dataset.spec.vocabulary.num_labels).to(segmenter.device)
     method = segmenter.methods[0].name
     loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=group_by_size)
     for groups in tqdm(loader, desc=setting, unit="batch", disable=None):
         for group in groups:
-            kept = [index for index, counted in enumerate(group.counted) if counted]
+            kept = [index for index, valid in enumerate(group.valid) if valid]
             if kept:
                 encoded = segmenter.encode(group.images[kept].to(segmenter.device), group.size, setting)
                 predictions = {name: segmenter.label(encoded, words)[method] for name, words in classifiers.items()}
                 labels = group.labels[kept].to(segmenter.device)
-                counter.update(predictions, labels, [group.stems[index] for index in kept], segmenter.timer)
+                counter.update(predictions, labels, [group.stems[index] for index in kept])
     return counter.totals()
 
 
-def rows(counts: dict[str, Counts], cards: dict[str, Card], protocol: Protocol) -> list[dict[str, Any]]:
+def rows(counts: dict[str, Counts], specs: dict[str, DatasetSpec], protocol: Protocol) -> list[dict[str, Any]]:
     """One a vocabulary: its hash and size, scores in the protocol's definition, difference to the first vocabulary."""
     first = next(iter(counts.values()))
-    pictures = influences(torch.stack([counts[name].pictures for name in cards]), first.stems, protocol.scoring)
+    pictures = influences(torch.stack([counts[name].pictures for name in specs]), first.stems, protocol.scoring)
     found = estimates(pictures) if pictures else None
     table = []
-    for number, (name, card) in enumerate(cards.items()):
+    for number, (name, spec) in enumerate(specs.items()):
         scores = _SCORES[protocol.scoring](counts[name].confusion)
         row = {
             "vocabulary": name,
-            "hash": card.vocabulary.digest,
-            "names": len(card.vocabulary.names),
-            "background": len(card.vocabulary.background),
+            "hash": spec.vocabulary.digest,
+            "names": len(spec.vocabulary.names),
+            "background": len(spec.vocabulary.background),
             "images": counts[name].images,
             **scores.rounded(),
         }
@@ -118,13 +118,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
     protocol = Protocol(**yaml.safe_load(options.config.read_text())["protocol"])
-    cards = editions(ALL_SETTINGS[options.setting].card, options.vocabularies, edition(protocol).void)
-    module = ALL_SETTINGS[options.setting](options.root, geometry=geometry(protocol), edition=edition(protocol))
+    specs = editions(ALL_SETTINGS[options.setting].spec, options.vocabularies, label_scheme(protocol).void)
+    module = ALL_SETTINGS[options.setting](
+        options.root, geometry=geometry(protocol), label_scheme=label_scheme(protocol)
+    )
     module.setup("test")
     device = torch.device(options.device)
     segmenter = Segmenter(load_clip(options.clip, options.pretrained), protocol, [options.method]).to(device).eval()
-    counts = count(segmenter, module.datasets[0], cards, options.batch_size, options.workers)
-    table = rows(counts, cards, protocol)
+    counts = count(segmenter, module.datasets[0], specs, options.batch_size, options.workers)
+    table = rows(counts, specs, protocol)
     for row in table:
         print(record.line(row))
     about = record.facts(
@@ -134,8 +136,8 @@ def main(arguments: list[str] | None = None) -> None:
         protocol_hash=protocol.digest,
         definition=protocol.scoring,
         method=segmenter.methods[0].name,
-        clip=segmenter.card.name,
-        weights_hash=segmenter.card.weights_hash,
+        clip=segmenter.clip.name,
+        weights_hash=segmenter.clip.weights_hash,
     )
     print(f"written to {record.store('vocabulary', table, about, options.out)}")
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch.distributed
 
 
-def from_all(rows: list[Any]) -> list[Any]:
+def all_gather_rows(rows: list[Any]) -> list[Any]:
     """Rows of all processes, in the order of their ranks; every process must take part."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows

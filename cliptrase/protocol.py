@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
+from cliptrase.clip.templates import TemplateSet
 from cliptrase.errors import InputError
 from cliptrase.methods import votes_by_regions
 from cliptrase.metrics import Definition
-from cliptrase.templates import TemplateSet
 
 ProtocolName = Literal["paper", "detectron2", "whole", "photos", "sclip", "naclip", "clearclip"]
 VocabularyName = Literal["released", "plain", "sclip", "clearclip"]

@@ -7,21 +7,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cliptrase.encoder import VisualEncoder
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.templates import TEMPLATES
+from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
+from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
+from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.errors import InputError
-from cliptrase.figures.picture import Segmentation, fit
 from cliptrase.images import PictureLike, to_rgb
-from cliptrase.inference.slide import Windows, encode_windows
+from cliptrase.inference.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.inference.whole import WholePictures, find_regions
+from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
-from cliptrase.ops.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.protocol import Protocol
-from cliptrase.templates import TEMPLATES
-from cliptrase.text import TextCache, check_names, default_cache_dir, encode_names
-from cliptrase.timing import StageTimer
+from cliptrase.timing import stage
 from cliptrase.vocabulary import Vocabulary, parse_words
-from cliptrase.weights import Activation, LoadedClip, default_tag, load_clip
 
 
 class Prediction(NamedTuple):
@@ -66,10 +66,10 @@ class Segmenter(nn.Module):
             raise InputError(f"Segmenter takes a model from load_clip() and a Protocol, not {got!r}")
         self.protocol = protocol or Protocol()
         self.methods = get_methods(methods)
-        self.card = clip
+        self.clip = clip
         self.encoder = VisualEncoder(clip.model.visual)
         self.encoder.require(self.methods)
-        self.clip = clip.model
+        self.model = clip.model
         if self.protocol.name == "paper" and any(self.protocol.size % side for side in self.patch):
             side = self.patch[0]
             below = self.protocol.size // side * side
@@ -87,7 +87,6 @@ class Segmenter(nn.Module):
         self.cache = TextCache(
             cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash, clip.tokenizer
         )
-        self.timer = StageTimer()
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -162,17 +161,17 @@ class Segmenter(nn.Module):
                 text tower cannot tell names apart, see `check_names`.
         """
         templates = TEMPLATES[self.protocol.templates]
-        check_names(self.card.tokenizer, vocabulary.names, vocabulary.fold, templates)
-        with self.timer.stage("text"):
+        check_names(self.clip.tokenizer, vocabulary.names, vocabulary.name_to_label, templates)
+        with stage("text"):
             embeddings = self.cache.load(vocabulary.names, templates)
             if embeddings is None or not has_direction(embeddings).all():
-                embeddings = encode_names(self.clip, self.card.tokenizer, vocabulary.names, templates, progress)
+                embeddings = encode_names(self.model, self.clip.tokenizer, vocabulary.names, templates, progress)
                 _require_directions(embeddings, vocabulary.names)
                 self.cache.save(vocabulary.names, templates, embeddings)
-        fold = torch.tensor(vocabulary.fold, device=self.device)
+        name_to_label = torch.tensor(vocabulary.name_to_label, device=self.device)
         return TextClassifier(
             embeddings.to(self.device),
-            fold,
+            name_to_label,
             vocabulary.num_labels,
             vocabulary.background_index,
             class_token_weighting and not self.protocol.windowed,
@@ -212,17 +211,17 @@ class Segmenter(nn.Module):
             raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
         shown = (images.shape[2], images.shape[3])
         protocol = self.protocol.of(setting)
-        with self.timer.stage("forward", images.device):
+        with stage("forward", images.device):
             pixels = self.prepare(images)
         if protocol.windowed:
-            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, self.timer)
+            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size)
             _require_features(windows.features)
             return windows
         # The released protocols stretch what the tower saw, padding included, to the label map; ours do not.
         canvas = padded_canvas(shown, size, self.patch) if protocol.keeps_own_size else size
-        encoding = self.encoder(pixels, self.methods, self.timer)
+        encoding = self.encoder(pixels, self.methods)
         _require_features(encoding.features)
-        regions = find_regions(encoding, self.methods, protocol, canvas, size, self.timer)
+        regions = find_regions(encoding, self.methods, protocol, canvas, size)
         return WholePictures(encoding, regions, protocol, self.scale, canvas, size)
 
     @torch.no_grad()
@@ -232,7 +231,7 @@ class Segmenter(nn.Module):
         In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
         """
         with torch.autocast(self.device.type, enabled=False):
-            return {method.name: encoded.labels(method, classifier, self.timer) for method in self.methods}
+            return {method.name: encoded.labels(method, classifier) for method in self.methods}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.

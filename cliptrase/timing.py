@@ -1,10 +1,18 @@
-"""Seconds spent in each stage of a run, on CPU or CUDA, without waiting for the device."""
+"""Seconds spent in each stage of a run, on CPU or CUDA, without waiting for the device.
+
+Code marks its stages by `with stage("clustering", device):`, which costs nothing until a timer listens:
+
+    with listening(StageTimer()) as timer:
+        segmenter(images, classifier)
+    timer.seconds()
+"""
 
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 
 import torch
 
@@ -36,7 +44,7 @@ class StageTimer:
             end.record()
             with _LOCK:
                 self._events.append((name, methods, begin, end))
-                # What the device is through with is read on the way, so that a long run does not heap events up.
+                # Finished events are drained as we go, so that a long run does not accumulate them.
                 while len(self._events) > _PENDING and self._events[0][3].query():
                     self._read(*self._events.popleft())
         else:
@@ -77,3 +85,22 @@ class StageTimer:
 
     def _read(self, name: str, methods: Collection[str], begin: torch.cuda.Event, end: torch.cuda.Event) -> None:
         self.add(name, begin.elapsed_time(end) / 1000, methods)
+
+
+_LISTENING: ContextVar[StageTimer | None] = ContextVar("listening timer", default=None)
+
+
+@contextmanager
+def listening(timer: StageTimer) -> Iterator[StageTimer]:
+    """Sends the stages of the block, in this thread, to `timer`."""
+    token = _LISTENING.set(timer)
+    try:
+        yield timer
+    finally:
+        _LISTENING.reset(token)
+
+
+def stage(name: str, device: torch.device | None = None, methods: Collection[str] = ()) -> AbstractContextManager[None]:
+    """Times the block for the timer that listens, see `StageTimer.stage`; does nothing where none does."""
+    timer = _LISTENING.get()
+    return nullcontext() if timer is None else timer.stage(name, device, methods)

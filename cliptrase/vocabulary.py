@@ -64,7 +64,7 @@ class Vocabulary:
         owners: dict[str, tuple[int, str]] = {}
         if self.background_index is not None:
             owners[BACKGROUND] = (self.background_index, BACKGROUND)
-        for label, name in sorted(zip(self.fold, self.names, strict=True), key=lambda pair: pair[0]):
+        for label, name in sorted(zip(self.name_to_label, self.names, strict=True), key=lambda pair: pair[0]):
             if not name.strip():
                 raise InputError(f"the background has an empty prompt among {self.background!r}; take it away")
             if fault := unreadable(name):
@@ -106,7 +106,7 @@ class Vocabulary:
         return tuple(index + (index >= skip) for index in range(len(self.classes)))
 
     @cached_property
-    def fold(self) -> tuple[int, ...]:
+    def name_to_label(self) -> tuple[int, ...]:
         """Label of each name, in the order of `names`."""
         own = [label for label, synonyms in zip(self.class_labels, self.classes, strict=True) for _ in synonyms]
         return (*own, *([self.background_index] * len(self.background) if self.background_index is not None else ()))

@@ -2,13 +2,13 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, joined, shipped_names
+from datamodules.spec import DatasetSpec, Published, joined, shipped_names
 
 
 class ADE150(PublishedSetting):
     """The scene-parsing benchmark's 150 classes."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="ADE150",
         folder="ADEChallengeData2016",
         images=("images/validation",),
@@ -26,7 +26,7 @@ class ADE150(PublishedSetting):
 class ADEfull(PublishedSetting):
     """847 classes of the full annotation, 16-bit label maps; a name with commas ("building, edifice") is one prompt."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="ADEfull",
         folder="ADE20K_2021_17_01",
         images=("images_detectron2/validation", "images/validation"),

@@ -10,14 +10,14 @@ from pytorch_lightning import LightningDataModule
 from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader
 
-from datamodules.card import Card, Edition
 from datamodules.census import Census
 from datamodules.checks import check_pairs
 from datamodules.crop import crop_sentence, sizes_of
-from datamodules.dataset import EachOnce, FileDataset, Item, SegmentationDataset, group_by_size
+from datamodules.dataset import FileDataset, Item, SegmentationDataset, UnpaddedDistributedSampler, group_by_size
 from datamodules.errors import DataError
 from datamodules.loader import Batches, Loader, as_it_is
 from datamodules.pairs import Pair, find_pairs
+from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.transforms import Geometry
 
 
@@ -59,17 +59,17 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     @property
     @abstractmethod
-    def settings(self) -> list[Card]:
-        """What is evaluated, one card a data loader. Complete after `prepare_data`."""
+    def settings(self) -> list[DatasetSpec]:
+        """What is evaluated, one spec a data loader. Complete after `prepare_data`."""
 
-    def pairs(self, card: Card, with_labels: bool) -> list[Pair]:
+    def pairs(self, spec: DatasetSpec, with_labels: bool) -> list[Pair]:
         """Files of a setting; see `pairs.find_pairs`."""
-        folder = self.root / card.folder
-        images = next((folder / name for name in card.images if (folder / name).is_dir()), folder / card.images[0])
-        labels = folder / card.labels
-        if with_labels and images.is_dir() and card.made_by and not labels.is_dir():
-            raise DataError(f"no folder {labels}; make it by: {card.made_by} --source DIR --root {self.root}")
-        return find_pairs(images, labels if with_labels else None, card)
+        folder = self.root / spec.folder
+        images = next((folder / name for name in spec.images if (folder / name).is_dir()), folder / spec.images[0])
+        labels = folder / spec.labels
+        if with_labels and images.is_dir() and spec.prepare_command and not labels.is_dir():
+            raise DataError(f"no folder {labels}; make it by: {spec.prepare_command} --source DIR --root {self.root}")
+        return find_pairs(images, labels if with_labels else None, spec)
 
     def prepare_data(self) -> None:
         """Finds and checks every file before the long work, once a node, and says what the label maps hold.
@@ -78,36 +78,36 @@ class SegmentationDataModule(LightningDataModule, ABC):
             DataError: a file that cannot be used, or label maps that hold nothing to score.
         """
         if self.trainer is not None and self.trainer.predicting and self.geometry.mode == "crop":
-            for card in self.settings:
-                self.note_crop(card, [pair.image for pair in self.pairs(card, with_labels=False)], masks=True)
+            for spec in self.settings:
+                self.note_crop(spec, [pair.image for pair in self.pairs(spec, with_labels=False)], masks=True)
         if self.trainer is not None and self.trainer.testing:
-            for card in self.settings:
-                pairs = self.pairs(card, with_labels=True)
-                census = self.censuses[card.name] = check_pairs(pairs, card)
+            for spec in self.settings:
+                pairs = self.pairs(spec, with_labels=True)
+                census = self.censuses[spec.name] = check_pairs(pairs, spec)
                 census.require_labels()
                 note(census.sentence())
-                self.note_crop(card, [pair.image for pair in pairs], masks=False)
+                self.note_crop(spec, [pair.image for pair in pairs], masks=False)
                 for doubt in census.doubts():
                     rank_zero_warn(doubt)
 
-    def note_crop(self, card: Card, images: list[Path], masks: bool) -> None:
+    def note_crop(self, spec: DatasetSpec, images: list[Path], masks: bool) -> None:
         """Says what a protocol that crops leaves out of pictures; `masks` where they are predicted, not scored."""
         if self.geometry.mode != "crop":
             return
-        if sentence := crop_sentence(card.name, sizes_of(images, card.reader), self.geometry.of(card.name).size, masks):
+        if sentence := crop_sentence(spec.name, sizes_of(images, spec.reader), self.geometry.of(spec.name).size, masks):
             note(sentence)
 
     def setup(self, stage: str) -> None:
         """Lists the files; label maps only for `test`."""
-        self.datasets = [self.dataset(card, with_labels=stage == "test") for card in self.settings]
+        self.datasets = [self.dataset(spec, with_labels=stage == "test") for spec in self.settings]
 
-    def dataset(self, card: Card, with_labels: bool) -> SegmentationDataset:
+    def dataset(self, spec: DatasetSpec, with_labels: bool) -> SegmentationDataset:
         """Pictures of a setting."""
-        return FileDataset(self.pairs(card, with_labels), card, self.geometry.of(card.name))
+        return FileDataset(self.pairs(spec, with_labels), spec, self.geometry.of(spec.name))
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting that is still to be scored."""
-        return [self._loader(dataset) for dataset in self.datasets if dataset.card.name not in self.skipped]
+        return [self._loader(dataset) for dataset in self.datasets if dataset.spec.name not in self.skipped]
 
     def fingerprints(self) -> dict[str, dict[str, str]]:
         """By setting hashes of its `data`, of how its `labels` are read, and the `geometry` that pictures are shown in.
@@ -118,9 +118,9 @@ class SegmentationDataModule(LightningDataModule, ABC):
             DataError: a file cannot be read.
         """
         return {
-            dataset.card.name: {
+            dataset.spec.name: {
                 "data": dataset.fingerprint(),
-                "labels": dataset.card.labelling,
+                "labels": dataset.spec.labelling,
                 "geometry": repr(dataset.geometry),
             }
             for dataset in self.datasets
@@ -135,7 +135,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         return Loader(
             Batches(dataset, group_by_size),
             batch_size=self.batch_size,
-            sampler=EachOnce(dataset, world, rank),
+            sampler=UnpaddedDistributedSampler(dataset, world, rank),
             num_workers=self.num_workers,
             collate_fn=as_it_is,
             pin_memory=torch.cuda.is_available(),
@@ -151,10 +151,10 @@ class PublishedSetting(SegmentationDataModule):
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.
-        edition: set by the protocol.
+        label_scheme: set by the protocol.
     """
 
-    card: ClassVar[Card]
+    spec: ClassVar[DatasetSpec]
 
     def __init__(
         self,
@@ -162,12 +162,12 @@ class PublishedSetting(SegmentationDataModule):
         batch_size: int = 4,
         num_workers: int = 2,
         geometry: Geometry | None = None,
-        edition: Edition | None = None,
+        label_scheme: LabelScheme | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, geometry)
-        self.edition = edition or Edition()
+        self.label_scheme = label_scheme or LabelScheme()
 
     @property
-    def settings(self) -> list[Card]:
-        """The one card."""
-        return [self.card.edition(self.edition)]
+    def settings(self) -> list[DatasetSpec]:
+        """The one spec."""
+        return [self.spec.with_labels(self.label_scheme)]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from cliptrase.errors import counted
 from cliptrase.vocabulary import as_read, shown
-from datamodules.card import Card
 from datamodules.errors import DataError
+from datamodules.spec import DatasetSpec
 
 # How class lists of data sets and tools call what is no class of its own.
 BACKGROUND = frozenset({"background", "_background_", "__background__"})
@@ -41,7 +41,7 @@ class Census:
     """Raw values of a setting's label maps.
 
     Attributes:
-        card: facts of the setting.
+        spec: facts of the setting.
         maps: label maps read so far.
         pixels: pixels by raw value.
         holding: maps by raw value that they hold.
@@ -49,7 +49,7 @@ class Census:
         empty: maps that hold nothing that is scored.
     """
 
-    card: Card
+    spec: DatasetSpec
     maps: int = 0
     pixels: Counter[int] = field(default_factory=Counter)
     holding: Counter[int] = field(default_factory=Counter)
@@ -63,14 +63,14 @@ class Census:
         self.holding.update(counts.keys())
         half = _MOST * sum(counts.values())
         self.mostly.update(value for value, count in counts.items() if count > half)
-        self.empty += all(self.card.label_of(value) is None for value in counts)
+        self.empty += all(self.spec.label_of(value) is None for value in counts)
 
     @cached_property
     def labels(self) -> dict[int, int]:
         """Pixels by label; what is not scored is left out."""
         found: Counter[int] = Counter()
         for value, count in self.pixels.items():
-            if (label := self.card.label_of(value)) is not None:
+            if (label := self.spec.label_of(value)) is not None:
                 found[label] += count
         return dict(found)
 
@@ -82,10 +82,10 @@ class Census:
     @property
     def absent(self) -> list[str]:
         """Names of the labels that never occur."""
-        return [name for label, name in enumerate(self.card.vocabulary.label_names) if label not in self.labels]
+        return [name for label, name in enumerate(self.spec.vocabulary.label_names) if label not in self.labels]
 
     def _is_background(self, label: int) -> bool:
-        vocabulary = self.card.vocabulary
+        vocabulary = self.spec.vocabulary
         return label == vocabulary.background_index or as_read(vocabulary.label_names[label]) in BACKGROUND | UNLABELLED
 
     def require_labels(self) -> None:
@@ -98,14 +98,14 @@ class Census:
             values = _some(sorted(self.pixels))
             hold = f"{counted(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
             raise DataError(
-                f"{self.card.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
+                f"{self.spec.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
                 "name other label maps, or set their ignore label or label offset"
             )
 
     def sentence(self) -> str:
         """One line for people: pictures, share that is not scored, classes that never occur."""
-        share, names, labels = self.unscored, self.absent, self.card.vocabulary.num_labels
-        parts = [f"{self.card.name}: {counted(self.maps, 'picture')}"]
+        share, names, labels = self.unscored, self.absent, self.spec.vocabulary.num_labels
+        parts = [f"{self.spec.name}: {counted(self.maps, 'picture')}"]
         parts.append(f"{100 * share:.3g} % of the pixels are not scored" if share else "all pixels are scored")
         if self.empty:
             parts.append(f"{counted(self.empty, 'label map')} with nothing to score")
@@ -120,47 +120,47 @@ class Census:
 
     def doubts(self) -> list[str]:
         """Sentences on what hardly can be meant; of a published setting nothing is doubted but its class list."""
-        card = self.card
-        vocabulary = card.vocabulary
+        spec = self.spec
+        vocabulary = spec.vocabulary
         found = []
-        own = card.label_of(card.ignore_label, ignore=False)
-        if own is not None and not card.ignored_is_background:
+        own = spec.label_of(spec.ignore_label, ignore=False)
+        if own is not None and not spec.ignored_is_background:
             found.append(
-                f"{card.name}: {card.ignore_label} is the value that is not scored and the label of "
+                f"{spec.name}: {spec.ignore_label} is the value that is not scored and the label of "
                 f"{shown(vocabulary.label_names[own])}, which therefore never counts"
             )
         if vocabulary.num_labels == 1:
             (name,) = vocabulary.label_names
             found.append(
-                f"{card.name}: one class and no background, so that every pixel is {shown(name)} and "
+                f"{spec.name}: one class and no background, so that every pixel is {shown(name)} and "
                 "the score is 100 whatever the model does; give --data.background to tell the class from the rest"
             )
-        if card.images_expected:
+        if spec.images_expected:
             return found
         never = f"{_some(map(shown, self.absent))} never occur{'s' * (len(self.absent) == 1)}"
         for value, maps in sorted(self.mostly.items()):
-            label = card.label_of(value)
+            label = spec.label_of(value)
             if maps < _NEARLY_ALL * self.maps:
                 continue
             if label is None:
                 found.append(
-                    f"{card.name}: value {value} covers most of {maps} of {self.maps} label maps and is not scored"
+                    f"{spec.name}: value {value} covers most of {maps} of {self.maps} label maps and is not scored"
                     f"{f', while {never}' if self.absent else ''}; {_cure(value)}"
                 )
             elif value == 0 and vocabulary.num_labels > 1 and not self._is_background(label):
                 found.append(
-                    f"{card.name}: value 0, which is {shown(vocabulary.label_names[label])}, covers most of {maps} of "
+                    f"{spec.name}: value 0, which is {shown(vocabulary.label_names[label])}, covers most of {maps} of "
                     f"{self.maps} label maps; if 0 stands for background or unlabelled pixels there, say so by "
                     "--data.background_index 0 or --data.label_offset 1"
                 )
-        left_out = [value for value in self.pixels if card.label_of(value) is None]
+        left_out = [value for value in self.pixels if spec.label_of(value) is None]
         if (
             len(self.labels) == len(left_out) == 1
             and self.absent
             and self.mostly[left_out[0]] < _NEARLY_ALL * self.maps
         ):
             found.append(
-                f"{card.name}: besides one class the label maps hold nothing but {left_out[0]}, which is not scored, "
+                f"{spec.name}: besides one class the label maps hold nothing but {left_out[0]}, which is not scored, "
                 f"while {never}; {_cure(left_out[0])}"
             )
         return found

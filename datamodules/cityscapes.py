@@ -2,7 +2,7 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, joined, shipped_names
+from datamodules.spec import DatasetSpec, joined, shipped_names
 
 
 class Cityscapes(PublishedSetting):
@@ -12,14 +12,14 @@ class Cityscapes(PublishedSetting):
     labelIds; pictures and maps lie in one folder a city.
     """
 
-    card = Card(
+    spec = DatasetSpec(
         name="Cityscapes",
         folder="cityscapes",
         images=("leftImg8bit/val",),
         labels="gtFine/val",
         vocabulary=Vocabulary(single_names(shipped_names("cityscapes19"))),
         vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("cityscapes19")))),
-        made_by="python -m datamodules.prepare cityscapes",
+        prepare_command="python -m datamodules.prepare cityscapes",
         images_expected="500",
         image_suffix="_leftImg8bit",
         label_suffix="_gtFine_labelTrainIds",

@@ -2,7 +2,7 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, joined, shipped_names, shipped_synonyms
+from datamodules.spec import DatasetSpec, Published, joined, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("coco_stuff171"))
 _THINGS = 80
@@ -12,7 +12,7 @@ _PLAIN = Vocabulary(_CLASSES[:_THINGS], ("background",))
 class COCO171(PublishedSetting):
     """80 things and 91 stuff classes."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="COCO171",
         folder="coco",
         images=("val2017",),
@@ -34,7 +34,7 @@ class COCO80(PublishedSetting):
     left out; unlabelled pixels are background. This is not the COCO-Object of other papers.
     """
 
-    card = Card(
+    spec = DatasetSpec(
         name="COCO80",
         folder="coco",
         images=("val2017",),
@@ -58,7 +58,7 @@ class COCOObject(PublishedSetting):
     figures for it; the background prompts are those of COCO80.
     """
 
-    card = Card(
+    spec = DatasetSpec(
         name="COCOObject",
         folder="coco",
         images=("val2017",),
@@ -71,6 +71,6 @@ class COCOObject(PublishedSetting):
             ),  # "bed" is a class and a background prompt
             "clearclip": _PLAIN,
         },
-        made_by="python -m datamodules.prepare cocoobject",
+        prepare_command="python -m datamodules.prepare cocoobject",
         images_expected="5000",
     )

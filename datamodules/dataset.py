@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from datamodules.card import Card
 from datamodules.census import count_values
 from datamodules.checks import check_values
 from datamodules.errors import DataError, one_line
 from datamodules.pairs import Pair
 from datamodules.reading import read_image, read_index_map
+from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
 UNLABELLED = -1
@@ -32,18 +32,18 @@ class Item(NamedTuple):
     labels: Tensor | None  # (H, W) int32 in [0, labels), -1 where not scored
     size: tuple[int, int]  # (H, W) of the label map
     stem: str
-    counted: bool  # False where the label map holds nothing but ignored pixels, and for fillers
+    valid: bool  # False where the label map holds nothing but ignored pixels, and for fillers
     error: str = ""  # what is wrong with a picture that is passed over
 
 
-class Group(NamedTuple):
+class ImageBatch(NamedTuple):
     """Pictures of a batch that have one size, stacked."""
 
     images: Tensor  # (B, 3, h, w) uint8
     labels: Tensor | None  # (B, H, W) int32
     size: tuple[int, int]
     stems: list[str]
-    counted: list[bool]
+    valid: list[bool]
     errors: list[str]
 
 
@@ -59,12 +59,12 @@ class SegmentationDataset(Dataset[Item], ABC):
     """Pictures and label maps of one setting under one geometry; subclasses say where they come from.
 
     Args:
-        card: facts of the setting.
+        spec: facts of the setting.
         geometry: the protocol's.
     """
 
-    def __init__(self, card: Card, geometry: Geometry) -> None:
-        self.card = card
+    def __init__(self, spec: DatasetSpec, geometry: Geometry) -> None:
+        self.spec = spec
         self.geometry = geometry
         self.pipeline = geometry.transform()
 
@@ -86,27 +86,25 @@ class SegmentationDataset(Dataset[Item], ABC):
 
     def __getitem__(self, index: int) -> Item:
         if index == FILLER:
-            return self[0]._replace(counted=False)
+            return self[0]._replace(valid=False)
         source = self.read(index)
         if source.labels is None:
             image = self.pipeline(image=source.image)["image"]
             height, width = (image if self.geometry.mode == "crop" else source.image).shape[:2]
-            return Item(_to_tensor(image), None, (height, width), source.stem, counted=True)
+            return Item(_to_tensor(image), None, (height, width), source.stem, valid=True)
         shown = self.pipeline(image=source.image, mask=source.labels)
         raw = shown["mask"].astype(np.int32)
-        ignored = (raw == self.card.ignore_label) | (raw < self.card.label_offset)
-        labels = np.where(ignored, self._ignored, raw - self.card.label_offset).astype(np.int32)
-        labels[labels >= self.card.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
+        ignored = (raw == self.spec.ignore_label) | (raw < self.spec.label_offset)
+        labels = np.where(ignored, self._ignored, raw - self.spec.label_offset).astype(np.int32)
+        labels[labels >= self.spec.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
         # A crop goes by what is unlabelled, as the released code does, also where that counts as background.
         empty = bool(ignored.all() if self.geometry.mode == "crop" else (labels == UNLABELLED).all())
         height, width = labels.shape
-        return Item(
-            _to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, counted=not empty
-        )
+        return Item(_to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, valid=not empty)
 
     @property
     def _ignored(self) -> int:
-        background = self.card.vocabulary.background_index if self.card.ignored_is_background else None
+        background = self.spec.vocabulary.background_index if self.spec.ignored_is_background else None
         return UNLABELLED if background is None else background
 
 
@@ -115,12 +113,12 @@ class FileDataset(SegmentationDataset):
 
     Args:
         pairs: what to read.
-        card: facts of the setting.
+        spec: facts of the setting.
         geometry: the protocol's.
     """
 
-    def __init__(self, pairs: Sequence[Pair], card: Card, geometry: Geometry) -> None:
-        super().__init__(card, geometry)
+    def __init__(self, pairs: Sequence[Pair], spec: DatasetSpec, geometry: Geometry) -> None:
+        super().__init__(spec, geometry)
         self.pairs = pairs
 
     def __len__(self) -> int:
@@ -147,12 +145,12 @@ class FileDataset(SegmentationDataset):
         """
         pair = self.pairs[index]
         if pair.labels is None:
-            return Source(read_image(pair.image, self.card.reader), None, pair.stem)
-        labels = read_index_map(pair.labels, self.card.reader)
-        image = read_image(pair.image, self.card.reader, labels.shape)
+            return Source(read_image(pair.image, self.spec.reader), None, pair.stem)
+        labels = read_index_map(pair.labels, self.spec.reader)
+        image = read_image(pair.image, self.spec.reader, labels.shape)
         if labels.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")
-        check_values(count_values(labels), pair.labels, self.card)
+        check_values(count_values(labels), pair.labels, self.spec)
         return Source(image, labels, pair.stem)
 
 
@@ -180,27 +178,27 @@ def _to_tensor(image: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def group_by_size(items: Sequence[Item]) -> list[Group]:
+def group_by_size(items: Sequence[Item]) -> list[ImageBatch]:
     """Collates pictures: those of one input size and one label size are stacked, in the order of their first."""
     groups: dict[Any, list[Item]] = {}
     for item in items:
         groups.setdefault((item.image.shape, item.size), []).append(item)
     return [
-        Group(
+        ImageBatch(
             images=torch.stack([item.image for item in members]),
             labels=None
             if members[0].labels is None
             else torch.stack([m.labels for m in members if m.labels is not None]),
             size=members[0].size,
             stems=[item.stem for item in members],
-            counted=[item.counted for item in members],
+            valid=[item.valid for item in members],
             errors=[item.error for item in members if item.error],
         )
         for members in groups.values()
     ]
 
 
-class EachOnce(DistributedSampler[int]):
+class UnpaddedDistributedSampler(DistributedSampler[int]):
     """Every r-th sample from one's own rank on, in order: nothing is padded, so nothing is counted twice.
 
     Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone. It would also leave a process

@@ -7,12 +7,12 @@ from pytorch_lightning.utilities import rank_zero_warn
 from cliptrase.images import Reader
 from cliptrase.vocabulary import Vocabulary, as_read, parse_prompts, single_names
 from datamodules.base import SegmentationDataModule
-from datamodules.card import Card
 from datamodules.census import BACKGROUND, UNLABELLED
 from datamodules.class_lists import ClassList, read_class_list, read_list
 from datamodules.errors import DataError
 from datamodules.pairs import Pair, find_pairs
 from datamodules.reading import checked_max_pixels
+from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
 _LARGEST = 65535  # value of a 16-bit map
@@ -84,7 +84,7 @@ class Folder(SegmentationDataModule):
             )
         vocabulary = Vocabulary(single_names(names), prompts, background_index)
         self.ignore_given = ignore_label is not None
-        self.card = Card(
+        self.spec = DatasetSpec(
             name="Folder",
             folder="",
             images=("image",),
@@ -98,28 +98,28 @@ class Folder(SegmentationDataModule):
         )
 
     @property
-    def settings(self) -> list[Card]:
-        """The one card, made of the options."""
-        return [self.card]
+    def settings(self) -> list[DatasetSpec]:
+        """The one spec, made of the options."""
+        return [self.spec]
 
-    def pairs(self, card: Card, with_labels: bool) -> list[Pair]:
+    def pairs(self, spec: DatasetSpec, with_labels: bool) -> list[Pair]:
         """Files of the two folders.
 
         Raises:
             DataError: a folder is not there, or 255 is a class's label and nobody said what is not scored.
         """
-        last = card.valid_labels + card.label_offset - 1
-        if with_labels and not self.ignore_given and last >= card.ignore_label:
-            name = card.vocabulary.label_names[card.ignore_label - card.label_offset]
+        last = spec.valid_labels + spec.label_offset - 1
+        if with_labels and not self.ignore_given and last >= spec.ignore_label:
+            name = spec.vocabulary.label_names[spec.ignore_label - spec.label_offset]
             raise DataError(
-                f"--data.classes names {len(card.vocabulary.classes)} classes, so that {card.ignore_label} is the "
+                f"--data.classes names {len(spec.vocabulary.classes)} classes, so that {spec.ignore_label} is the "
                 f"label of {name!r}, and it would be the value that is not scored too; say which value that is by "
                 f"--data.ignore_label (often {_LARGEST}; -1 for none)"
             )
         for folder, option in ((self.images, "images"), *(((self.labels, "labels"),) if with_labels else ())):
             if not folder.is_dir():
                 raise DataError(f"no folder {folder}; name another place by --data.{option}")
-        return find_pairs(self.images, self.labels if with_labels else None, card)
+        return find_pairs(self.images, self.labels if with_labels else None, spec)
 
 
 def read_classes(classes: list[str] | Path) -> ClassList:

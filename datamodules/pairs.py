@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.card import Card
 from datamodules.errors import DataError
 from datamodules.files import (
     LABEL_EXTENSIONS,
@@ -15,6 +14,7 @@ from datamodules.files import (
     say_left_out,
     walk,
 )
+from datamodules.spec import DatasetSpec
 
 # Bytes that a name may have: file systems take 255 with an ending and with what a file has while it is written.
 LONGEST_NAME = 230
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
     stem: str
 
 
-def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
+def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pair]:
     """Pictures of a folder, each with its label map, in the order of their stems.
 
     Both may lie in one folder where their names end otherwise; of two folders, one may lie in the other. What is passed
@@ -37,7 +37,7 @@ def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
     Args:
         images: folder of pictures, any ending that Pillow reads.
         labels: folder of label maps, or None where none are needed.
-        card: facts of the setting.
+        spec: facts of the setting.
 
     Raises:
         DataError: a folder is missing or empty or cannot be listed, a file lacks its partner, or its name cannot be
@@ -48,21 +48,21 @@ def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
             raise DataError(f"no folder {folder}; put the data there or name another place by --data.root")
     together = labels is not None and images.samefile(labels)
     found = walk(images, apart=labels)
-    pictures = _pictures(found, card, together)
+    pictures = _pictures(found, spec, together)
     say_left_out(found)
     if not pictures:
-        raise DataError(f"no pictures{_ending(card.image_suffix)} in {images}; {_looked(found, picture_endings())}")
+        raise DataError(f"no pictures{_ending(spec.image_suffix)} in {images}; {_looked(found, picture_endings())}")
     if labels is None:
         return [Pair(path, None, stem) for stem, path in sorted(pictures.items())]
     found_maps = found if together else walk(labels, apart=images)
     taken = set(pictures.values()) if together else set()
     files = [path for path in found_maps.files if path not in taken]
-    maps = one_each(group_stems(files, labels, LABEL_EXTENSIONS, card.label_suffix))
+    maps = one_each(group_stems(files, labels, LABEL_EXTENSIONS, spec.label_suffix))
     if not together:
         say_left_out(found_maps, foreign=False)
     if not maps:
         looked = _looked(found_maps, LABEL_EXTENSIONS)
-        raise DataError(f"no label maps{_ending(card.label_suffix)} in {labels}; {looked}")
+        raise DataError(f"no label maps{_ending(spec.label_suffix)} in {labels}; {looked}")
     for kind, here, there, folder in (
         ("label map", pictures, maps, labels),
         ("picture", maps, pictures, images),
@@ -77,21 +77,21 @@ def find_pairs(images: Path, labels: Path | None, card: Card) -> list[Pair]:
     return [Pair(path, maps[stem], stem) for stem, path in sorted(pictures.items())]
 
 
-def _pictures(found: Walk, card: Card, together: bool) -> dict[str, Path]:
+def _pictures(found: Walk, spec: DatasetSpec, together: bool) -> dict[str, Path]:
     """Pictures by stem, without the label maps that lie among them."""
     files = found.files
     if together:
-        if not card.image_suffix and not card.label_suffix:
+        if not spec.image_suffix and not spec.label_suffix:
             raise DataError(
                 f"{found.folder} is the folder of pictures and of label maps, so that they cannot be told apart; move "
                 "the label maps to a folder of their own, or say what their names have at the end and the pictures' "
                 "have not, as in --data.label_end _mask for a.jpg and a_mask.png"
             )
-        if card.label_suffix:
-            maps = group_stems(files, found.folder, LABEL_EXTENSIONS, card.label_suffix)
+        if spec.label_suffix:
+            maps = group_stems(files, found.folder, LABEL_EXTENSIONS, spec.label_suffix)
             taken = {path for paths in maps.values() for path in paths}
             files = [path for path in files if path not in taken]
-    pictures = one_each(group_stems(files, found.folder, picture_endings(), card.image_suffix))
+    pictures = one_each(group_stems(files, found.folder, picture_endings(), spec.image_suffix))
     for stem, path in pictures.items():
         _check_name(stem, path)
     return pictures

@@ -2,7 +2,7 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, shipped_names
+from datamodules.spec import DatasetSpec, Published, shipped_names
 
 _CLASSES = single_names(shipped_names("context59"))
 _SCLIP = single_names(shipped_names("sclip_context59"))
@@ -12,7 +12,7 @@ _EXPECTED = "5105 (by ImageSets/Main/val.txt of VOC2010) or 5104 (by the list of
 class PC59(PublishedSetting):
     """The 59 most frequent classes; everything else is not scored."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="PC59",
         folder="pcontext",
         images=("val/image",),
@@ -30,7 +30,7 @@ class PC59(PublishedSetting):
 class PC60(PublishedSetting):
     """59 classes and background, which is everything else."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="PC60",
         folder="pcontext",
         images=("val/image",),
@@ -49,7 +49,7 @@ class PC60(PublishedSetting):
 class PC459(PublishedSetting):
     """All 459 classes, 16-bit label maps."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="PC459",
         folder="pcontext_full",
         images=("val/image",),

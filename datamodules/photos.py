@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from cliptrase.images import Reader, foreign_endings, readable_endings
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
-from datamodules.card import Card
 from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError
 from datamodules.photo_files import find_pictures, name_files
 from datamodules.reading import checked_max_pixels, read_image
+from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
 
@@ -56,7 +56,7 @@ class Photos(SegmentationDataModule):
         if not words or not as_text(words, "words").strip():
             raise DataError("Photos needs --data.words: like 'cat, kitten; dog', or a text file of one class a line")
         self.files = name_files(find_pictures([images] if isinstance(images, str) else images, self.root))
-        self.card = Card(
+        self.spec = DatasetSpec(
             name="Photos",
             folder="",
             images=(),
@@ -66,11 +66,11 @@ class Photos(SegmentationDataModule):
         )
 
     @property
-    def settings(self) -> list[Card]:
-        """The one card."""
-        return [self.card]
+    def settings(self) -> list[DatasetSpec]:
+        """The one spec."""
+        return [self.spec]
 
-    def dataset(self, card: Card, with_labels: bool) -> SegmentationDataset:
+    def dataset(self, spec: DatasetSpec, with_labels: bool) -> SegmentationDataset:
         """The pictures.
 
         Raises:
@@ -78,15 +78,15 @@ class Photos(SegmentationDataModule):
         """
         if with_labels:
             raise DataError("Photos have no label maps to score: take 'predict', or 'test' with --data Folder")
-        return PhotoDataset(self.files, card, self.geometry.of(card.name))
+        return PhotoDataset(self.files, spec, self.geometry.of(spec.name))
 
     def prepare_data(self) -> None:
         """Pictures are checked one by one while they are read: a bad one is passed over."""
-        self.note_crop(self.card, list(self.files.values()), masks=True)
+        self.note_crop(self.spec, list(self.files.values()), masks=True)
 
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
-        return read_image(self.files[stem], self.card.reader)
+        return read_image(self.files[stem], self.spec.reader)
 
 
 class PhotoDataset(SegmentationDataset):
@@ -94,12 +94,12 @@ class PhotoDataset(SegmentationDataset):
 
     Args:
         files: by name.
-        card: the data module's.
+        spec: the data module's.
         geometry: the protocol's.
     """
 
-    def __init__(self, files: dict[str, Path], card: Card, geometry: Geometry) -> None:
-        super().__init__(card, geometry)
+    def __init__(self, files: dict[str, Path], spec: DatasetSpec, geometry: Geometry) -> None:
+        super().__init__(spec, geometry)
         self.files = list(files.items())
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ class PhotoDataset(SegmentationDataset):
             DataError: it cannot be read.
         """
         stem, path = self.files[index]
-        return Source(read_image(path, self.card.reader), None, stem)
+        return Source(read_image(path, self.spec.reader), None, stem)
 
     def __getitem__(self, index: int) -> Item:
         try:
@@ -129,7 +129,7 @@ class PhotoDataset(SegmentationDataset):
         except DataError as error:
             message = "" if index == FILLER else str(error)
             nothing = torch.zeros(3, 1, 1, dtype=torch.uint8)
-            return Item(nothing, None, (1, 1), self.files[index][0], counted=False, error=message)
+            return Item(nothing, None, (1, 1), self.files[index][0], valid=False, error=message)
 
 
 def read_words(words: str | list[str], background: str | list[str], root: Path) -> Vocabulary:

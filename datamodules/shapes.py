@@ -4,10 +4,10 @@ from pathlib import Path
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import SegmentationDataModule
-from datamodules.card import Card
 from datamodules.dataset import SegmentationDataset, Source
 from datamodules.errors import DataError
 from datamodules.shapes_scenes import NAMES, scene
+from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
 
@@ -37,34 +37,34 @@ class Shapes(SegmentationDataModule):
         if scenes < 1:
             raise DataError(f"--data.scenes must be at least 1, not {scenes}")
         self.scenes = scenes
-        self.card = Card(
+        self.spec = DatasetSpec(
             name="Shapes", folder="", images=(), labels="", vocabulary=Vocabulary(single_names(NAMES)), ignore_label=255
         )
 
     @property
-    def settings(self) -> list[Card]:
-        """The one card."""
-        return [self.card]
+    def settings(self) -> list[DatasetSpec]:
+        """The one spec."""
+        return [self.spec]
 
     def prepare_data(self) -> None:
         """Drawn scenes need no checks."""
 
-    def dataset(self, card: Card, with_labels: bool) -> SegmentationDataset:
+    def dataset(self, spec: DatasetSpec, with_labels: bool) -> SegmentationDataset:
         """The test split's first scenes."""
-        return ShapesDataset(card, self.geometry.of(card.name), self.scenes)
+        return ShapesDataset(spec, self.geometry.of(spec.name), self.scenes)
 
 
 class ShapesDataset(SegmentationDataset):
     """The first test scenes.
 
     Args:
-        card: the data module's.
+        spec: the data module's.
         geometry: the protocol's.
         scenes: how many.
     """
 
-    def __init__(self, card: Card, geometry: Geometry, scenes: int) -> None:
-        super().__init__(card, geometry)
+    def __init__(self, spec: DatasetSpec, geometry: Geometry, scenes: int) -> None:
+        super().__init__(spec, geometry)
         self.scenes = scenes
 
     def __len__(self) -> int:

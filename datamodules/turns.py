@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from cliptrase.errors import counted
 from cliptrase.images import Header, Size
-from datamodules.card import Card
 from datamodules.errors import DataError
 from datamodules.reading import read_header
+from datamodules.spec import DatasetSpec
 
 
 class Turn(NamedTuple):
@@ -19,7 +19,7 @@ class Turn(NamedTuple):
     chosen: bool  # whether the label map fits one way only
 
 
-def check_size(image: Path, labels: Path, size: Size, card: Card) -> Turn | None:
+def check_size(image: Path, labels: Path, size: Size, spec: DatasetSpec) -> Turn | None:
     """Checks that a picture has the size of its label map, (height, width), upright or as stored.
 
     Returns:
@@ -28,7 +28,7 @@ def check_size(image: Path, labels: Path, size: Size, card: Card) -> Turn | None
     Raises:
         DataError: naming the files and their sizes, and the orientation where there is one.
     """
-    header = read_header(image, card.reader)
+    header = read_header(image, spec.reader)
     if size not in (header.stored, header.upright):
         raise DataError(
             f"{labels} has {size[1]} x {size[0]} pixels, its picture {image.name} {_sizes(header)}; "
@@ -36,7 +36,7 @@ def check_size(image: Path, labels: Path, size: Size, card: Card) -> Turn | None
         )
     if header.orientation == 1:
         return None
-    return Turn(image, header.is_turned(card.reader.decoding, size), header.stored != header.upright)
+    return Turn(image, header.is_turned(spec.reader.decoding, size), header.stored != header.upright)
 
 
 def _sizes(header: Header) -> str:
@@ -46,14 +46,14 @@ def _sizes(header: Header) -> str:
     return f"{width} x {height} as stored and {columns} x {rows} turned by its EXIF orientation {header.orientation}"
 
 
-def say_turns(turns: Sequence[Turn], card: Card) -> str:
+def say_turns(turns: Sequence[Turn], spec: DatasetSpec) -> str:
     """How many pictures carry an orientation and how they are read, in one sentence, or nothing."""
-    if card.reader.decoding == "released":
+    if spec.reader.decoding == "released":
         turned = [turn for turn in turns if turn.upright]
         if not turned:
             return ""  # as the released codes read them, which turn nothing
         return (
-            f"{card.name}: {counted(len(turned), 'picture')} {'is' if len(turned) == 1 else 'are'} turned by the EXIF "
+            f"{spec.name}: {counted(len(turned), 'picture')} {'is' if len(turned) == 1 else 'are'} turned by the EXIF "
             f"orientation, for the label maps have that size only; {turned[0].path} is one"
         )
     if not turns:
@@ -63,4 +63,4 @@ def say_turns(turns: Sequence[Turn], card: Card) -> str:
     parts += [f"{len(stored)} as stored, for the label maps have that size only"] if stored else []
     unsure = sum(not turn.chosen for turn in turns)
     check = f"; where both sizes fit ({unsure}), label maps must be drawn on the upright picture" if unsure else ""
-    return f"{card.name}: {counted(len(turns), 'picture')} with an EXIF orientation: {', '.join(parts)}{check}"
+    return f"{spec.name}: {counted(len(turns), 'picture')} with an EXIF orientation: {', '.join(parts)}{check}"

@@ -2,7 +2,7 @@
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.base import PublishedSetting
-from datamodules.card import Card, Published, shipped_names, shipped_synonyms
+from datamodules.spec import DatasetSpec, Published, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("voc20"))
 _SCLIP = shipped_synonyms("sclip_voc20")
@@ -12,7 +12,7 @@ _CLEARCLIP = single_names(shipped_names("clearclip_voc20"))
 class VOC20(PublishedSetting):
     """20 objects; background and void are not scored. Logits are weighted by the class token's."""
 
-    card = Card(
+    spec = DatasetSpec(
         name="VOC20",
         folder="VOC2012",
         images=("images_detectron2/val",),
@@ -35,7 +35,7 @@ class VOC21(PublishedSetting):
     background prompts are the released ones, with "bed" twice and "beachhill" in one word.
     """
 
-    card = Card(
+    spec = DatasetSpec(
         name="VOC21",
         folder="VOC2012",
         images=("images_detectron2/val",),

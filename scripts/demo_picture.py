@@ -12,7 +12,7 @@ import yaml
 from PIL import Image, ImageDraw, ImageFont
 
 from cliptrase import Protocol, Segmenter, Vocabulary
-from cliptrase.figures.visualization import colourise, palette
+from cliptrase.drawing.overlay import colourise, palette
 from cliptrase.vocabulary import single_names
 from datamodules.shapes_scenes import NAMES, scene
 

@@ -1,4 +1,4 @@
-"""Prints the first colours of `cliptrase.figures.visualization`, told apart by people of every colour vision.
+"""Prints the first colours of `cliptrase.drawing.overlay`, told apart by people of every colour vision.
 
 Each colour is the one farthest from all before it, in CIELAB as people see it with normal vision and with full
 protanopia, deuteranopia and tritanopia, whichever is nearest: so any first few are about as distinct as can be.

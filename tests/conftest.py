@@ -14,9 +14,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.segmenter import Segmenter
-from cliptrase.weights import LoadedClip, load_clip
-from datamodules.card import Card
+from datamodules.spec import DatasetSpec
 from tests.kit import save_tiny_clip, write_detectron2_tree
 
 torch.set_num_threads(1)
@@ -55,10 +55,10 @@ def segmenter(loaded_clip: LoadedClip, text_cache: Path) -> Segmenter:
 
 @pytest.fixture
 def detectron2_tree(tmp_path: Path) -> Callable[..., Path]:
-    """`detectron2_tree(card, sizes=..., seed=...)` writes a small data set and gives the `--data.root` to name."""
+    """`detectron2_tree(spec, sizes=..., seed=...)` writes a small data set and gives the `--data.root` to name."""
 
-    def write(card: Card, **options: object) -> Path:
-        return write_detectron2_tree(tmp_path / "datasets", card, **options)  # type: ignore[arg-type]
+    def write(spec: DatasetSpec, **options: object) -> Path:
+        return write_detectron2_tree(tmp_path / "datasets", spec, **options)  # type: ignore[arg-type]
 
     return write
 

@@ -1,4 +1,4 @@
-"""Imports run one way: pure functions <- encoder, text <- segmenter <- lightning_module <- cli."""
+"""Imports run one way: pure functions <- encoder, text <- segmenter <- runs <- cli."""
 
 import ast
 from pathlib import Path
@@ -13,56 +13,51 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        "errors",
-        "console",
-        "images",
-        "files",
-        "timing",
-        "distributed",
-        "sniffing",
-        "tables",
-        "templates",
-        "metrics",
-        "evaluation.provenance",
-        "evaluation.conditions",
+        *("errors", "console", "images", "io", "timing", "distributed", "tables", "metrics"),
+        *("clip.sniffing", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
-    {"ops", "vocabulary", "correlation", "clustering", "figures", "evaluation.intervals"},
+    {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
         *("attention", "methods", "regions", "protocol"),
-        *("evaluation.counting", "evaluation.notes", "evaluation.published", "evaluation.results"),
+        *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.results"),
     },
-    {"evaluation.markdown", "evaluation.scoreboard", "block"},
-    {"evaluation.comparison", "evaluation.comparison_tables", "encoder", "text", "checkpoint", "model_config"},
-    {"report", "inference", "weights"},
+    {"evaluation.markdown", "evaluation.scoreboard", "clip.block"},
+    {
+        *("evaluation.comparison", "evaluation.comparison_tables"),
+        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.model_config"),
+    },
+    {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
-    {"global_patch_analysis", "lightning_module"},
-    {"global_patch_figure"},
-    {"callbacks", "global_patch"},
+    {"global_patches", "runs.module"},
+    {"runs.callbacks"},
     {"cli", "__main__"},
 )
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
+    "clip": ("sniffing", "templates", "block", "encoder", "text", "checkpoint", "model_config", "weights"),
     "evaluation": (
-        *("provenance", "published", "conditions", "intervals", "notes", "counting", "results"),
+        *("provenance", "published", "conditions", "intervals", "notes", "counts", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
     "cli": ("arguments", "complaints", "processes", "evaluate"),
-    "callbacks": (
-        "identity",
-        "counts_file",
-        "sheet_choice",
-        "run_folder",
-        "writers",
-        "sheets_again",
-        "photo_writer",
-        "tensorboard",
+    "runs": (
+        "module",
+        "callbacks.identity",
+        "callbacks.counts_file",
+        "callbacks.sheet_choice",
+        "callbacks.run_folder",
+        "callbacks.writers",
+        "callbacks.sheets_again",
+        "callbacks.photo_writer",
+        "callbacks.tensorboard",
     ),
-    "figures": ("visualization", "drawing", "charts", "patch_panel", "picture", "sheets"),
-    "inference": ("windows", "whole", "slide"),
-    "ops": ("classification", "triton_kernels", "kernels", "median", "pixels", "position", "upsampling"),
+    "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
+    "global_patches": ("analysis", "figure", "command"),
+    "inference": ("pixels", "window_maps", "whole", "windows"),
+    "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": ("markup", "comparison", "page", "reading", "__main__"),
 }
-LIGHTNING = {"lightning_module", "callbacks", "cli"}
+LIGHTNING = {"runs", "cli"}
 
 
 def imports(path: Path) -> set[str]:
@@ -98,8 +93,9 @@ def own_imports(path: Path) -> set[str]:
 
 
 def layer_of(module: str) -> int:
-    room = module.partition(".")[0]
-    (layer,) = [number for number, names in enumerate(LAYERS) if module in names or room in names]
+    parts = module.split(".")
+    rooms = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+    (layer,) = [number for number, names in enumerate(LAYERS) if rooms & names]
     return layer
 
 

@@ -22,10 +22,10 @@ CONFIGS = sorted(Path("configs").glob("*.yaml"))
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
     """A small VOC2012 folder; the last picture's label map is empty in the middle, where `paper` looks."""
-    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((120, 150), (96, 96), (60, 180)))
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.spec, sizes=((120, 150), (96, 96), (60, 180)))
     labels = np.full((60, 180), 255, dtype=np.uint8)
     labels[:, :20] = 3
-    save_labels(root / VOC20.card.folder / VOC20.card.labels / "scene_2.png", labels)
+    save_labels(root / VOC20.spec.folder / VOC20.spec.labels / "scene_2.png", labels)
     return root
 
 
@@ -54,14 +54,14 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
     assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]
     assert set(result["scores"]) == set(result["textbook"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
-    assert [entry["name"] for entry in result["per_class"]] == list(VOC20.card.vocabulary.label_names)
+    assert [entry["name"] for entry in result["per_class"]] == list(VOC20.spec.vocabulary.label_names)
     assert sum(entry["pixels"] for entry in result["per_class"]) > 0
     assert result["published"] is None  # 64 pixels are nobody's published protocol
     provenance = document["provenance"]
     assert provenance["protocol"]["size"] == 64
     assert provenance["protocol"]["eps"] == 0.7
     assert provenance["model"]["activation"] == "quick_gelu"
-    assert provenance["vocabularies"]["VOC20"]["hash"] == VOC20.card.vocabulary.digest
+    assert provenance["vocabularies"]["VOC20"]["hash"] == VOC20.spec.vocabulary.digest
     for key in ("versions", "commit", "device", "precision", "images_per_second", "peak_memory_mib", "seconds"):
         assert key in provenance
     assert {"text", "data", "forward", "correlation", "clustering", "regions", "vote"} <= set(provenance["seconds"])
@@ -93,7 +93,7 @@ def test_part_of_a_set_is_marked_everywhere(
     limit: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two pictures of a set of 5,000, under a protocol that has published figures, by the embedded model."""
-    root = write_detectron2_tree(tmp_path / "datasets", COCO171.card, sizes=((60, 60), (60, 60)))
+    root = write_detectron2_tree(tmp_path / "datasets", COCO171.spec, sizes=((60, 60), (60, 60)))
     options = ["--config", "configs/paper_224.yaml", "--data", "COCO171", "--data.root", str(root)]
     options += ["--data.batch_size", "1", "--model.clip", "embedded", "--model.compare", "[vanilla]", *limit]
     finished = run("test", tmp_path / "out", *options)
@@ -133,8 +133,8 @@ def test_an_empty_label_map_is_not_scored_but_predicted(voc: Path, tiny_clip: Pa
 def test_a_label_map_that_is_empty_everywhere_gives_no_figures_and_a_sentence(
     tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = write_detectron2_tree(tmp_path / "datasets", VOC21.card, sizes=((96, 96),))
-    labels = root / VOC21.card.folder / VOC21.card.labels / "scene_0.png"
+    root = write_detectron2_tree(tmp_path / "datasets", VOC21.spec, sizes=((96, 96),))
+    labels = root / VOC21.spec.folder / VOC21.spec.labels / "scene_0.png"
     save_labels(labels, np.full((96, 96), 255, dtype=np.uint8))
     options = [*small(root, tiny_clip), *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
     assert complaint(capsys, "test", *options, "--data", "VOC21").startswith("VOC21: no picture was scored, for ")
@@ -168,7 +168,7 @@ def test_masks_are_what_test_scores(voc: Path, tiny_clip: Path, tmp_path: Path) 
     scored = run("test", tmp_path / "test", *options, "--data", "VOC20").results["settings"]["VOC20"]
     right = total = 0
     for number, size in enumerate([(120, 150), (96, 96), (60, 180)]):
-        truth = np.array(Image.open(voc / VOC20.card.folder / VOC20.card.labels / f"scene_{number}.png"))
+        truth = np.array(Image.open(voc / VOC20.spec.folder / VOC20.spec.labels / f"scene_{number}.png"))
         mask = predicted.mask("VOC20", f"scene_{number}")
         assert mask.shape == size
         right += int(((mask == truth) & (truth < 20)).sum())
@@ -186,7 +186,7 @@ def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, prot
     scored = run("test", tmp_path / "test", *options, "--data", "VOC20", "--model.compare", "[cliptrase]").results
     right = total = 0
     for number, size in enumerate([(120, 150), (96, 96), (60, 180)]):
-        truth = np.array(Image.open(voc / VOC20.card.folder / VOC20.card.labels / f"scene_{number}.png"))
+        truth = np.array(Image.open(voc / VOC20.spec.folder / VOC20.spec.labels / f"scene_{number}.png"))
         mask = predicted.mask("VOC20", f"scene_{number}")
         assert mask.shape == size
         right += int(((mask == truth) & (truth < 20)).sum())
@@ -197,22 +197,22 @@ def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, prot
     assert provenance["protocol"]["label"].startswith(f"{protocol} 64")
     assert (
         provenance["vocabularies"]["VOC20"]["hash"]
-        == VOC20.card.vocabularies[provenance["protocol"]["vocabulary"]].digest
+        == VOC20.spec.vocabularies[provenance["protocol"]["vocabulary"]].digest
     )
 
 
 def test_masks_of_many_labels_are_16_bit(tiny_clip: Path, tmp_path: Path) -> None:
-    root = write_detectron2_tree(tmp_path / "datasets", PC459.card, sizes=((96, 96),))
+    root = write_detectron2_tree(tmp_path / "datasets", PC459.spec, sizes=((96, 96),))
     finished = run("predict", tmp_path / "out", *small(root, tiny_clip), "--data", "PC459")
     assert finished.mask("PC459", "scene_0").dtype == np.uint16
 
 
 def test_stuff_beyond_the_vocabulary_is_left_out(tiny_clip: Path, tmp_path: Path) -> None:
     """COCO80 reads the 171-class maps: label 80 is background, 81..170 are neither scored nor shown."""
-    root = write_detectron2_tree(tmp_path / "datasets", COCO80.card, sizes=((96, 96),))
+    root = write_detectron2_tree(tmp_path / "datasets", COCO80.spec, sizes=((96, 96),))
     labels = np.full((96, 96), 120, dtype=np.uint8)
     labels[:48], labels[:24] = 80, 7
-    save_labels(root / COCO80.card.folder / COCO80.card.labels / "scene_0.png", labels)
+    save_labels(root / COCO80.spec.folder / COCO80.spec.labels / "scene_0.png", labels)
     options = ["--data", "COCO80", "--data.root", str(root), "--config", "configs/paper_224.yaml", *model(tiny_clip)]
     result = run("test", tmp_path / "out", *options, "--protocol.size", "96").results["settings"]["COCO80"]
     pixels = {entry["label"]: entry["pixels"] for entry in result["per_class"] if entry["pixels"]}
@@ -307,10 +307,10 @@ class TestFolder:
     @pytest.fixture
     def tree(self, tmp_path: Path) -> Path:
         """Three pictures of VOC20's kit as `image/` and `gt/`, labels 0..2 and 255."""
-        source = write_detectron2_tree(tmp_path / "source", VOC20.card) / VOC20.card.folder
+        source = write_detectron2_tree(tmp_path / "source", VOC20.spec) / VOC20.spec.folder
         root = tmp_path / "own"
         (source / "images_detectron2/val").rename((root / "image").parent.mkdir() or root / "image")
-        for path in (source / VOC20.card.labels).iterdir():
+        for path in (source / VOC20.spec.labels).iterdir():
             labels = np.array(Image.open(path))
             save_labels(root / "gt" / path.name, np.where(labels == 255, 255, labels % 3).astype(np.uint8))
         return root

@@ -11,13 +11,13 @@ from datamodules import VOC20
 from tests.command import QUIET, complaint
 from tests.kit import save_labels, scene, write_detectron2_tree
 
-PICTURES = f"{VOC20.card.folder}/{VOC20.card.images[0]}"
-LABELS = f"{VOC20.card.folder}/{VOC20.card.labels}"
+PICTURES = f"{VOC20.spec.folder}/{VOC20.spec.images[0]}"
+LABELS = f"{VOC20.spec.folder}/{VOC20.spec.labels}"
 
 
 @pytest.fixture
 def voc(tmp_path: Path) -> Path:
-    return write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((96, 96), (70, 80)))
+    return write_detectron2_tree(tmp_path / "datasets", VOC20.spec, sizes=((96, 96), (70, 80)))
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from unittest.mock import patch
 
 import torch
 
-from cliptrase.encoder import VisualEncoder
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS, get_method
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
-from cliptrase.weights import LoadedClip
 from tests.kit import scene_batch
 
 CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"

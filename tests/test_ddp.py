@@ -25,13 +25,14 @@ def options(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[s
     """Settings of eight pictures, five and one: uneven, and fewer than processes."""
     root = tmp_path_factory.mktemp("datasets")
     for seed, (module, count) in enumerate(((VOC20, 8), (PC59, 5), (PC459, 1))):
-        write_detectron2_tree(root, module.card, sizes=((96, 96), (80, 100), (70, 70), (99, 64)) * 2, seed=10 * seed)
-        for path in (root / module.card.folder).rglob("scene_*"):
+        write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 100), (70, 70), (99, 64)) * 2, seed=10 * seed)
+        for path in (root / module.spec.folder).rglob("scene_*"):
             if int(path.stem.removeprefix("scene_")) >= count:
                 path.unlink()
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla+regions]"]
     sheets = (
-        "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 3, worst: 2, names: [scene_4]}}]"
+        "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, "
+        "init_args: {pictures: 3, worst: 2, names: [scene_4]}}]"
     )
     chosen += ["--trainer.callbacks", sheets]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59, PC459]", "--data.root", str(root)]
@@ -181,8 +182,8 @@ def test_a_process_that_ends_ends_the_run(
     first: bool, signum: int, status: int, sentence: str, options: list[str], tmp_path: Path
 ) -> None:
     root = tmp_path / "datasets"
-    write_detectron2_tree(root, VOC20.card, sizes=((96, 96),) * 2)
-    write_detectron2_tree(root, PC59.card, sizes=((96, 96),) * 400)  # long enough to be caught at it
+    write_detectron2_tree(root, VOC20.spec, sizes=((96, 96),) * 2)
+    write_detectron2_tree(root, PC59.spec, sizes=((96, 96),) * 400)  # long enough to be caught at it
     more = ["--data.settings", "[VOC20, PC59]", "--data.root", str(root), "--data.batch_size", "1"]
     process = launch(tmp_path / "out", *options, *more)
     until = time.monotonic() + 120
@@ -201,8 +202,8 @@ def test_a_process_that_ends_ends_the_run(
 def test_an_error_of_one_process_ends_the_run(options: list[str], tmp_path: Path) -> None:
     """The second process reads a picture that breaks off."""
     root = tmp_path / "datasets"
-    write_detectron2_tree(root, VOC20.card, sizes=((96, 96),) * 2)
-    picture = root / VOC20.card.folder / VOC20.card.images[0] / "scene_1.png"
+    write_detectron2_tree(root, VOC20.spec, sizes=((96, 96),) * 2)
+    picture = root / VOC20.spec.folder / VOC20.spec.images[0] / "scene_1.png"
     picture.write_bytes(picture.read_bytes()[:-400])
     found, complaints = ended(
         launch(tmp_path / "out", *options, "--data.settings", "[VOC20]", "--data.root", str(root))

@@ -10,8 +10,8 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
+from cliptrase.clip.weights import load_clip
 from cliptrase.protocol import Protocol
-from cliptrase.weights import load_clip
 from datamodules.shapes_scenes import NAMES, scene
 from tests.command import run
 

@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_published_table_is_the_cards() -> None:
     rows = dict(re.findall(r"^\| (\w+) \| ([\d. |/]+) \|$", README, flags=re.M))
     for name, module in SETTINGS.items():
-        figures = [*module.card.published["paper 224"], *module.card.published["paper 336"]]
+        figures = [*module.spec.published["paper 224"], *module.spec.published["paper 336"]]
         assert [float(figure) for figure in rows[name].split("|")] == figures
 
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from cliptrase import files
-from cliptrase.callbacks import writers
+from cliptrase import io as files
 from cliptrase.cli import complaints, main
 from cliptrase.cli.complaints import from_machine, mendable, of_other_processes
 from cliptrase.errors import InputError
+from cliptrase.runs.callbacks import writers
 from cliptrase.segmenter import Segmenter
 from datamodules import VOC20, DataError
 from datamodules.dataset import FileDataset
@@ -28,7 +28,7 @@ from tests.kit import write_detectron2_tree
 @pytest.fixture
 def arguments(tmp_path: Path, tiny_clip: Path) -> list[str]:
     """`test` on two pictures."""
-    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((96, 96), (70, 80)))
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.spec, sizes=((96, 96), (70, 80)))
     chosen = ["test", "--config", "configs/paper_224.yaml", "--protocol.size", "64", *QUIET]
     chosen += ["--data", "VOC20", "--data.root", str(root), "--model.clip", f"local-dir:{tiny_clip}"]
     return [*chosen, "--trainer.default_root_dir", str(tmp_path / "out")]
@@ -175,7 +175,7 @@ def test_sheets_on_a_full_disk(complain: Callable[..., str], tmp_path: Path, mon
         replace(source, target)
 
     monkeypatch.setattr(files.os, "replace", full)
-    sheets = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 1}}]"
+    sheets = "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, init_args: {pictures: 1}}]"
     sentence = complain("--trainer.callbacks", sheets)
     assert sentence.startswith("sheets are missing: ")
     assert sentence.endswith("What was written before is kept; figures and masks are whole")

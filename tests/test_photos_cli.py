@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from cliptrase.attention import Projections
 from cliptrase.cli import main
-from cliptrase.encoder import Encoding, VisualEncoder, Walk
-from cliptrase.figures.visualization import colourise, hex_colour, overlay
+from cliptrase.clip.encoder import Encoding, VisualEncoder, Walk
+from cliptrase.drawing.overlay import colourise, hex_colour, overlay
 from cliptrase.images import Reader
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cliptrase.cli.arguments import with_defaults
+from cliptrase.clip.templates import TEMPLATES
+from cliptrase.clip.text import check_names
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
-from cliptrase.evaluation.counting import SettingCounter
+from cliptrase.evaluation.counts import SettingCounter
 from cliptrase.segmenter import Segmenter
-from cliptrase.templates import TEMPLATES
-from cliptrase.text import check_names
-from cliptrase.timing import StageTimer
 from cliptrase.vocabulary import MOST_LABELS, Vocabulary, single_names
-from cliptrase.weights import LoadedClip
 from datamodules import Folder, Photos
 from tests.command import QUIET, complaint, run
 from tests.kit import save_labels, scene
@@ -113,9 +112,7 @@ def test_one_class_has_figures_and_a_warning(own: Callable[..., list[str]], tmp_
 
 def test_the_confusion_matrix_of_one_class_keeps_its_dimensions() -> None:
     counter = SettingCounter(["one"], 1)
-    counter.update(
-        {"one": torch.zeros(1, 2, 3, dtype=torch.int64)}, torch.tensor([[[0, 0, -1], [0, -1, 0]]]), ["a"], StageTimer()
-    )
+    counter.update({"one": torch.zeros(1, 2, 3, dtype=torch.int64)}, torch.tensor([[[0, 0, -1], [0, -1, 0]]]), ["a"])
     counter.leave_out(["b", "a"])
     assert counter.totals()["one"].confusion.tolist() == [[4]]
     assert counter.left_out == ["b"]

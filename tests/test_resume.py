@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from cliptrase.callbacks.run_folder import UNENDED
 from cliptrase.cli import main
+from cliptrase.runs.callbacks.run_folder import UNENDED
 from cliptrase.segmenter import Segmenter
 from datamodules import ADE150, PC59, VOC20, DataError
 from datamodules.dataset import FileDataset, Source
@@ -39,7 +39,7 @@ class StoppedError(Exception):
 def options(tmp_path: Path, tiny_clip: Path) -> list[str]:
     root = tmp_path / "datasets"
     for seed, module in enumerate((VOC20, PC59, ADE150)):
-        write_detectron2_tree(root, module.card, sizes=((96, 96), (80, 70)), seed=seed)
+        write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 70)), seed=seed)
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
     data = ["--data", "Benchmark", "--data.settings", f"[{', '.join(NAMES)}]", "--data.root", str(root)]
     return [*chosen, *data, "--data.batch_size", "1", "--model.clip", f"local-dir:{tiny_clip}"]
@@ -114,7 +114,7 @@ def test_other_inputs_start_anew_and_what_differs_is_said(
 ) -> None:
     """Label maps replaced by others of equal size and time, and a try that was limited to fewer pictures."""
     stopped = stop([*plain, "--trainer.limit_test_batches", "1"], 1)
-    (labels,) = (tmp_path / "datasets" / VOC20.card.folder / VOC20.card.labels).glob("scene_0.*")
+    (labels,) = (tmp_path / "datasets" / VOC20.spec.folder / VOC20.spec.labels).glob("scene_0.*")
     kept, times = labels.read_bytes(), labels.stat()
     with Image.open(labels) as picture:
         save_labels(labels, np.zeros_like(np.array(picture)))
@@ -135,7 +135,7 @@ def test_a_finished_setting_is_kept_before_the_next_ones_first_picture_is_read(
     read = FileDataset.read
 
     def fail(self: FileDataset, index: int) -> Source:
-        if self.card.name == "PC59":
+        if self.spec.name == "PC59":
             raise DataError("the disk went away")
         return read(self, index)
 
@@ -155,7 +155,7 @@ def test_printing_decides_on_no_file_and_a_run_that_ended_is_not_resumed(
         raise BrokenPipeError
 
     with monkeypatch.context() as patch, contextlib.suppress(BrokenPipeError):
-        patch.setattr("cliptrase.callbacks.writers.print_table", closed)
+        patch.setattr("cliptrase.runs.callbacks.writers.print_table", closed)
         main(plain)
     (folder,) = (tmp_path / "out").iterdir()
     assert (folder / "report.html").is_file()
@@ -170,7 +170,7 @@ def test_an_ended_run_is_completed_without_computing_anything(
     options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed after its last setting: report, sheets and charts are missing."""
-    sheets = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
+    sheets = "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
     arguments = ["test", *options, *QUIET, "--trainer.callbacks", sheets]
     arguments += ["--trainer.default_root_dir", str(tmp_path / "out")]
     assert main(arguments) == 0
@@ -250,7 +250,7 @@ def stopped_run(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> tu
     """The command, a run that stopped in its last setting, and one that did not."""
     place = tmp_path_factory.mktemp("damage")
     for seed, module in enumerate((VOC20, PC59, ADE150)):
-        write_detectron2_tree(place / "datasets", module.card, sizes=((64, 64),), seed=seed)
+        write_detectron2_tree(place / "datasets", module.spec, sizes=((64, 64),), seed=seed)
     chosen = ["test", "--config", "configs/paper_224.yaml", "--protocol.size", "64"]
     data = ["--data", "Benchmark", "--data.settings", f"[{', '.join(NAMES)}]", "--data.root", str(place / "datasets")]
     less = ["--model.clip", f"local-dir:{tiny_clip}", "--trainer.callbacks", "[]", "--trainer.logger", "false", *QUIET]
@@ -312,7 +312,7 @@ def test_confusion_matrices_are_kept(options: list[str], tmp_path: Path) -> None
 @pytest.mark.parametrize(("signum", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM")])
 def test_a_signal_leaves_what_there_is(signum: int, word: str, options: list[str], tmp_path: Path) -> None:
     root = tmp_path / "datasets"
-    write_detectron2_tree(root, ADE150.card, sizes=((96, 96),) * 400, seed=5)  # long enough to be caught at it
+    write_detectron2_tree(root, ADE150.spec, sizes=((96, 96),) * 400, seed=5)  # long enough to be caught at it
     arguments = ["test", *options, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
     process = subprocess.Popen(
         [sys.executable, "cli.py", *arguments],

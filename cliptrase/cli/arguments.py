@@ -8,7 +8,7 @@ from jsonargparse import ArgumentError
 
 import datamodules
 from cliptrase.errors import InputError, one_line
-from cliptrase.files import read_regular
+from cliptrase.io import read_regular
 
 SUBCOMMANDS = ("test", "predict")
 _MOST_ALIASES = 20  # of a configuration; nested ones multiply, so that a few lines could fill the memory

@@ -15,19 +15,19 @@ from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
-from cliptrase.callbacks.photo_writer import PhotoWriter, failure_sentence
-from cliptrase.callbacks.run_folder import RunFolder, RunLogger
-from cliptrase.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
-from cliptrase.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes, shortened
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.errors import InputError, counted, first_few
-from cliptrase.lightning_module import TrainingFreeSegmentation
 from cliptrase.protocol import Protocol
+from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
+from cliptrase.runs.callbacks.run_folder import RunFolder, RunLogger
+from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
+from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
+from cliptrase.runs.module import TrainingFreeSegmentation
 from datamodules import Geometry, SegmentationDataModule
-from datamodules.card import Edition
+from datamodules.spec import LabelScheme
 from datamodules.transforms import Interpolation
 
 _HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
@@ -67,10 +67,10 @@ def geometry(values: Namespace | Protocol) -> Geometry:
     return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
 
 
-def edition(values: Namespace | Protocol) -> Edition:
+def label_scheme(values: Namespace | Protocol) -> LabelScheme:
     """Which names and labels a protocol asks for; `values` as in `geometry`."""
     protocol = Protocol(**vars(values))
-    return Edition(protocol.vocabulary, void=protocol.windowed)
+    return LabelScheme(protocol.vocabulary, void=protocol.windowed)
 
 
 def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
@@ -79,7 +79,7 @@ def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
     data: Any = getattr(model.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
     left_out = dict(model.left_out)
     for dataset in data.datasets:  # of those that an earlier run scored
-        name, extent = dataset.card.name, model.extents.get(dataset.card.name)
+        name, extent = dataset.spec.name, model.extents.get(dataset.spec.name)
         if name in data.skipped and model.counts.get(name) and not (extent and extent.cut):
             left_out[name] = sorted(set(dataset.stems) - set(model.counts[name][model.method].stems))
     for name, stems in left_out.items():
@@ -218,7 +218,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument("--protocol", type=Protocol, help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
-        parser.link_arguments("protocol", "data.init_args.edition", compute_fn=edition)
+        parser.link_arguments("protocol", "data.init_args.label_scheme", compute_fn=label_scheme)
 
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 
 from cliptrase.evaluation.conditions import Conditions
-from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import Average, Origin, Sample, SettingResult

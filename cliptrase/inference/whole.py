@@ -7,19 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase.clip.encoder import Encoding, Walk
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.encoder import Encoding, Walk
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
 from cliptrase.protocol import Protocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
-from cliptrase.timing import StageTimer
+from cliptrase.timing import stage
 
 
 def find_regions(
-    encoding: Encoding, methods: Sequence[Method], protocol: Protocol, canvas: Size, size: Size, timer: StageTimer
+    encoding: Encoding, methods: Sequence[Method], protocol: Protocol, canvas: Size, size: Size
 ) -> dict[str, Tensor]:
     """Regions of a batch for every method that votes, in float32 whatever the precision of the tower.
 
@@ -29,7 +29,6 @@ def find_regions(
         protocol: for `eps` and `min_samples`.
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) top left part of it that is wanted.
-        timer: gets the stages `correlation`, `clustering` and `regions`.
 
     Returns:
         by method's name (B, H, W) int64 region of every pixel, -1 all over a picture that has none.
@@ -39,26 +38,26 @@ def find_regions(
         voters = [method for method in methods if method.regions and method.name in walk.features]
         if voters:
             with torch.autocast(walk.penultimate.query.device.type, enabled=False):
-                found |= _regions_of_walk(walk, voters, protocol, canvas, size, timer)
+                found |= _regions_of_walk(walk, voters, protocol, canvas, size)
     return found
 
 
 def _regions_of_walk(
-    walk: Walk, voters: Sequence[Method], protocol: Protocol, canvas: Size, size: Size, timer: StageTimer
+    walk: Walk, voters: Sequence[Method], protocol: Protocol, canvas: Size, size: Size
 ) -> dict[str, Tensor]:
     """Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them."""
     p = walk.penultimate
     device = p.query.device
-    with timer.stage("correlation", device, [method.name for method in voters]):
+    with stage("correlation", device, [method.name for method in voters]):
         correlation = self_correlation(p.query, p.key, p.value)
     found: dict[str, Tensor] = {}
     for denoise in {method.denoise for method in voters}:
         names = [method.name for method in voters if method.denoise == denoise]
-        with timer.stage("correlation", device, names):
+        with stage("correlation", device, names):
             affinity = remove_global_patches(correlation) if denoise else correlation[:, 1:, 1:]
-        with timer.stage("clustering", device, names):
+        with stage("clustering", device, names):
             clusters = dbscan(affinity, protocol.eps, protocol.min_samples)
-        with timer.stage("regions", device, names):
+        with stage("regions", device, names):
             regions = region_map(affinity, clusters, p.grid, canvas)[:, : size[0], : size[1]]
         found |= dict.fromkeys(names, regions)
     return found
@@ -84,13 +83,13 @@ class WholePictures:
     canvas: Size
     size: Size
 
-    def labels(self, method: Method, classifier: TextClassifier, timer: StageTimer) -> Tensor:
+    def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
         features = self.encoding.features[method.name].float()
         device = features.device
         detectron2 = self.protocol.name == "detectron2"
         regions = self.regions.get(method.name)
-        with timer.stage("classification", device, [method.name]):
+        with stage("classification", device, [method.name]):
             if not detectron2:
                 features = F.normalize(features, dim=-1)
             logits = patch_logits(
@@ -103,10 +102,10 @@ class WholePictures:
                 logits, weight = logits * weight[:, :, None, None], None
             names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
             if regions is None:
-                return classifier.fold[names]
-        with timer.stage("vote", device, [method.name]):
+                return classifier.name_to_label[names]
+        with stage("vote", device, [method.name]):
             if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
                 # Weighting before the upsampling or after it is the same: a name has one weight.
                 weighted = logits if weight is None else logits * weight[:, :, None, None]
-                return classifier.fold[mean_logits_vote(weighted, regions, names, self.canvas)]
-            return majority_vote(classifier.fold[names], regions, classifier.num_labels)
+                return classifier.name_to_label[mean_logits_vote(weighted, regions, names, self.canvas)]
+            return majority_vote(classifier.name_to_label[names], regions, classifier.num_labels)

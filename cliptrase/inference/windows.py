@@ -1,153 +1,178 @@
-"""Windows on a picture and what becomes of their maps: upsampled, laid on the picture, averaged, resized.
+"""Label maps from overlapping windows: protocols `sclip` and `clearclip`, after mmseg's sliding inference.
 
-All of it is linear and acts on rows and columns apart, so that one matrix for the rows and one for the columns, over
-the patches of all windows, do the whole of it (`window_matrix`), for some names at a time.
-
-Source: mmseg's sliding inference as SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024) run it.
+Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.ops.upsampling import bilinear_matrix
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.inference.pixels import to_whole_patches
+from cliptrase.inference.whole import find_regions
+from cliptrase.inference.window_maps import Maps, SmoothMaps, VotedMaps, WindowAxis
+from cliptrase.methods import Method
+from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocol import Protocol
-from cliptrase.regions import region_means
+from cliptrase.timing import stage
 
-_VALUES = 1 << 24  # of full-size maps held at once: 64 MiB
-
-# Full-size maps of some names at a time: the first name's number, and (B, c, H, W) cosines.
-Maps = Iterator[tuple[int, Tensor]]
+_PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
 
-def window_starts(length: int, window: int, stride: int) -> list[int]:
-    """First pixel of every window along an axis of `length`; the last window is moved back to the border."""
-    count = max(length - window + stride - 1, 0) // stride + 1
-    return [min(number * stride, max(length - window, 0)) for number in range(count)]
-
-
-class WindowAxis(NamedTuple):
-    """Windows along one axis of a picture.
+@dataclass(frozen=True)
+class Windows:
+    """A batch of pictures as the tower saw their windows, ready for any names.
 
     Attributes:
-        starts: first pixel of each of n windows.
-        side: pixels of a window: the protocol's, or the picture's where that is smaller or the protocol's is 0.
-        length: pixels of the picture.
-        size: pixels of the label map.
-    """
-
-    starts: list[int]
-    side: int
-    length: int
-    size: int
-
-    @classmethod
-    def of(cls, length: int, size: int, protocol: Protocol) -> "WindowAxis":
-        """Windows of a protocol over `length` pixels; without a window's side, one over all of them."""
-        side = min(protocol.window or length, length)
-        return cls(window_starts(length, side, protocol.stride or length), side, length, size)
-
-    def coverage(self, device: torch.device) -> Tensor:
-        """(length,) windows over every pixel."""
-        count = torch.zeros(self.length, device=device)
-        for start in self.starts:
-            count[start : start + self.side] += 1
-        return count
-
-    def resize(self, device: torch.device) -> Tensor:
-        """(size, length) bilinear resizing to the label map."""
-        return bilinear_matrix(self.length, self.size, device)
-
-
-def window_matrix(axis: WindowAxis, patches: int, device: torch.device) -> Tensor:
-    """(size, n * patches): from the patches of n windows to the label map, along one axis.
-
-    Upsampling to the window, placing it, dividing by the number of windows over a pixel and resizing, in one matrix.
-    """
-    upsample = bilinear_matrix(patches, axis.side, device)  # (side, p)
-    placed = torch.zeros(axis.length, len(axis.starts), patches, device=device)
-    for number, start in enumerate(axis.starts):
-        placed[start : start + axis.side, number] = upsample
-    return axis.resize(device) @ (placed.flatten(1) / axis.coverage(device).unsqueeze(1))
-
-
-class SmoothMaps:
-    """Maps of a method without regions.
-
-    Args:
-        cosines: (B, ny, nx, C, h, w).
+        features: by method (B, ny, nx, N, E) unit patch features.
+        regions: by method that votes (B, ny, nx, side_y, side_x) int64; each window is clustered by itself.
+        grid: (h, w) patches of a window.
         rows: windows from top to bottom.
         columns: windows from left to right.
+        protocol: `sclip` or `clearclip`, with the setting's own values.
     """
 
-    def __init__(self, cosines: Tensor, rows: WindowAxis, columns: WindowAxis) -> None:
-        self.rows = window_matrix(rows, cosines.shape[4], cosines.device)
-        self.columns = window_matrix(columns, cosines.shape[5], cosines.device)
-        self.grid = cosines.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)  # (B, C, ny * h, nx * w)
+    features: dict[str, Tensor]
+    regions: dict[str, Tensor]
+    grid: Size
+    rows: WindowAxis
+    columns: WindowAxis
+    protocol: Protocol
 
-    def __call__(self) -> Maps:
-        """Some names at a time."""
-        batch, names = self.grid.shape[:2]
-        step = max(1, _VALUES // (batch * len(self.rows) * len(self.columns)))
-        for first in range(0, names, step):
-            yield first, self.rows @ self.grid[:, first : first + step] @ self.columns.T
+    def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
+        """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
+
+        With regions a pixel of a window has its region's mean logits.
+        """
+        features = self.features[method.name]
+        with stage("classification", features.device, [method.name]):
+            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grid)
+            cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
+        regions = self.regions.get(method.name)
+        if regions is None:
+            with stage("classification", features.device, [method.name]):
+                return classify_pixels(SmoothMaps(cosines, self.rows, self.columns), classifier, self.protocol)
+        with stage("vote", features.device, [method.name]):
+            return classify_pixels(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
 
 
-class VotedMaps:
-    """Maps of a method with regions: inside a window every pixel has the mean of its region.
-
-    A pixel's sum over windows is then one of a few rows for each window that it lies in, as words are summed in a bag.
+def encode_windows(
+    pixels: Tensor,
+    encoder: VisualEncoder,
+    patch: Size,
+    methods: Sequence[Method],
+    protocol: Protocol,
+    size: Size,
+) -> Windows:
+    """Shows all windows of a batch to the tower, as many at once as memory allows.
 
     Args:
-        cosines: (B, ny, nx, C, h, w).
-        regions: (B, ny, nx, side_y, side_x) int64; a window without regions (-1) keeps its upsampled cosines.
-        rows: windows from top to bottom.
-        columns: windows from left to right.
+        pixels: (B, 3, H, W) normalised, any size.
+        encoder: walks the tower.
+        patch: (height, width) of a patch.
+        methods: of the run.
+        protocol: `sclip` or `clearclip`, with the setting's own values.
+        size: (H, W) of the label maps.
     """
+    rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
+    columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
+    side = (rows.side, columns.side)
+    cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
+    shape = (len(pixels), len(rows.starts), len(columns.starts))
+    windows = _whole_patches(torch.stack(cut, 1).flatten(0, 1), patch)  # (B * ny * nx, 3, h', w')
+    features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
+    regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
+    for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
+        encoding = encoder(part, methods)
+        for name, tokens in encoding.features.items():
+            with stage("forward", pixels.device, [name]):
+                features[name].append(F.normalize(tokens[:, 1:].float(), dim=-1))
+        for name, found in find_regions(encoding, methods, protocol, side, side).items():
+            regions[name].append(found)
+    return Windows(
+        {name: torch.cat(parts).unflatten(0, shape) for name, parts in features.items()},
+        {name: torch.cat(parts).unflatten(0, shape) for name, parts in regions.items()},
+        encoding.grid,
+        rows,
+        columns,
+        protocol,
+    )
 
-    def __init__(self, cosines: Tensor, regions: Tensor, rows: WindowAxis, columns: WindowAxis) -> None:
-        self.cosines, self.rows, self.columns = cosines, rows, columns
-        batch, names = cosines.shape[0], cosines.shape[3]
-        device = cosines.device
-        grid = zip(cosines.shape[4:], (rows, columns), strict=True)
-        self.upsample = [bilinear_matrix(patches, axis.side, device) for patches, axis in grid]
-        down, across = rows.coverage(device), columns.coverage(device)
-        self.coverage = down.unsqueeze(1) * across  # (H, W)
-        # Windows that are as far apart as the most that overlap do not touch each other: they share a slot.
-        slots = (int(down.max()), int(across.max()))
-        self.member = torch.zeros(
-            batch, rows.length, columns.length, slots[0] * slots[1], dtype=torch.int64, device=device
-        )
-        self.whole = regions.amax((3, 4)) < 0  # (B, ny, nx) without regions
-        means = [cosines.new_zeros(1, names)]  # row 0: nothing to add
-        image = torch.arange(batch, device=device).view(-1, 1, 1)
-        for y, top in enumerate(rows.starts):
-            for x, left in enumerate(columns.starts):
-                region = regions[:, y, x]
-                found = region_means(cosines[:, y, x], region)  # (B, K, C)
-                first = sum(map(len, means))
-                row = torch.where(region >= 0, first + image * found.shape[1] + region, 0)
-                slot = y % slots[0] * slots[1] + x % slots[1]
-                self.member[:, top : top + rows.side, left : left + columns.side, slot] = row
-                means.append(found.flatten(0, 1))
-        self.means = torch.cat(means)  # (1 + sum of K, C)
 
-    def __call__(self) -> Maps:
-        """Some names at a time."""
-        names = self.means.shape[1]
-        rows, columns = self.rows, self.columns
-        step = max(1, _VALUES // (len(self.member) * max(rows.length * columns.length, rows.size * columns.size)))
-        for first in range(0, names, step):
-            chosen = slice(first, first + step)
-            table = self.means[:, chosen].contiguous()
-            total = F.embedding_bag(self.member.flatten(0, 2), table, mode="sum")
-            total = total.unflatten(0, self.member.shape[:3]).permute(0, 3, 1, 2)  # (B, c, H, W)
-            for image, y, x in self.whole.nonzero().tolist():
-                value = self.upsample[0] @ self.cosines[image, y, x, chosen] @ self.upsample[1].T
-                top, left = rows.starts[y], columns.starts[x]
-                total[image, :, top : top + rows.side, left : left + columns.side] += value
-            total /= self.coverage
-            yield first, F.interpolate(total, (rows.size, columns.size), mode="bilinear", align_corners=False)
+def _whole_patches(windows: Tensor, patch: Size) -> Tensor:
+    """Leaves out the rows and columns beyond whole patches, as the tower's convolution does; at least one is kept."""
+    height, width = (
+        max(side // step * step, min(side, step)) for side, step in zip(windows.shape[2:], patch, strict=True)
+    )
+    return to_whole_patches(windows[:, :, :height, :width], patch)
+
+
+def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protocol: Protocol) -> Tensor:
+    """Labels from maps of cosines: softmax over names, the highest name of a class, the background's rules.
+
+    Args:
+        maps: gives the maps of all names, as often as it is called.
+        classifier: names, labels and background.
+        protocol: `logit_scale`, and with a background `min_area` and `background_threshold`.
+
+    Returns:
+        (B, H, W) int64 in [0, classifier.num_labels).
+    """
+    background = classifier.background_label
+    with_probability = background is not None and protocol.background_threshold > 0
+    name, logit, log_sum = _highest(maps(), protocol.logit_scale, None, with_probability)
+    labels = classifier.name_to_label[name]
+    if background is None:
+        return labels
+    if protocol.min_area:
+        small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
+        if small.any():
+            name, logit, _ = _highest(maps(), protocol.logit_scale, ~small[:, classifier.name_to_label], False)
+            labels = classifier.name_to_label[name]
+    if with_probability:
+        labels = labels.masked_fill((logit - log_sum).exp() < protocol.background_threshold, background)
+    return labels
+
+
+def _highest(maps: Maps, scale: float, allowed: Tensor | None, with_sum: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Number and logit of the highest name at every pixel, and the logarithm of all names' summed exponentials.
+
+    Args:
+        maps: (B, c, H, W) cosines at a time.
+        scale: of the cosines.
+        allowed: (B, C) names that may win, None for all.
+        with_sum: whether the sum is wanted; it is over all names.
+
+    Returns:
+        (B, H, W) int64, float32 and float32.
+    """
+    best = log_sum = number = torch.empty(0)
+    for first, some in maps:
+        logits = some * scale
+        if with_sum:
+            part = logits.logsumexp(1)
+            log_sum = part if first == 0 else torch.logaddexp(log_sum, part)
+        if allowed is not None:
+            barred = ~allowed[:, first : first + logits.shape[1], None, None]
+            logits = logits.masked_fill(barred, float("-inf"))
+        value, index = logits.max(1)
+        if first == 0:
+            best, number = value, index
+        else:
+            number = torch.where(value > best, index + first, number)
+            best = torch.maximum(best, value)
+    return number, best, log_sum
+
+
+def _small_classes(labels: Tensor, num_labels: int, background: int, share: float) -> Tensor:
+    """(B, labels) foreground classes that cover no more than `share` of the pixels that are not background."""
+    image = torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
+    areas = torch.bincount((image * num_labels + labels).flatten(), minlength=len(labels) * num_labels)
+    areas = areas.view(len(labels), num_labels)
+    areas[:, background] = 0
+    small = areas <= share * areas.sum(1, keepdim=True)
+    small[:, background] = False
+    return small

@@ -15,7 +15,7 @@ class TextClassifier:
 
     Attributes:
         embeddings: (C, E) float32 unit rows, one a name.
-        fold: (C,) int64, label of each name.
+        name_to_label: (C,) int64, label of each name.
         num_labels: number of labels.
         background_label: label of the background, None without one.
         class_token_weighting: whether logits are multiplied by the class token's own (VOC20 in the released code).
@@ -23,7 +23,7 @@ class TextClassifier:
     """
 
     embeddings: Tensor
-    fold: Tensor
+    name_to_label: Tensor
     num_labels: int
     background_label: int | None = None
     class_token_weighting: bool = False

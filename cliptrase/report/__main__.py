@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cliptrase.console import complain, run
 from cliptrase.errors import InputError
-from cliptrase.files import require_other, write_text
+from cliptrase.io import require_other, write_text
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from cliptrase.console import complain, stopped
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card, Edition
 from datamodules.doctor.findings import Finding, cure, files, places
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
 from datamodules.parallel import add_workers
+from datamodules.spec import DatasetSpec, LabelScheme
 
 State = Literal["good", "faulty", "not there"]
 
@@ -26,7 +26,7 @@ State = Literal["good", "faulty", "not there"]
 class Report(NamedTuple):
     """What was found of a setting."""
 
-    card: Card
+    spec: DatasetSpec
     scan: Scan | None  # None where the setting is not there and was not asked for
     findings: list[Finding]
 
@@ -95,45 +95,45 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
     """
     if not root.is_dir():
         raise DataError(f"--root {root} is no folder; name the one that holds the data sets")
-    cards = [card for name in ALL_SETTINGS if not names or name in names for card in _editions(root, name)]
+    specs = [spec for name in ALL_SETTINGS if not names or name in names for spec in _editions(root, name)]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
-    for card in cards:
-        if not names and not _is_there(root, card):
-            reports.append(Report(card, None, [_absent(root, card)]))
+    for spec in specs:
+        if not names and not _is_there(root, spec):
+            reports.append(Report(spec, None, [_absent(root, spec)]))
             continue
-        key = (card.folder, *card.images, card.labels)
+        key = (spec.folder, *spec.images, spec.labels)
         if key not in scans:
-            scans[key] = scan(root, card, workers)
+            scans[key] = scan(root, spec, workers)
         seen = scans[key]
-        reports.append(Report(card, seen, [*places(card, seen, root), *files(card, seen), *values(card, seen)]))
+        reports.append(Report(spec, seen, [*places(spec, seen, root), *files(spec, seen), *values(spec, seen)]))
     if not scans:
-        folders = sorted({card.folder for card in cards})
+        folders = sorted({spec.folder for spec in specs})
         raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
     return reports
 
 
-def _editions(root: Path, name: str) -> list[Card]:
+def _editions(root: Path, name: str) -> list[DatasetSpec]:
     """A setting, and beside it the one with void told from background where its label maps were made."""
-    card = ALL_SETTINGS[name].card
-    apart = card.edition(Edition(void=True))
-    made = apart.labels != card.labels and (root / apart.folder / apart.labels).is_dir()
-    return [card, replace(apart, name=f"{name} with void apart")] if made else [card]
+    spec = ALL_SETTINGS[name].spec
+    apart = spec.with_labels(LabelScheme(void=True))
+    made = apart.labels != spec.labels and (root / apart.folder / apart.labels).is_dir()
+    return [spec, replace(apart, name=f"{name} with void apart")] if made else [spec]
 
 
-def _is_there(root: Path, card: Card) -> bool:
+def _is_there(root: Path, spec: DatasetSpec) -> bool:
     """Whether a setting's own label maps are, or no setting's of its data set: then the data set is looked at."""
-    folder = root / card.folder
-    siblings = {module.card.labels for module in ALL_SETTINGS.values() if module.card.folder == card.folder}
+    folder = root / spec.folder
+    siblings = {module.spec.labels for module in ALL_SETTINGS.values() if module.spec.folder == spec.folder}
     return folder.is_dir() and (
-        (folder / card.labels).is_dir() or not any((folder / name).is_dir() for name in siblings)
+        (folder / spec.labels).is_dir() or not any((folder / name).is_dir() for name in siblings)
     )
 
 
-def _absent(root: Path, card: Card) -> Finding:
-    folder = root / card.folder
-    where = folder / card.labels if folder.is_dir() else folder
-    return Finding("info", "missing", f"not there: looked for {where}; {cure(card)} makes it")
+def _absent(root: Path, spec: DatasetSpec) -> Finding:
+    folder = root / spec.folder
+    where = folder / spec.labels if folder.is_dir() else folder
+    return Finding("info", "missing", f"not there: looked for {where}; {cure(spec)} makes it")
 
 
 def as_json(root: Path, reports: Sequence[Report]) -> dict[str, Any]:
@@ -142,22 +142,22 @@ def as_json(root: Path, reports: Sequence[Report]) -> dict[str, Any]:
         "root": str(root),
         "errors": sum(report.count("error") for report in reports),
         "warnings": sum(report.count("warning") for report in reports),
-        "settings": {report.card.name: _setting_json(root, report) for report in reports},
+        "settings": {report.spec.name: _setting_json(root, report) for report in reports},
     }
 
 
 def _setting_json(root: Path, report: Report) -> dict[str, Any]:
-    card, seen = report.card, report.scan
+    spec, seen = report.spec, report.scan
     return {
         "state": report.state,
-        "looked": [str(root / card.folder / name) for name in (*card.images, card.labels)],
+        "looked": [str(root / spec.folder / name) for name in (*spec.images, spec.labels)],
         "pictures": report.pictures,
         "label_maps": report.maps,
-        "expected": list(card.expected_counts),
+        "expected": list(spec.expected_counts),
         "findings": [
             {**finding._asdict(), "files": [str(path) for path in finding.files]} for finding in report.findings
         ],
-        "classes_never_seen": never_seen(card, seen) if seen is not None and seen.readable else [],
+        "classes_never_seen": never_seen(spec, seen) if seen is not None and seen.readable else [],
     }
 
 
@@ -166,14 +166,14 @@ def _print(reports: Sequence[Report]) -> None:
     for name in ("pictures", "label maps", "expected"):
         table.add_column(name, justify="right")
     for report in reports:
-        expected = " or ".join(map(str, sorted(report.card.expected_counts)))
+        expected = " or ".join(map(str, sorted(report.spec.expected_counts)))
         counts = ("", "") if report.scan is None else (str(report.pictures), str(report.maps))
         style = {"good": "green", "faulty": "red", "not there": "dim"}[report.state]
-        table.add_row(report.card.name, Text(report.state, style), *counts, expected)
+        table.add_row(report.spec.name, Text(report.state, style), *counts, expected)
     Console().print(table)
     for report in reports:
         for finding in report.findings:
-            print(f"{report.card.name}: {finding.level}: {finding.message}")
+            print(f"{report.spec.name}: {finding.level}: {finding.message}")
 
 
 def _parser() -> argparse.ArgumentParser:

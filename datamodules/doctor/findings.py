@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from datamodules.card import Card
 from datamodules.doctor.scan import Scan
+from datamodules.spec import DatasetSpec
 
 Level = Literal["error", "warning", "info"]
 
@@ -36,28 +36,28 @@ class Finding(NamedTuple):
     files: tuple[Path, ...] = ()
 
 
-def cure(card: Card) -> str:
+def cure(spec: DatasetSpec) -> str:
     """The command that makes a setting's label maps."""
-    if card.made_by:
-        return f"`{card.made_by}`"
-    name = next(name for name, settings in _PREPARATIONS.items() if card.name in settings)
+    if spec.prepare_command:
+        return f"`{spec.prepare_command}`"
+    name = next(name for name, settings in _PREPARATIONS.items() if spec.name in settings)
     return f"`python -m datamodules.prepare {name}`"
 
 
-def places(card: Card, scan: Scan, root: Path) -> list[Finding]:
+def places(spec: DatasetSpec, scan: Scan, root: Path) -> list[Finding]:
     """Folders that are not there, with the places where they were looked for."""
     findings = []
     if scan.images is None:
         where = ", ".join(str(folder) for folder in scan.looked)
         findings.append(Finding("error", "missing", f"no folder of pictures: looked for {where}"))
     if scan.labels is None:
-        where = str(root / card.folder / card.labels)
-        message = f"no folder of label maps: looked for {where}; {cure(card)} makes it"
+        where = str(root / spec.folder / spec.labels)
+        message = f"no folder of label maps: looked for {where}; {cure(spec)} makes it"
         findings.append(Finding("error", "missing", message))
     return findings
 
 
-def files(card: Card, scan: Scan) -> list[Finding]:
+def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
     """Counts, partners, readability and sizes."""
     findings: list[Finding] = []
     pictures = sum(fact.image is not None for fact in scan.facts)
@@ -65,9 +65,9 @@ def files(card: Card, scan: Scan) -> list[Finding]:
     if not pictures and scan.images is not None:
         findings.append(Finding("error", "empty", f"no pictures in {scan.images}"))
     if not maps and scan.labels is not None:
-        message = f"no label maps *{card.label_suffix} in {scan.labels}"
+        message = f"no label maps *{spec.label_suffix} in {scan.labels}"
         if scan.passed_over:
-            message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}; {cure(card)} converts"
+            message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}; {cure(spec)} converts"
         findings.append(Finding("error", "empty", message, scan.passed_over))
     findings += [Finding("error", "unlisted", sentence) for sentence in scan.unlisted]
     findings += [Finding("info", "left out", sentence) for sentence in scan.left_out]
@@ -86,7 +86,7 @@ def files(card: Card, scan: Scan) -> list[Finding]:
             paths = [path for path, _ in errors if path is not None]
             findings += _each("unreadable", f"{kind} cannot be read ({errors[0][1]})", paths)
     coloured = [fact.labels for fact in scan.facts if fact.colours and fact.labels is not None]
-    findings += _each("colour", f"label maps hold colours, not label indices; {cure(card)} makes index maps", coloured)
+    findings += _each("colour", f"label maps hold colours, not label indices; {cure(spec)} makes index maps", coloured)
     wrong = [
         fact for fact in scan.facts if fact.image_size and fact.labels_size and fact.image_size != fact.labels_size
     ]
@@ -95,8 +95,8 @@ def files(card: Card, scan: Scan) -> list[Finding]:
         text = f"label maps are not of their pictures' size ({width} x {height}, the picture {columns} x {rows})"
         findings += _each("size", text, [fact.labels for fact in wrong if fact.labels is not None])
     counts = {number for number in (pictures, maps) if number}
-    if card.expected_counts and counts - set(card.expected_counts):
-        message = f"{pictures} pictures and {maps} label maps, but the published set has {card.images_expected}"
+    if spec.expected_counts and counts - set(spec.expected_counts):
+        message = f"{pictures} pictures and {maps} label maps, but the published set has {spec.images_expected}"
         findings.append(Finding("warning", "count", message))
     return findings
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from cliptrase.errors import InputError
 from cliptrase.images import ColoursError, Reader
-from datamodules.card import Card
 from datamodules.errors import DataError, one_line
 from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
 from datamodules.parallel import each
+from datamodules.spec import DatasetSpec
 
 Size = tuple[int, int]  # (height, width)
 
@@ -87,17 +87,17 @@ class Scan:
         ]
 
 
-def scan(root: Path, card: Card, workers: int) -> Scan:
+def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
     """Reads every picture and label map of a setting; nothing that lies there raises.
 
     Args:
         root: folder of the data sets.
-        card: facts of the setting.
+        spec: facts of the setting.
         workers: processes.
     """
-    looked = tuple(root / card.folder / name for name in card.images)
+    looked = tuple(root / spec.folder / name for name in spec.images)
     images = next((folder for folder in looked if folder.is_dir()), None)
-    labels = root / card.folder / card.labels
+    labels = root / spec.folder / spec.labels
     walks: list[Walk] = []
     unlisted: list[str] = []
     for folder in (images, labels):
@@ -106,8 +106,8 @@ def scan(root: Path, card: Card, workers: int) -> Scan:
         except DataError as error:
             unlisted.append(str(error))
             walks.append(Walk(labels))
-    pictures = group_stems(walks[0].files, walks[0].folder, picture_endings(), card.image_suffix)
-    maps = group_stems(walks[1].files, labels, LABEL_EXTENSIONS, card.label_suffix)
+    pictures = group_stems(walks[0].files, walks[0].folder, picture_endings(), spec.image_suffix)
+    maps = group_stems(walks[1].files, labels, LABEL_EXTENSIONS, spec.label_suffix)
     taken = {path for paths in maps.values() for path in paths}
     files = [
         (pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in sorted(pictures.keys() | maps.keys())
@@ -122,7 +122,7 @@ def scan(root: Path, card: Card, workers: int) -> Scan:
         ),
         left_out=tuple(filter(None, (*(w.say_passed_over() for w in walks), walks[0].say_foreign()))),
         unlisted=tuple(unlisted),
-        facts=tuple(each(partial(read_facts, card.reader), files, workers, card.folder)),
+        facts=tuple(each(partial(read_facts, spec.reader), files, workers, spec.folder)),
     )
 
 

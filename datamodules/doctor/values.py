@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from datamodules.card import Card
 from datamodules.doctor.findings import Finding, cure, some
 from datamodules.doctor.scan import Scan
+from datamodules.spec import DatasetSpec
 
 _BYTE, _WORD = 255, 65535
 # Below these numbers of label maps, that a value never occurs may be chance.
@@ -15,135 +15,135 @@ _BACKGROUND_FIRST = ("VOC20", "VOC21")
 _UNLABELLED_FIRST = ("PC59", "PC60", "PC459", "ADE150")
 
 
-def values(card: Card, scan: Scan) -> list[Finding]:
+def values(spec: DatasetSpec, scan: Scan) -> list[Finding]:
     """Everything that the label values tell of a setting."""
     if not scan.readable:
         return []
-    unknown = [value for value in sorted(scan.pixels) if not _is_known(value, card)]
+    unknown = [value for value in sorted(scan.pixels) if not _is_known(value, spec)]
     findings = []
     if unknown:
         paths = scan.holding(unknown)
-        last = card.label_offset + card.valid_labels - 1
+        last = spec.label_offset + spec.valid_labels - 1
         findings.append(
             Finding(
                 "error",
                 "values",
-                f"{len(paths)} label maps hold {some(unknown)}, but {card.name} has labels {card.label_offset}..{last} "
-                f"and {card.ignore_label} for unlabelled pixels ({cure(card)} makes such): "
+                f"{len(paths)} label maps hold {some(unknown)}, but {spec.name} has labels {spec.label_offset}..{last} "
+                f"and {spec.ignore_label} for unlabelled pixels ({cure(spec)} makes such): "
                 f"{some(path.name for path in paths)}",
                 tuple(paths),
             )
         )
     # Where the ignore value has another width, that it never occurs tells nothing of a shift.
-    findings += list(_width(card, scan)) or _shift(card, scan, unknown)
-    findings += _never(card, scan)
+    findings += list(_width(spec, scan)) or _shift(spec, scan, unknown)
+    findings += _never(spec, scan)
     return findings
 
 
-def _is_known(value: int, card: Card) -> bool:
+def _is_known(value: int, spec: DatasetSpec) -> bool:
     # As the data modules read them: what is less than the first label is unlabelled.
-    return value == card.ignore_label or value < card.label_offset + card.valid_labels
+    return value == spec.ignore_label or value < spec.label_offset + spec.valid_labels
 
 
-def _width(card: Card, scan: Scan) -> Iterator[Finding]:
+def _width(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
     """255 where 65535 is meant, and the reverse."""
-    if scan.maps[card.ignore_label]:
+    if scan.maps[spec.ignore_label]:
         return
-    if card.ignore_label == _BYTE and scan.maps[_WORD]:
+    if spec.ignore_label == _BYTE and scan.maps[_WORD]:
         yield Finding(
             "error",
             "ignore",
-            f"unlabelled pixels are {_WORD} in {scan.maps[_WORD]} label maps, but {_BYTE} in {card.name}; "
-            f"make them anew by {cure(card)}",
+            f"unlabelled pixels are {_WORD} in {scan.maps[_WORD]} label maps, but {_BYTE} in {spec.name}; "
+            f"make them anew by {cure(spec)}",
             tuple(scan.holding([_WORD])),
         )
     # As a class, 255 is one of hundreds: it is not in half of the maps nor covers a share of this size.
     common = 2 * scan.maps[_BYTE] >= len(scan.readable) and 100 * scan.pixels[_BYTE] >= scan.pixels.total()
-    if card.ignore_label == _WORD and common:
+    if spec.ignore_label == _WORD and common:
         yield Finding(
             "error",
             "ignore",
             f"{scan.maps[_BYTE]} of {len(scan.readable)} label maps hold {_BYTE} and none {_WORD}: {_BYTE} looks like "
-            f"the unlabelled pixels of 8-bit maps, but is a class of {card.name}; make them anew by {cure(card)}",
+            f"the unlabelled pixels of 8-bit maps, but is a class of {spec.name}; make them anew by {cure(spec)}",
             tuple(scan.holding([_BYTE])),
         )
 
 
-def _shift(card: Card, scan: Scan, unknown: list[int]) -> Iterator[Finding]:
+def _shift(spec: DatasetSpec, scan: Scan, unknown: list[int]) -> Iterator[Finding]:
     """Labels that were shifted too often or not yet."""
-    first, after = card.label_offset, card.label_offset + card.valid_labels
+    first, after = spec.label_offset, spec.label_offset + spec.valid_labels
     total = len(scan.readable)
-    anew = f"make the label maps anew by {cure(card)}"
-    if after in unknown and all(value in (after, card.ignore_label - 1) for value in unknown):
+    anew = f"make the label maps anew by {cure(spec)}"
+    if after in unknown and all(value in (after, spec.ignore_label - 1) for value in unknown):
         if scan.maps[first]:
             text = f"values go from {first} to {after}: labels look not yet shifted, as in the publisher's maps"
         else:
             text = f"values go to {after} and {first} never occurs: labels look one too high"
         yield Finding("error", "shift", f"{text}; {anew}", tuple(scan.holding([after])))
-    elif card.ignore_label - 1 in unknown and not scan.maps[after - 1]:
+    elif spec.ignore_label - 1 in unknown and not scan.maps[after - 1]:
         yield Finding(
             "error",
             "shift",
-            f"{card.ignore_label - 1} occurs where {card.ignore_label} is meant, and label {after - 1} never: labels "
+            f"{spec.ignore_label - 1} occurs where {spec.ignore_label} is meant, and label {after - 1} never: labels "
             f"look shifted once too often; {anew}",
-            tuple(scan.holding([card.ignore_label - 1])),
+            tuple(scan.holding([spec.ignore_label - 1])),
         )
     elif unknown:
         return
-    elif card.name in _BACKGROUND_FIRST and 10 * scan.maps[first] >= 9 * total and _covers(scan, first, 0.4):
+    elif spec.name in _BACKGROUND_FIRST and 10 * scan.maps[first] >= 9 * total and _covers(scan, first, 0.4):
         yield Finding(
             "error",
             "shift",
             f"{first} is in {scan.maps[first]} of {total} label maps and covers {_share(scan, first):.0%} of them, as "
-            f"background does before the shift; here it is {_name(card, first)}; {anew}",
+            f"background does before the shift; here it is {_name(spec, first)}; {anew}",
         )
-    elif _may_be_raw(card, scan):
+    elif _may_be_raw(spec, scan):
         yield Finding(
             "warning",
             "shift",
-            f"none of {total} label maps holds {card.ignore_label}, but {scan.maps[first]} hold {first}, which in the "
+            f"none of {total} label maps holds {spec.ignore_label}, but {scan.maps[first]} hold {first}, which in the "
             f"publisher's maps are the unlabelled pixels: labels may be not yet shifted; if so, {anew}",
         )
     else:
-        yield from _edge(card, scan)
+        yield from _edge(spec, scan)
 
 
-def _edge(card: Card, scan: Scan) -> Iterator[Finding]:
+def _edge(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
     """The first or last label alone never occurs."""
-    first, last = card.label_offset, card.label_offset + card.valid_labels - 1
+    first, last = spec.label_offset, spec.label_offset + spec.valid_labels - 1
     absent = [value for value in range(first, last + 1) if not scan.maps[value]]
     if len(scan.readable) >= _MAPS_FOR_EDGE and absent in ([first], [last]):
         way = "high" if absent == [first] else "low"
         yield Finding(
             "warning",
             "shift",
-            f"of all labels only {absent[0]} ({_name(card, absent[0])}) never occurs: labels may be one too {way}",
+            f"of all labels only {absent[0]} ({_name(spec, absent[0])}) never occurs: labels may be one too {way}",
         )
 
 
-def never_seen(card: Card, scan: Scan) -> list[str]:
+def never_seen(spec: DatasetSpec, scan: Scan) -> list[str]:
     """Names of the classes that no label map holds."""
-    background = card.ignored_is_background and scan.maps[card.ignore_label] > 0
+    background = spec.ignored_is_background and scan.maps[spec.ignore_label] > 0
     return [
         name
-        for label, name in enumerate(card.vocabulary.label_names)
-        if not scan.maps[label + card.label_offset] and not (background and label == card.vocabulary.background_index)
+        for label, name in enumerate(spec.vocabulary.label_names)
+        if not scan.maps[label + spec.label_offset] and not (background and label == spec.vocabulary.background_index)
     ]
 
 
-def _never(card: Card, scan: Scan) -> Iterator[Finding]:
-    names = never_seen(card, scan)
+def _never(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
+    names = never_seen(spec, scan)
     if names:
         listed = some(repr(name) for name in names)
-        yield Finding("info", "classes", f"{len(names)} of {card.vocabulary.num_labels} classes never occur: {listed}")
+        yield Finding("info", "classes", f"{len(names)} of {spec.vocabulary.num_labels} classes never occur: {listed}")
 
 
-def _may_be_raw(card: Card, scan: Scan) -> bool:
+def _may_be_raw(spec: DatasetSpec, scan: Scan) -> bool:
     return (
-        card.name in (*_BACKGROUND_FIRST, *_UNLABELLED_FIRST)
+        spec.name in (*_BACKGROUND_FIRST, *_UNLABELLED_FIRST)
         and len(scan.readable) >= _MAPS_FOR_UNLABELLED
-        and scan.maps[card.label_offset] > 0
-        and not scan.maps[card.ignore_label]
+        and scan.maps[spec.label_offset] > 0
+        and not scan.maps[spec.ignore_label]
     )
 
 
@@ -155,7 +155,7 @@ def _share(scan: Scan, value: int) -> float:
     return scan.pixels[value] / scan.pixels.total()
 
 
-def _name(card: Card, value: int) -> str:
-    names = card.vocabulary.label_names
-    label = value - card.label_offset
+def _name(spec: DatasetSpec, value: int) -> str:
+    names = spec.vocabulary.label_names
+    label = value - spec.label_offset
     return f"'{names[label]}'" if label < len(names) else "a label beyond the vocabulary"

@@ -22,18 +22,18 @@ def plan_150(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    card = ADE150.card
-    places = ("", card.folder)
+    spec = ADE150.spec
+    places = ("", spec.folder)
     pictures = first_there(request.source, below(places, "images/validation"), "pictures", "*.jpg")
     maps = first_there(request.source, below(places, "annotations/validation"), "label maps", "*.png")
-    folder = request.root / card.folder
+    folder = request.root / spec.folder
     return Plan(
         Recipe(read_labels, (_SCENE_PARSING,), overwrite=request.overwrite),
         tuple(
-            Task(image, labels, (folder / card.images[0] / image.name,), (folder / card.labels / f"{stem}.png",))
+            Task(image, labels, (folder / spec.images[0] / image.name,), (folder / spec.labels / f"{stem}.png",))
             for stem, image, labels in paired(pictures, JPEG, maps)
         ),
-        (card,),
+        (spec,),
     )
 
 
@@ -45,21 +45,21 @@ def plan_full(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    card = ADEfull.card
-    scenes = first_there(request.source, below(("", card.folder), "images/ADE/validation"), "scenes", "**/*_seg.png")
-    folder = request.root / card.folder
+    spec = ADEfull.spec
+    scenes = first_there(request.source, below(("", spec.folder), "images/ADE/validation"), "scenes", "**/*_seg.png")
+    folder = request.root / spec.folder
     return Plan(
         Recipe(read_full, (_FULL,), shorter_side=_FULL_SHORTER_SIDE, overwrite=request.overwrite),
         tuple(
             Task(
                 image,
                 labels,
-                (folder / card.images[0] / image.name,),
-                (folder / card.labels / f"{image.stem}.tif",),
+                (folder / spec.images[0] / image.name,),
+                (folder / spec.labels / f"{image.stem}.tif",),
             )
             for _, image, labels in paired(scenes, JPEG, scenes, "_seg")
         ),
-        (card,),
+        (spec,),
     )
 
 

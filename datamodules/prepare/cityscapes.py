@@ -17,22 +17,22 @@ def plan(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    card = Cityscapes.card
-    raw_suffix = card.label_suffix.replace("labelTrainIds", "labelIds")
-    places = ("", card.folder)
-    pictures = first_there(request.source, below(places, card.images[0]), "pictures", f"**/*{card.image_suffix}.png")
-    maps = first_there(request.source, below(places, card.labels), "label maps", f"**/*{raw_suffix}.png")
-    folder = request.root / card.folder
+    spec = Cityscapes.spec
+    raw_suffix = spec.label_suffix.replace("labelTrainIds", "labelIds")
+    places = ("", spec.folder)
+    pictures = first_there(request.source, below(places, spec.images[0]), "pictures", f"**/*{spec.image_suffix}.png")
+    maps = first_there(request.source, below(places, spec.labels), "label maps", f"**/*{raw_suffix}.png")
+    folder = request.root / spec.folder
     return Plan(
         Recipe(read_labels, (_LABEL_IDS,), overwrite=request.overwrite),
         tuple(
             Task(
                 image,
                 labels,
-                (folder / card.images[0] / f"{stem}{card.image_suffix}.png",),
-                (folder / card.labels / f"{stem}{card.label_suffix}.png",),
+                (folder / spec.images[0] / f"{stem}{spec.image_suffix}.png",),
+                (folder / spec.labels / f"{stem}{spec.label_suffix}.png",),
             )
-            for stem, image, labels in paired(pictures, PNG, maps, raw_suffix, card.image_suffix)
+            for stem, image, labels in paired(pictures, PNG, maps, raw_suffix, spec.image_suffix)
         ),
-        (card,),
+        (spec,),
     )

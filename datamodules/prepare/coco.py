@@ -1,12 +1,12 @@
 """COCO val2017 with COCO-Stuff's `stuffthingmaps`: 171 labels, or things and background."""
 
-from datamodules.card import Card
 from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Recoding, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
 from datamodules.reading import read_labels
+from datamodules.spec import DatasetSpec
 
 _THINGS = 80
 # The maps hold COCO-Stuff's id less 1, and 255 where nothing is labelled.
@@ -23,7 +23,7 @@ def plan_stuff(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    return _plan(request, _STUFF, (COCO171.card, COCO80.card))
+    return _plan(request, _STUFF, (COCO171.spec, COCO80.spec))
 
 
 def plan_objects(request: Request) -> Plan:
@@ -32,10 +32,10 @@ def plan_objects(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    return _plan(request, _OBJECTS, (COCOObject.card,))
+    return _plan(request, _OBJECTS, (COCOObject.spec,))
 
 
-def _plan(request: Request, labels: Recoding, cards: tuple[Card, ...]) -> Plan:
+def _plan(request: Request, labels: Recoding, specs: tuple[DatasetSpec, ...]) -> Plan:
     places = ("", "coco", "images")
     pictures = first_there(request.source, below(places, "val2017"), "pictures", "*.jpg")
     maps = first_there(
@@ -46,8 +46,8 @@ def _plan(request: Request, labels: Recoding, cards: tuple[Card, ...]) -> Plan:
         "label maps",
         "*.png",
     )
-    folder = request.root / cards[0].folder
-    images = folder / cards[0].images[0]
+    folder = request.root / specs[0].folder
+    images = folder / specs[0].images[0]
     if images.is_dir() and images.samefile(maps):
         raise DataError(
             f"{maps} holds the stuffthingmaps among the pictures; move its .png files to "
@@ -56,8 +56,8 @@ def _plan(request: Request, labels: Recoding, cards: tuple[Card, ...]) -> Plan:
     return Plan(
         Recipe(read_labels, (labels,), overwrite=request.overwrite),
         tuple(
-            Task(image, raw, (images / image.name,), (folder / cards[0].labels / f"{stem}.png",))
+            Task(image, raw, (images / image.name,), (folder / specs[0].labels / f"{stem}.png",))
             for stem, image, raw in paired(pictures, JPEG, maps)
         ),
-        cards,
+        specs,
     )

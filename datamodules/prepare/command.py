@@ -8,13 +8,13 @@ from pathlib import Path
 
 from cliptrase.console import complain, stopped
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card
 from datamodules.errors import DataError, one_line
 from datamodules.pairs import find_pairs
 from datamodules.parallel import add_workers, each
 from datamodules.prepare import ade20k, cityscapes, coco, pascal_context, voc
 from datamodules.prepare.plan import run_task
 from datamodules.prepare.sources import Preparation, Request
+from datamodules.spec import DatasetSpec
 
 PREPARATIONS: dict[str, tuple[Preparation, str]] = {
     "voc": (voc.plan, "PASCAL VOC 2012, of JPEGImages and SegmentationClassAug or SegmentationClass"),
@@ -86,26 +86,26 @@ def _prepare(options: argparse.Namespace) -> int:
             print(f"error: and {len(failed) - _SHOWN_FAILURES} more", file=sys.stderr)
         return 1
     done = {target for outcome in outcomes if outcome.state != "left out" for target in outcome.task.targets}
-    for card in plan.cards:
-        print(_count(card, root, done))
-    settings = " ".join(card.name for card in plan.cards if card.name in ALL_SETTINGS)
+    for spec in plan.specs:
+        print(_count(spec, root, done))
+    settings = " ".join(spec.name for spec in plan.specs if spec.name in ALL_SETTINGS)
     print(f"check with: python -m datamodules.doctor --root {root} --setting {settings}")
     return 0
 
 
-def _count(card: Card, root: Path, done: set[Path]) -> str:
+def _count(spec: DatasetSpec, root: Path, done: set[Path]) -> str:
     """Counts a setting's files on disk: they must be those of the plan and no others."""
-    folder = root / card.folder
-    pairs = find_pairs(folder / card.images[0], folder / card.labels, card)
+    folder = root / spec.folder
+    pairs = find_pairs(folder / spec.images[0], folder / spec.labels, spec)
     strange = [path for pair in pairs for path in (pair.image, pair.labels) if path is not None and path not in done]
     if strange:
         raise DataError(
-            f"{strange[0]} and {len(strange) - 1} other files lie in the folders of {card.name} but are not of this "
+            f"{strange[0]} and {len(strange) - 1} other files lie in the folders of {spec.name} but are not of this "
             "preparation; move them away"
         )
-    expected = card.expected_counts
-    note = "" if len(pairs) in expected else f", but the published set has {card.images_expected}"
-    return f"{card.name}: {len(pairs)} pictures and label maps in {folder}{note}"
+    expected = spec.expected_counts
+    note = "" if len(pairs) in expected else f", but the published set has {spec.images_expected}"
+    return f"{spec.name}: {len(pairs)} pictures and label maps in {folder}{note}"
 
 
 def _parser() -> argparse.ArgumentParser:

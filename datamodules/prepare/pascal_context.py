@@ -27,21 +27,21 @@ def plan(request: Request) -> Plan:
     names = read_list(names_file)
     images = named_files(pictures, JPEG, names, names_file.name)
     labels = named_files(maps, (".mat",), names, names_file.name)
-    targets = [(request.root / card.folder, card) for card in (PC59.card, PC459.card)]
+    targets = [(request.root / spec.folder, spec) for spec in (PC59.spec, PC459.spec)]
     return Plan(
         Recipe(read_mat, (_FREQUENT, _ALL), overwrite=request.overwrite),
         tuple(
             Task(
                 images[name],
                 labels[name],
-                tuple(folder / card.images[0] / images[name].name for folder, card in targets),
+                tuple(folder / spec.images[0] / images[name].name for folder, spec in targets),
                 tuple(
-                    folder / card.labels / f"{name}{suffix}"
-                    for (folder, card), suffix in zip(targets, (".png", ".tif"), strict=True)
+                    folder / spec.labels / f"{name}{suffix}"
+                    for (folder, spec), suffix in zip(targets, (".png", ".tif"), strict=True)
                 ),
             )
             for name in names
         ),
-        (PC59.card, PC60.card, PC459.card),
+        (PC59.spec, PC60.spec, PC459.spec),
         (f"pictures listed in {names_file}",),
     )

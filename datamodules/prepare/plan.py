@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.card import Card
 from datamodules.errors import DataError
 from datamodules.prepare.recode import Raw, Recoding
 from datamodules.prepare.resize import linear, nearest, reduced_size
 from datamodules.reading import read_image
+from datamodules.spec import DatasetSpec
 
 
 class Task(NamedTuple):
@@ -65,13 +65,13 @@ class Plan:
     Attributes:
         recipe: what is done to every picture.
         tasks: the pictures.
-        cards: settings whose folders are filled; their files are counted in the end.
+        specs: settings whose folders are filled; their files are counted in the end.
         notes: what the user should know of the choices made, such as the list that was read.
     """
 
     recipe: Recipe
     tasks: tuple[Task, ...]
-    cards: tuple[Card, ...]
+    specs: tuple[DatasetSpec, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -24,10 +24,10 @@ _MERGED = recoding(_OBJECTS, rest=(0, 255))
 _WITH_VOID = recoding({**_OBJECTS, 0: 20}, rest=(255,))
 
 _VOID = replace(
-    VOC21.card,
+    VOC21.spec,
     name="VOC with void apart",
     labels="annotations_detectron2_void/val",
-    vocabulary=Vocabulary(VOC20.card.vocabulary.classes, background=("background",)),
+    vocabulary=Vocabulary(VOC20.spec.vocabulary.classes, background=("background",)),
     ignored_is_background=False,
 )
 
@@ -57,9 +57,9 @@ def plan(request: Request) -> Plan:
     names = read_list(names_file)
     images = named_files(pictures, JPEG, names, names_file.name)
     labels = {kind: named_files(maps, PNG, names, names_file.name) for kind, maps in folders.items()}
-    cards = (VOC20.card, VOC21.card, *((_VOID,) if request.keep_void else ()))
-    root = request.root / VOC20.card.folder
-    targets = {"merged": root / VOC20.card.labels, "void": root / _VOID.labels}
+    specs = (VOC20.spec, VOC21.spec, *((_VOID,) if request.keep_void else ()))
+    root = request.root / VOC20.spec.folder
+    targets = {"merged": root / VOC20.spec.labels, "void": root / _VOID.labels}
     for kind, maps in folders.items():
         if not request.overwrite:
             _require_same_source(targets[kind], maps, labels[kind], _RECODINGS[kind])
@@ -79,13 +79,13 @@ def plan(request: Request) -> Plan:
             Task(
                 images[name],
                 labels["merged"][name],
-                (root / VOC20.card.images[0] / images[name].name,),
+                (root / VOC20.spec.images[0] / images[name].name,),
                 tuple(targets[kind] / f"{name}.png" for kind in folders),
                 tuple(labels[kind][name] for kind in folders if kind != "merged"),
             )
             for name in names
         ),
-        cards,
+        specs,
         tuple(notes),
     )
 

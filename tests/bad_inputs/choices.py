@@ -183,7 +183,7 @@ CONFIGS: dict[str, str | bytes] = {
     "      init_args: {args: [touch, touched]}\n",
     "a YAML tag": "protocol: !!python/object/apply:os.system ['touch touched']\n",
     "a sheet patch below zero": "trainer:\n  callbacks:\n"
-    "    - class_path: cliptrase.callbacks.TensorBoardMasks\n      init_args: {patch: [-1, 0]}\n",
+    "    - class_path: cliptrase.runs.callbacks.TensorBoardMasks\n      init_args: {patch: [-1, 0]}\n",
     "laughs by the billion": "a: &a [x,x,x,x,x,x,x,x,x]\n"
     + "".join(f"{n}: &{n} [{','.join(['*' + p] * 9)}]\n" for p, n in zip("abcdefg", "bcdefgh", strict=True)),
     "an alias to itself": "protocol: &p {name: *p}\n",

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import subjects
-from cliptrase.weights import LoadedClip
+from cliptrase.clip.weights import LoadedClip
 
 
 @pytest.fixture

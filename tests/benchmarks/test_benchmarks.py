@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks import compare, measure, memory, precision, record, scaling, speed, text
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
 from cliptrase.segmenter import Segmenter
-from cliptrase.weights import LoadedClip
 
 CPU = torch.device("cpu")
 

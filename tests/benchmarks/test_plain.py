@@ -6,9 +6,9 @@ import torch
 
 from benchmarks.plain import PlainSegmenter
 from benchmarks.subjects import classifier, pictures
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
-from cliptrase.weights import LoadedClip
 
 
 @pytest.mark.parametrize("as_released", [False, True])

@@ -14,7 +14,7 @@ from tests.kit import write_detectron2_tree
 
 
 def test_vocabularies_as_runs_of_their_own(tmp_path: Path, tiny_clip: Path) -> None:
-    root = write_detectron2_tree(tmp_path / "data", VOC21.card, sizes=((64, 80), (80, 64), (64, 64)))
+    root = write_detectron2_tree(tmp_path / "data", VOC21.spec, sizes=((64, 80), (80, 64), (64, 64)))
     config = tmp_path / "config.yaml"
     values = {"name": "paper", "size": 64, "templates": "vild", "eps": 0.7, "min_samples": 3}
     config.write_text(yaml.safe_dump({"protocol": values}))
@@ -36,4 +36,4 @@ def test_vocabularies_as_runs_of_their_own(tmp_path: Path, tiny_clip: Path) -> N
 
 def test_a_vocabulary_that_is_not_there() -> None:
     with pytest.raises(InputError, match="VOC21 has no vocabulary 'mine'; take some of released, plain, sclip"):
-        vocabulary.editions(VOC21.card, ["mine"], void=False)
+        vocabulary.editions(VOC21.spec, ["mine"], void=False)

@@ -149,7 +149,7 @@ def test_mixed_precision_does_not_reach_the_clustering(
         return seen[-1][1]
 
     monkeypatch.setattr(whole_inference, "dbscan", keep)
-    classifier = TextClassifier(torch.eye(segmenter.clip.visual.output_dim)[:5], torch.arange(5), 5)
+    classifier = TextClassifier(torch.eye(segmenter.model.visual.output_dim)[:5], torch.arange(5), 5)
     with torch.autocast("cpu", dtype):
         segmenter(subjects.pictures(2, 224), classifier)
     ((points, clusters),) = seen

@@ -18,12 +18,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cliptrase import Protocol, Segmenter, Vocabulary
 from cliptrase.cli.evaluate import EvaluationCLI
-from cliptrase.evaluation.counting import SettingCounter
-from cliptrase.global_patch_analysis import denoised_map
+from cliptrase.clip.weights import LoadedClip
+from cliptrase.evaluation.counts import SettingCounter
+from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocol import ProtocolName
-from cliptrase.weights import LoadedClip
+from cliptrase.timing import StageTimer, listening
 from datamodules import VOC20
 from tests.command import run
 from tests.kit import scene_batch, write_detectron2_tree
@@ -94,19 +95,22 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
         clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
         methods = [*METHODS, "vanilla+regions", "cliptrase-denoise+mean"]
         segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type).to(device)
-        classifier = segmenter.classifier(NAMES, class_token_weighting=True, progress=False, setting="VOC21")
+        timer = StageTimer()
+        with listening(timer):
+            classifier = segmenter.classifier(NAMES, class_token_weighting=True, progress=False, setting="VOC21")
         encoded = encoded if found else classifier.embeddings
         torch.testing.assert_close(classifier.embeddings.cpu(), encoded, rtol=0, atol=1e-6)
         classifier = replace(classifier, embeddings=encoded.to(device))
-        with sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH), listening(timer):
             labels = segmenter(images.to(device), classifier).labels
         assert {isinstance(maps, PretendTensor) for maps in labels.values()} == {device == DEVICE}
         counter = SettingCounter(list(labels), classifier.num_labels).to(device)
-        counter.update(labels, truth.to(device), ["a", "b"], segmenter.timer)
+        with listening(timer):
+            counter.update(labels, truth.to(device), ["a", "b"])
         totals = counter.totals()
         found.append({method: maps.cpu() for method, maps in labels.items()})
         found[-1] |= {f"counts of {method}": totals[method].confusion for method in labels}
-        assert set(segmenter.timer.seconds()) >= {"text", "forward", "classification", "scores"}
+        assert set(timer.seconds()) >= {"text", "forward", "classification", "scores"}
     for key, expected in found[0].items():
         assert torch.equal(found[1][key], expected), key
     assert len(found[0]["vanilla"].unique()) > 2
@@ -139,7 +143,7 @@ class Accelerator(pl.accelerators.CPUAccelerator):
 @pytest.mark.parametrize("protocol", ["paper_224", "sclip"])
 def test_whole_runs(protocol: str, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line with sheets, scores and masks: what it leaves behind is the same on either device."""
-    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((120, 150), (96, 96)))
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.spec, sizes=((120, 150), (96, 96)))
     options = ["--config", f"configs/{protocol}.yaml", "--protocol.size", "64", "--data.root", str(root)]
     options += ["--data", "VOC20", "--model.clip", f"local-dir:{tiny_clip}", "--model.compare", "[cliptrase, gem]"]
     options += ["--protocol.window", "48", "--protocol.stride", "32"] if protocol == "sclip" else []

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase.clip.encoder import Encoding, VisualEncoder
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.encoder import Encoding, VisualEncoder
 from cliptrase.methods import METHODS
 from cliptrase.metrics import SegmentationScores, released_scores
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
-from cliptrase.weights import LoadedClip
-from datamodules.card import Card, shipped_names
+from datamodules.spec import DatasetSpec, shipped_names
 from datamodules.transforms import Geometry
 from datamodules.voc import VOC20, VOC21
 from tests.golden.make import ROWS, SEED, SIZES, WHOLE
@@ -68,28 +68,28 @@ def test_stages(loaded_clip: LoadedClip, size: int) -> None:
 
 
 def test_text(segmenter: Segmenter) -> None:
-    classifier = segmenter.classifier(VOC20.card.vocabulary, progress=False)
+    classifier = segmenter.classifier(VOC20.spec.vocabulary, progress=False)
     np.testing.assert_allclose(classifier.embeddings.numpy(), load("stages")["text"], **WITHIN)
 
 
 @pytest.mark.parametrize("size", [224, 336])
-@pytest.mark.parametrize("card", [VOC20.card, VOC21.card], ids=["VOC20", "VOC21"])
-def test_every_pixel(loaded_clip: LoadedClip, size: int, card: Card) -> None:
+@pytest.mark.parametrize("spec", [VOC20.spec, VOC21.spec], ids=["VOC20", "VOC21"])
+def test_every_pixel(loaded_clip: LoadedClip, size: int, spec: DatasetSpec) -> None:
     """All six pictures, in a batch of four and one of two."""
     golden = load("paper")
     segmenter = Segmenter(loaded_clip, PROTOCOLS[size])
-    classifier = segmenter.classifier(card.vocabulary, card.class_token_weighting, progress=False)
+    classifier = segmenter.classifier(spec.vocabulary, spec.class_token_weighting, progress=False)
     pictures = torch.stack([picture(number, size) for number in range(len(SIZES))])
     found = torch.cat([segmenter(part, classifier).labels["cliptrase"] for part in pictures.split(4)])
-    np.testing.assert_array_equal(found.numpy(), golden[f"{card.name}/{size}/predictions"])
+    np.testing.assert_array_equal(found.numpy(), golden[f"{spec.name}/{size}/predictions"])
 
 
 @pytest.mark.parametrize("size", [224, 336])
 @pytest.mark.parametrize("name", ["VOC20", "VOC21"])
 def test_scores(size: int, name: str) -> None:
     golden = load("paper")
-    card = {"VOC20": VOC20.card, "VOC21": VOC21.card}[name]
-    metric = SegmentationScores(card.vocabulary.num_labels)
+    spec = {"VOC20": VOC20.spec, "VOC21": VOC21.spec}[name]
+    metric = SegmentationScores(spec.vocabulary.num_labels)
     predictions, labels = (golden[f"{name}/{size}/{key}"] for key in ("predictions", "labels"))
     metric.update(torch.from_numpy(predictions), torch.from_numpy(labels))
     expected = json.loads((GOLDEN / "scores.json").read_text())[f"{name}_{size}"]
@@ -101,8 +101,8 @@ def test_scores(size: int, name: str) -> None:
 @pytest.mark.parametrize("number", WHOLE)
 def test_every_pixel_of_whole_pictures(loaded_clip: LoadedClip, number: int) -> None:
     segmenter = Segmenter(loaded_clip, Protocol("detectron2", size=640, templates="vild"))
-    card = VOC20.card
-    classifier = segmenter.classifier(card.vocabulary, card.class_token_weighting, progress=False)
+    spec = VOC20.spec
+    classifier = segmenter.classifier(spec.vocabulary, spec.class_token_weighting, progress=False)
     image = scene(SEED + number, *SIZES[number])[0]
     shown = tensor(Geometry("whole", 640).transform()(image=image)["image"]).unsqueeze(0)
     found = segmenter(shown, classifier, SIZES[number]).labels["cliptrase"]
@@ -153,9 +153,9 @@ def test_parity_of_text(parity: Path, segmenter: Segmenter) -> None:
     from datamodules.pascal_context import PC59
 
     with np.load(parity / "expected" / "text.npz") as golden:
-        for card in (VOC20.card, PC59.card):
-            classifier = segmenter.classifier(card.vocabulary, progress=False)
-            np.testing.assert_allclose(classifier.embeddings.numpy(), golden[card.name], **WITHIN)
+        for spec in (VOC20.spec, PC59.spec):
+            classifier = segmenter.classifier(spec.vocabulary, progress=False)
+            np.testing.assert_allclose(classifier.embeddings.numpy(), golden[spec.name], **WITHIN)
 
 
 @pytest.mark.parametrize(("method", "file"), [("vanilla", "vanilla"), ("maskclip", "maskclip_clipexact")])
@@ -185,4 +185,4 @@ def test_parity_pictures_are_the_scenes_of_the_golden_kit(parity: Path) -> None:
 
 def test_shipped_names_are_single() -> None:
     """What the golden text was encoded from."""
-    assert Vocabulary(single_names(shipped_names("voc20"))) == VOC20.card.vocabulary
+    assert Vocabulary(single_names(shipped_names("voc20"))) == VOC20.spec.vocabulary

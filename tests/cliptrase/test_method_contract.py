@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliptrase.encoder import VisualEncoder
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, get_method
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
-from cliptrase.weights import LoadedClip
 from tests.cliptrase.test_encoder import tower
 from tests.kit import scene_batch
 

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cliptrase.encoder import VisualEncoder
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.methods import METHODS
-from cliptrase.weights import LoadedClip, load_clip
 from tests.kit import MEAN, STD, scene_batch
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "methods.npz"

@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliptrase.clip.templates import TEMPLATES
 from cliptrase.errors import InputError
 from cliptrase.protocol import Protocol, ProtocolName
-from cliptrase.templates import TEMPLATES
 from datamodules.benchmark import ALL_SETTINGS
 
 WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit_scale": 40}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.errors import InputError
@@ -19,8 +20,8 @@ from cliptrase.inference.whole import WholePictures
 from cliptrase.ops.classification import TextClassifier, patch_logits
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
+from cliptrase.timing import StageTimer, listening
 from cliptrase.vocabulary import Vocabulary, single_names
-from cliptrase.weights import LoadedClip, load_clip
 from tests import references
 from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.kit import MEAN, STD, save_tiny_clip, scene_batch
@@ -75,7 +76,7 @@ def test_without_clusters_patches_keep_their_own_names(loaded_clip: LoadedClip, 
 
 @pytest.mark.parametrize("weighting", [False, True])
 def test_names_of_pixels_are_the_formula(loaded_clip: LoadedClip, weighting: bool) -> None:
-    """exp(logit_scale) patch . text upsampled, times exp(logit_scale) class token . text, argmax, fold."""
+    """exp(logit_scale) patch . text upsampled, times exp(logit_scale) class token . text, argmax, name_to_label."""
     segmenter = Segmenter(loaded_clip, SMALL, ["cliptrase-regions"])
     classifier = segmenter.classifier(VOCABULARY, weighting, progress=False)
     images = scene_batch([5], 160, 192)
@@ -91,20 +92,20 @@ def test_names_of_pixels_are_the_formula(loaded_clip: LoadedClip, weighting: boo
     ranked = np.sort(maps, axis=0)
     clear = ranked[-1] - ranked[-2] > 1e-4 * abs(ranked[-1])  # float32 there, float64 here
     assert clear.mean() > 0.99
-    expected = np.array(VOCABULARY.fold)[maps.argmax(0)]
+    expected = np.array(VOCABULARY.name_to_label)[maps.argmax(0)]
     found = segmenter(images, classifier).labels["cliptrase-regions"][0].numpy()
     np.testing.assert_array_equal(found[clear], expected[clear])
 
 
 def test_names_fold_before_the_vote(loaded_clip: LoadedClip) -> None:
-    """Background prompts that are one label vote together: their fold changes what regions win."""
+    """Background prompts that are one label vote together: their name_to_label changes what regions win."""
     segmenter = Segmenter(loaded_clip, SMALL, ["cliptrase", "cliptrase-regions"])
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     images = scene_batch([1, 2, 3, 4], 160, 160)
     apart = TextClassifier(classifier.embeddings, torch.arange(9), 9)
     folded = segmenter(images, classifier).labels
     names = segmenter(images, apart).labels
-    assert torch.equal(classifier.fold[names["cliptrase-regions"]], folded["cliptrase-regions"])
+    assert torch.equal(classifier.name_to_label[names["cliptrase-regions"]], folded["cliptrase-regions"])
     assert folded["cliptrase"].max() <= 7
 
 
@@ -227,7 +228,7 @@ def test_threads_may_share_a_segmenter(loaded_clip: LoadedClip, monkeypatch: pyt
 
 def test_from_pretrained_is_one_line(tiny_clip: Path, loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, SMALL)
-    assert segmenter.card.weights_hash == loaded_clip.weights_hash
+    assert segmenter.clip.weights_hash == loaded_clip.weights_hash
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     assert segmenter(scene_batch([1], 160, 160), classifier).labels["cliptrase"].shape == (1, 160, 160)
 
@@ -243,14 +244,15 @@ def test_nothing_of_the_method_is_trained_or_saved(tmp_path: Path) -> None:
 
 def test_seconds_of_every_stage(loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter(loaded_clip, SMALL)
-    classifier = segmenter.classifier(VOCABULARY, progress=False)
-    segmenter(scene_batch([1], 160, 160), classifier)
-    seconds = segmenter.timer.seconds()
+    with listening(StageTimer()) as timer:
+        classifier = segmenter.classifier(VOCABULARY, progress=False)
+        segmenter(scene_batch([1], 160, 160), classifier)
+    seconds = timer.seconds()
     stages = ["text", "forward", "correlation", "clustering", "regions", "classification", "vote"]
     assert list(seconds) == stages
     assert all(value > 0 for value in seconds.values())
-    segmenter.timer.reset()
-    assert segmenter.timer.seconds() == {}
+    segmenter(scene_batch([1], 160, 160), classifier)  # nobody listens any more
+    assert timer.seconds() == seconds
 
 
 @pytest.mark.parametrize("protocol", [SMALL, WHOLE], ids=["paper", "detectron2"])

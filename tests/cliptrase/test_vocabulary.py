@@ -1,4 +1,4 @@
-"""Names, synonyms, background, and how they fold to labels."""
+"""Names, synonyms, background, and how they name_to_label to labels."""
 
 import itertools
 
@@ -13,14 +13,14 @@ CLASSES = (("cat", "kitten"), ("dog",), ("sky", "cloud", "air"))
 def test_without_background() -> None:
     vocabulary = Vocabulary(CLASSES)
     assert vocabulary.names == ("cat", "kitten", "dog", "sky", "cloud", "air")
-    assert vocabulary.fold == (0, 0, 1, 2, 2, 2)
+    assert vocabulary.name_to_label == (0, 0, 1, 2, 2, 2)
     assert vocabulary.num_labels == 3
     assert vocabulary.background_index is None
     assert vocabulary.label_names == ("cat", "dog", "sky")
 
 
 @pytest.mark.parametrize(
-    ("label", "fold", "names"),
+    ("label", "name_to_label", "names"),
     [
         (None, (0, 0, 1, 2, 2, 2, 3, 3), ("cat", "dog", "sky", "background")),
         (3, (0, 0, 1, 2, 2, 2, 3, 3), ("cat", "dog", "sky", "background")),
@@ -28,10 +28,10 @@ def test_without_background() -> None:
         (1, (0, 0, 2, 3, 3, 3, 1, 1), ("cat", "background", "dog", "sky")),
     ],
 )
-def test_background_at_any_label(label: int | None, fold: tuple[int, ...], names: tuple[str, ...]) -> None:
+def test_background_at_any_label(label: int | None, name_to_label: tuple[int, ...], names: tuple[str, ...]) -> None:
     vocabulary = Vocabulary(CLASSES, ("wall", "wall"), label)
     assert vocabulary.names[-2:] == ("wall", "wall")
-    assert vocabulary.fold == fold
+    assert vocabulary.name_to_label == name_to_label
     assert vocabulary.label_names == names
     assert vocabulary.num_labels == 4
     assert vocabulary.background_index == (3 if label is None else label)

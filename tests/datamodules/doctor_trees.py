@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Card
 from datamodules.doctor.command import main
+from datamodules.spec import DatasetSpec
 
 SIZE = (20, 30)
 
 
-def paths(root: Path, card: Card, number: int) -> tuple[Path, Path]:
-    folder, stem = root / card.folder, f"scene_{number}"
-    ending = ".tif" if card.ignore_label > 255 else ".png"
-    labels = folder / card.labels / f"{stem}{card.label_suffix}{ending}"
-    return folder / card.images[0] / f"{stem}{card.image_suffix}.jpg", labels
+def paths(root: Path, spec: DatasetSpec, number: int) -> tuple[Path, Path]:
+    folder, stem = root / spec.folder, f"scene_{number}"
+    ending = ".tif" if spec.ignore_label > 255 else ".png"
+    labels = folder / spec.labels / f"{stem}{spec.label_suffix}{ending}"
+    return folder / spec.images[0] / f"{stem}{spec.image_suffix}.jpg", labels
 
 
 def save(path: Path, labels: NDArray[np.integer]) -> None:
@@ -28,32 +28,32 @@ def save(path: Path, labels: NDArray[np.integer]) -> None:
     Image.fromarray(labels.astype(np.uint16 if path.suffix == ".tif" else np.uint8)).save(path)
 
 
-def labels_of(root: Path, card: Card, number: int) -> NDArray[np.int64]:
-    with Image.open(paths(root, card, number)[1]) as file:
+def labels_of(root: Path, spec: DatasetSpec, number: int) -> NDArray[np.int64]:
+    with Image.open(paths(root, spec, number)[1]) as file:
         return np.array(file).astype(np.int64)
 
 
-def write(root: Path, card: Card, count: int = 6) -> None:
+def write(root: Path, spec: DatasetSpec, count: int = 6) -> None:
     """A good tree: six labels and some unlabelled pixels a map; every label somewhere if there are maps enough."""
     rng = np.random.default_rng(0)
     for number in range(count):
-        image, labels = paths(root, card, number)
+        image, labels = paths(root, spec, number)
         image.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)).save(image)
-        content = np.repeat((np.arange(6) + 6 * number) % card.valid_labels, SIZE[1] // 6)
+        content = np.repeat((np.arange(6) + 6 * number) % spec.valid_labels, SIZE[1] // 6)
         tiled = np.tile(content, (SIZE[0], 1))
-        if card.name != "COCOObject":
-            tiled[:2] = card.ignore_label
+        if spec.name != "COCOObject":
+            tiled[:2] = spec.ignore_label
         save(labels, tiled)
 
 
-def change(root: Path, card: Card, function: Any, count: int = 6) -> None:
+def change(root: Path, spec: DatasetSpec, function: Any, count: int = 6) -> None:
     for number in range(count):
-        save(paths(root, card, number)[1], function(labels_of(root, card, number)))
+        save(paths(root, spec, number)[1], function(labels_of(root, spec, number)))
 
 
-def card_of(name: str) -> Card:
-    return ALL_SETTINGS[name].card
+def card_of(name: str) -> DatasetSpec:
+    return ALL_SETTINGS[name].spec
 
 
 def report(root: Path, *names: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:

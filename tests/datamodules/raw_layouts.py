@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 
-from datamodules.card import shipped_names
+from datamodules.spec import shipped_names
 
 SIZES = ((24, 36), (30, 20), (16, 16))
 COCO_UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91}

@@ -11,21 +11,21 @@ from PIL import Image
 
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules import COCO80, COCO171, VOC20, VOC21, DataError, Folder, Geometry
-from datamodules.card import Card
 from datamodules.census import Census, count_values
 from datamodules.checks import check_pairs
 from datamodules.dataset import SegmentationDataset, Source
 from datamodules.pairs import find_pairs
+from datamodules.spec import DatasetSpec
 from tests.kit import save_labels, scene, write_detectron2_tree
 
-OWN = Card("Own", "", (), "", Vocabulary(single_names(["grass", "sky", "sand"])))
+OWN = DatasetSpec("Own", "", (), "", Vocabulary(single_names(["grass", "sky", "sand"])))
 
 
 class Maps(SegmentationDataset):
     """Label maps in memory."""
 
-    def __init__(self, card: Card, maps: list[np.ndarray]) -> None:
-        super().__init__(card, Geometry("whole", 8, 8))
+    def __init__(self, spec: DatasetSpec, maps: list[np.ndarray]) -> None:
+        super().__init__(spec, Geometry("whole", 8, 8))
         self.maps = maps
 
     def __len__(self) -> int:
@@ -38,8 +38,8 @@ class Maps(SegmentationDataset):
         return Source(np.zeros((*self.maps[index].shape, 3), np.uint8), self.maps[index], str(index))
 
 
-def census(card: Card, *maps: object) -> Census:
-    counted = Census(card)
+def census(spec: DatasetSpec, *maps: object) -> Census:
+    counted = Census(spec)
     for values in maps:
         counted.add(count_values(np.asarray(values, dtype=np.uint8)))
     return counted
@@ -54,14 +54,16 @@ def test_values_are_counted(dtype: type, size: tuple[int, int]) -> None:
 
 @settings(max_examples=40)
 @given(
-    st.sampled_from([OWN, COCO80.card, COCO171.card, VOC20.card, VOC21.card]),
+    st.sampled_from([OWN, COCO80.spec, COCO171.spec, VOC20.spec, VOC21.spec]),
     st.sampled_from([0, 1, 2]),
     st.lists(st.lists(st.integers(0, 255), min_size=4, max_size=4), min_size=1, max_size=3),
 )
-def test_pixels_by_label_are_those_that_the_data_set_gives(card: Card, offset: int, rows: list[list[int]]) -> None:
-    card = replace(card, label_offset=offset)
+def test_pixels_by_label_are_those_that_the_data_set_gives(
+    spec: DatasetSpec, offset: int, rows: list[list[int]]
+) -> None:
+    spec = replace(spec, label_offset=offset)
     maps = [np.array(row, np.uint8).reshape(2, 2) for row in rows]
-    counted, given_ = census(card, *maps), Maps(card, maps)
+    counted, given_ = census(spec, *maps), Maps(spec, maps)
     labels = [given_[index].labels for index in range(len(maps))]
     found = np.concatenate([one.numpy().ravel() for one in labels if one is not None])
     assert counted.labels == {int(label): int((found == label).sum()) for label in np.unique(found[found >= 0])}
@@ -88,11 +90,11 @@ def test_nothing_to_score_is_an_error() -> None:
         census(OWN, [[255, 255]], [[255]]).require_labels()
     with pytest.raises(DataError, match="1 label map holds nothing but 0, 255, which"):
         census(replace(OWN, label_offset=1), [[255, 0]]).require_labels()
-    census(VOC21.card, [[255]]).require_labels()  # scored as background
+    census(VOC21.spec, [[255]]).require_labels()  # scored as background
 
 
 @pytest.mark.parametrize(
-    ("card", "maps", "doubts"),
+    ("spec", "maps", "doubts"),
     [
         (OWN, [[0, 1, 2, 255]], []),
         (
@@ -124,14 +126,14 @@ def test_nothing_to_score_is_an_error() -> None:
             [[0, 0]],
             ["one class and no background, so that every pixel is 'cat' and the score is 100"],
         ),
-        (VOC20.card, [[255, 255, 255, 0]], []),  # as published
+        (VOC20.spec, [[255, 255, 255, 0]], []),  # as published
     ],
 )
-def test_doubts(card: Card, maps: list[list[int]], doubts: list[str]) -> None:
-    found = census(card, *maps).doubts()
+def test_doubts(spec: DatasetSpec, maps: list[list[int]], doubts: list[str]) -> None:
+    found = census(spec, *maps).doubts()
     assert len(found) == len(doubts)
     for sentence, part in zip(found, doubts, strict=True):
-        assert sentence.startswith(f"{card.name}: ")
+        assert sentence.startswith(f"{spec.name}: ")
         assert part in sentence
 
 
@@ -145,9 +147,9 @@ def test_masks_of_0_and_255_with_small_things_are_doubted_too() -> None:
 
 
 def test_files_are_counted_while_they_are_checked(tmp_path: Path) -> None:
-    root = write_detectron2_tree(tmp_path, VOC20.card) / VOC20.card.folder
-    pairs = find_pairs(root / VOC20.card.images[0], root / VOC20.card.labels, VOC20.card)
-    counted = check_pairs(pairs, VOC20.card, progress=False)
+    root = write_detectron2_tree(tmp_path, VOC20.spec) / VOC20.spec.folder
+    pairs = find_pairs(root / VOC20.spec.images[0], root / VOC20.spec.labels, VOC20.spec)
+    counted = check_pairs(pairs, VOC20.spec, progress=False)
     assert counted.maps == len(pairs) == counted.holding[255]
     assert sum(counted.pixels.values()) > sum(counted.labels.values()) > 0
 
@@ -169,7 +171,7 @@ def test_an_ignore_value_that_is_a_label_must_be_given(tmp_path: Path) -> None:
     folder(tmp_path, labels, names).setup("predict")
     for value, scored in ((65535, 300), (-1, 300), (255, 299)):
         given_ = folder(tmp_path, labels, names, ignore_label=value)
-        counted = check_pairs(given_.pairs(given_.card, with_labels=True), given_.card, progress=False)
+        counted = check_pairs(given_.pairs(given_.spec, with_labels=True), given_.spec, progress=False)
         assert len(counted.labels) == scored
         assert bool(counted.doubts()) == (value == 255)
 
@@ -181,7 +183,7 @@ def test_a_list_may_name_the_background_where_it_is(tmp_path: Path) -> None:
         (["sky", "apple", "_background_"], 2),
         (["sky", "void"], 1),
     ):
-        vocabulary = folder(tmp_path, labels, names, background_index=index).card.vocabulary
+        vocabulary = folder(tmp_path, labels, names, background_index=index).spec.vocabulary
         assert vocabulary.num_labels == len(names)
         assert vocabulary.background_index == index
         assert vocabulary.background == (("void",) if "void" in names else ("background",))
@@ -193,7 +195,7 @@ def test_a_list_may_name_the_background_where_it_is(tmp_path: Path) -> None:
             folder(tmp_path, labels, ["Background", "sky", "apple"], **options)
     with pytest.warns(UserWarning, match=r"holds 'unlabeled' \(line 1\), which is scored like any class"):
         folder(tmp_path, labels, ["unlabeled", "sky"])
-    assert folder(tmp_path, labels, ["sky"], background="wall; floor").card.vocabulary.background == ("wall", "floor")
+    assert folder(tmp_path, labels, ["sky"], background="wall; floor").spec.vocabulary.background == ("wall", "floor")
 
 
 def test_numbers_of_a_list_must_be_those_of_the_maps(tmp_path: Path) -> None:
@@ -207,10 +209,10 @@ def test_numbers_of_a_list_must_be_those_of_the_maps(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"counts its classes from 1: .* but not both"):
             folder(tmp_path, labels, names, **both)
     for options in ({"label_offset": 1}, {"background_index": 0}):
-        vocabulary = folder(tmp_path, labels, names, **options).card.vocabulary
+        vocabulary = folder(tmp_path, labels, names, **options).spec.vocabulary
         assert vocabulary.classes == (("sky",), ("apple",))
     names.write_text("1: background\n2: apple\n")  # the list counts the background too
-    assert folder(tmp_path, labels, names, label_offset=1, background_index=0).card.vocabulary.classes == (("apple",),)
+    assert folder(tmp_path, labels, names, label_offset=1, background_index=0).spec.vocabulary.classes == (("apple",),)
     with pytest.raises(DataError, match="but not both"):
         folder(tmp_path, labels, names, background_index=0)
 

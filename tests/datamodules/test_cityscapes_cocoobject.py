@@ -18,28 +18,28 @@ def write(path: Path, array: np.ndarray) -> None:
 
 def test_benchmark_still_means_the_published_nine(tmp_path: Path) -> None:
     assert len(SETTINGS) == 9
-    assert [card.name for card in Benchmark(root=tmp_path).cards] == list(SETTINGS)
+    assert [spec.name for spec in Benchmark(root=tmp_path).specs] == list(SETTINGS)
     assert set(ALL_SETTINGS) - set(SETTINGS) == {"Cityscapes", "COCOObject"}
     both = Benchmark(["Cityscapes", "COCOObject"], root=tmp_path)
-    assert [card.name for card in both.cards] == ["Cityscapes", "COCOObject"]
+    assert [spec.name for spec in both.specs] == ["Cityscapes", "COCOObject"]
 
 
 def test_cityscapes_classes() -> None:
-    card = Cityscapes.card
-    assert len(card.vocabulary.classes) == card.valid_labels == 19
-    assert card.vocabulary.label_names[::6] == ("road", "traffic light", "rider", "bicycle")
-    assert card.vocabulary.background_index is None
-    assert not card.published
+    spec = Cityscapes.spec
+    assert len(spec.vocabulary.classes) == spec.valid_labels == 19
+    assert spec.vocabulary.label_names[::6] == ("road", "traffic light", "rider", "bicycle")
+    assert spec.vocabulary.background_index is None
+    assert not spec.published
 
 
 def test_cocoobject_classes() -> None:
-    card, stuff = COCOObject.card, COCO171.card
-    assert card.vocabulary.classes == stuff.vocabulary.classes[:80]
-    assert card.vocabulary.background_index == 80
-    assert card.valid_labels == 81
-    assert card.images == stuff.images
-    assert card.labels != COCO80.card.labels
-    assert not card.published
+    spec, stuff = COCOObject.spec, COCO171.spec
+    assert spec.vocabulary.classes == stuff.vocabulary.classes[:80]
+    assert spec.vocabulary.background_index == 80
+    assert spec.valid_labels == 81
+    assert spec.images == stuff.images
+    assert spec.labels != COCO80.spec.labels
+    assert not spec.published
 
 
 def test_cityscapes_pairs_by_city(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_cityscapes_pairs_by_city(tmp_path: Path) -> None:
         write(folder / "gtFine/val" / city / f"{stem}_gtFine_labelIds.png", np.full((8, 16), 33))
         write(folder / "gtFine/val" / city / f"{stem}_gtFine_color.png", np.zeros((8, 16, 3)))
     module = Cityscapes(root=tmp_path, num_workers=0)
-    pairs = module.pairs(module.card, with_labels=True)
+    pairs = module.pairs(module.spec, with_labels=True)
     assert [pair.stem for pair in pairs] == ["frankfurt/frankfurt_000000_000294", "lindau/lindau_000000_000294"]
     assert all(pair.labels is not None and pair.labels.name.endswith("labelTrainIds.png") for pair in pairs)
     module.setup("test")
@@ -66,7 +66,7 @@ def test_cityscapes_without_train_ids_is_refused(tmp_path: Path) -> None:
     write(folder / "gtFine/val/ulm/ulm_0_gtFine_labelIds.png", np.full((8, 16), 33))
     module = Cityscapes(root=tmp_path)
     with pytest.raises(DataError, match="no label maps whose names end in '_gtFine_labelTrainIds' in"):
-        module.pairs(module.card, with_labels=True)
+        module.pairs(module.spec, with_labels=True)
 
 
 def test_cocoobject_scores_background(tmp_path: Path) -> None:
@@ -79,5 +79,5 @@ def test_cocoobject_scores_background(tmp_path: Path) -> None:
     module.setup("test")
     item = module.datasets[0][0]
     assert item.labels is not None
-    assert item.counted
+    assert item.valid
     assert sorted(item.labels.unique().tolist()) == [3, 80]

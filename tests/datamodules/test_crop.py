@@ -71,10 +71,10 @@ def test_a_crop_is_told(own: list[str], tiny_clip: Path, tmp_path: Path, capsys:
 def test_a_crop_of_published_sets_and_photos_is_told(
     tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = write_detectron2_tree(tmp_path / "datasets", VOC20.card, sizes=((60, 80),))
+    root = write_detectron2_tree(tmp_path / "datasets", VOC20.spec, sizes=((60, 80),))
     small = ["--model.clip", f"local-dir:{tiny_clip}", "--config", "configs/paper_224.yaml", "--protocol.size", "64"]
     run("test", tmp_path / "test", *small, "--data", "VOC20", "--data.root", str(root))
     assert "VOC20: the protocol crops the middle square: it sees and scores 75.3 percent" in capsys.readouterr().err
-    photo = str(root / VOC20.card.folder / VOC20.card.images[0] / "scene_0.png")
+    photo = str(root / VOC20.spec.folder / VOC20.spec.images[0] / "scene_0.png")
     run("predict", tmp_path / "photo", *small, "--data", "Photos", "--data.images", photo, "--data.words", "cat; dog")
     assert "note: Photos: masks are of the middle square, 64 x 64" in capsys.readouterr().err

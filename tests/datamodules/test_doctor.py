@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import Edition
 from datamodules.doctor.command import main
+from datamodules.spec import LabelScheme
 from tests.datamodules.doctor_trees import SIZE, card_of, findings, labels_of, paths, report, save, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,9 +43,9 @@ def test_parity_data_sets_are_good(parity: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_void_apart_is_looked_at_where_it_was_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("VOC21")
-    apart = card.edition(Edition(void=True))
-    write(tmp_path, card)
+    spec = card_of("VOC21")
+    apart = spec.with_labels(LabelScheme(void=True))
+    write(tmp_path, spec)
     write(tmp_path, apart)
     status, found = report(tmp_path, capsys=capsys)
     assert (status, found["settings"]["VOC21 with void apart"]["state"]) == (0, "good")
@@ -136,9 +136,9 @@ def test_expected_count_is_no_finding(tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_unpaired(side: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("Cityscapes")
-    write(tmp_path, card)
-    paths(tmp_path, card, 2)[side].unlink()
+    spec = card_of("Cityscapes")
+    write(tmp_path, spec)
+    paths(tmp_path, spec, 2)[side].unlink()
     found = findings(tmp_path, "Cityscapes", capsys)
     assert found["unpaired"].startswith("1 label maps have no picture" if side == 0 else "1 pictures have no label map")
     assert "scene_2" in found["unpaired"]
@@ -148,9 +148,9 @@ def test_unpaired(side: int, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("name", ["VOC20", "ADEfull"])
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])
 def test_unreadable(side: int, name: str, damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of(name)
-    write(tmp_path, card)
-    path = paths(tmp_path, card, 1)[side]
+    spec = card_of(name)
+    write(tmp_path, spec)
+    path = paths(tmp_path, spec, 1)[side]
     content = path.read_bytes()
     path.write_bytes({"truncated": content[: len(content) * 2 // 3], "empty": b"", "text": b"no picture"}[damage])
     found = findings(tmp_path, name, capsys)
@@ -159,21 +159,21 @@ def test_unreadable(side: int, name: str, damage: str, tmp_path: Path, capsys: p
 
 
 def test_wrong_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("VOC21")
-    write(tmp_path, card)
-    save(paths(tmp_path, card, 3)[1], labels_of(tmp_path, card, 3).T)
+    spec = card_of("VOC21")
+    write(tmp_path, spec)
+    save(paths(tmp_path, spec, 3)[1], labels_of(tmp_path, spec, 3).T)
     found = findings(tmp_path, "VOC21", capsys)
     assert set(found) == {"size"}
     assert "(20 x 30, the picture 30 x 20): scene_3.png" in found["size"]
 
 
 def test_colour_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("VOC20")
-    write(tmp_path, card)
+    spec = card_of("VOC20")
+    write(tmp_path, spec)
     for number in range(6):
-        labels = labels_of(tmp_path, card, number)
+        labels = labels_of(tmp_path, spec, number)
         Image.fromarray(np.stack([labels, labels, labels + 1], axis=-1).astype(np.uint8)).save(
-            paths(tmp_path, card, number)[1]
+            paths(tmp_path, spec, number)[1]
         )
     found = findings(tmp_path, "VOC20", capsys)
     assert set(found) == {"colour"}
@@ -181,29 +181,29 @@ def test_colour_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_palette_maps_are_index_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("VOC20")
-    write(tmp_path, card)
-    with Image.open(paths(tmp_path, card, 0)[1]) as file:
+    spec = card_of("VOC20")
+    write(tmp_path, spec)
+    with Image.open(paths(tmp_path, spec, 0)[1]) as file:
         image = file.copy()
     image.putpalette(list(range(256)) * 3)
-    image.save(paths(tmp_path, card, 0)[1])
+    image.save(paths(tmp_path, spec, 0)[1])
     assert findings(tmp_path, "VOC20", capsys, status=0) == {}
 
 
 def test_names_that_differ_by_the_ending_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("VOC20")
-    write(tmp_path, card)
-    image = paths(tmp_path, card, 0)[0]
+    spec = card_of("VOC20")
+    write(tmp_path, spec)
+    image = paths(tmp_path, spec, 0)[0]
     with Image.open(image) as file:
         file.save(image.with_suffix(".png"))
     assert set(findings(tmp_path, "VOC20", capsys)) == {"ambiguous"}
 
 
 def test_cityscapes_with_raw_ids_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("Cityscapes")
-    write(tmp_path, card)
+    spec = card_of("Cityscapes")
+    write(tmp_path, spec)
     for number in range(6):
-        labels = paths(tmp_path, card, number)[1]
+        labels = paths(tmp_path, spec, number)[1]
         labels.rename(labels.with_name(labels.name.replace("labelTrainIds", "labelIds")))
     found = findings(tmp_path, "Cityscapes", capsys)
     assert "but 6 files such as scene_0_gtFine_labelIds.png" in found["empty"]
@@ -211,16 +211,16 @@ def test_cityscapes_with_raw_ids_only(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_empty_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    card = card_of("ADE150")
-    for path in paths(tmp_path, card, 0):
+    spec = card_of("ADE150")
+    for path in paths(tmp_path, spec, 0):
         path.parent.mkdir(parents=True)
     assert set(findings(tmp_path, "ADE150", capsys)) == {"empty"}
 
 
 def test_as_a_program_in_two_processes(tmp_path: Path) -> None:
-    card = card_of("PC459")
-    write(tmp_path, card, count=20)
-    truncated = paths(tmp_path, card, 7)[1]
+    spec = card_of("PC459")
+    write(tmp_path, spec, count=20)
+    truncated = paths(tmp_path, spec, 7)[1]
     truncated.write_bytes(truncated.read_bytes()[:-200])
     command = [sys.executable, "-m", "datamodules.doctor", "--root", str(tmp_path), "--json", "--workers", "2"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -10,38 +10,38 @@ from PIL import Image
 from cliptrase.vocabulary import Vocabulary
 from datamodules.base import PublishedSetting
 from datamodules.benchmark import ALL_SETTINGS, Benchmark
-from datamodules.card import Card, Edition, shipped_names
 from datamodules.coco import COCOObject
 from datamodules.errors import DataError
 from datamodules.photos import Photos
 from datamodules.shapes import Shapes
+from datamodules.spec import DatasetSpec, LabelScheme, shipped_names
 from datamodules.transforms import Geometry
 from datamodules.voc import VOC20, VOC21
 from tests.kit import save_labels, scene, write_detectron2_tree
 
 
-def vocabularies() -> list[tuple[Card, str]]:
-    return [(module.card, name) for module in ALL_SETTINGS.values() for name in module.card.vocabularies]
+def vocabularies() -> list[tuple[DatasetSpec, str]]:
+    return [(module.spec, name) for module in ALL_SETTINGS.values() for name in module.spec.vocabularies]
 
 
-@pytest.mark.parametrize(("card", "name"), vocabularies(), ids=lambda value: getattr(value, "name", value))
-def test_every_vocabulary_has_the_settings_labels(card: Card, name: str) -> None:
-    other = card.edition(Edition(name)).vocabulary
-    assert len(other.classes) == len(card.vocabulary.classes)
-    assert other.background_index == card.vocabulary.background_index
-    assert len(other.fold) == len(other.names)
-    assert other.digest != card.vocabulary.digest
+@pytest.mark.parametrize(("spec", "name"), vocabularies(), ids=lambda value: getattr(value, "name", value))
+def test_every_vocabulary_has_the_settings_labels(spec: DatasetSpec, name: str) -> None:
+    other = spec.with_labels(LabelScheme(name)).vocabulary
+    assert len(other.classes) == len(spec.vocabulary.classes)
+    assert other.background_index == spec.vocabulary.background_index
+    assert len(other.name_to_label) == len(other.names)
+    assert other.digest != spec.vocabulary.digest
 
 
 def test_all_but_three_settings_have_sclips_names() -> None:
     """SCLIP knows eight settings."""
-    without = {name for name, module in ALL_SETTINGS.items() if "sclip" not in module.card.vocabularies}
+    without = {name for name, module in ALL_SETTINGS.items() if "sclip" not in module.spec.vocabularies}
     assert without == {"PC459", "ADEfull", "COCO80"}
 
 
 def test_names_of_voc21() -> None:
     released, plain, sclip, clearclip = (
-        VOC21.card.edition(Edition(name)).vocabulary for name in ("released", "plain", "sclip", "clearclip")
+        VOC21.spec.with_labels(LabelScheme(name)).vocabulary for name in ("released", "plain", "sclip", "clearclip")
     )
     assert plain.background == clearclip.background == ("background",)
     assert len(sclip.background) == 26  # spec of the field's protocols: 26 stuff words
@@ -52,16 +52,16 @@ def test_names_of_voc21() -> None:
 
 
 def test_a_vocabulary_that_a_setting_does_not_have_leaves_the_released_one() -> None:
-    card = ALL_SETTINGS["PC459"].card
-    assert card.edition(Edition("sclip")).vocabulary is card.vocabulary
+    spec = ALL_SETTINGS["PC459"].spec
+    assert spec.with_labels(LabelScheme("sclip")).vocabulary is spec.vocabulary
 
 
 def test_every_data_module_takes_an_edition(tmp_path: Path) -> None:
-    wanted: Vocabulary = VOC20.card.vocabularies["sclip"]
-    single: PublishedSetting = VOC20(root=tmp_path, edition=Edition("sclip"))
+    wanted: Vocabulary = VOC20.spec.vocabularies["sclip"]
+    single: PublishedSetting = VOC20(root=tmp_path, label_scheme=LabelScheme("sclip"))
     assert single.settings[0].vocabulary == wanted
-    write_detectron2_tree(tmp_path, VOC20.card, ((40, 40),))
-    several = Benchmark(["VOC20"], root=tmp_path, edition=Edition("sclip"))
+    write_detectron2_tree(tmp_path, VOC20.spec, ((40, 40),))
+    several = Benchmark(["VOC20"], root=tmp_path, label_scheme=LabelScheme("sclip"))
     assert several.settings[0].vocabulary == wanted
 
 
@@ -69,9 +69,9 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
     """20 is background and 255 void in the folder that keeps void; in the released folder both are background."""
     raw = np.zeros((40, 50), np.uint8)
     raw[:10], raw[10:20] = 255, 20
-    write_detectron2_tree(tmp_path, VOC21.card, ((40, 50),))
+    write_detectron2_tree(tmp_path, VOC21.spec, ((40, 50),))
     save_labels(tmp_path / "VOC2012/annotations_detectron2_void/val/scene_0.png", raw)
-    module = VOC21(root=tmp_path, geometry=Geometry("whole", 40), edition=Edition(void=True))
+    module = VOC21(root=tmp_path, geometry=Geometry("whole", 40), label_scheme=LabelScheme(void=True))
     module.setup("test")
     labels = module.datasets[0][0].labels
     assert labels is not None
@@ -86,14 +86,14 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
     ],
 )
 def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[PublishedSetting], command: str) -> None:
-    (tmp_path / module.card.folder / module.card.images[0]).mkdir(parents=True)
-    made = module(root=tmp_path, edition=Edition(void=True))
+    (tmp_path / module.spec.folder / module.spec.images[0]).mkdir(parents=True)
+    made = module(root=tmp_path, label_scheme=LabelScheme(void=True))
     with pytest.raises(DataError, match=f"no folder .*; make it by: {command}"):
         made.setup("test")
 
 
 def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
-    write_detectron2_tree(tmp_path, VOC20.card, ((40, 50),))
+    write_detectron2_tree(tmp_path, VOC20.spec, ((40, 50),))
     geometry = Geometry("whole", 40, 2048, "opencv", {"VOC20": 60})
     for name, size in (("VOC20", (60, 75)), ("VOC21", (40, 50))):
         module = ALL_SETTINGS[name](root=tmp_path, geometry=geometry)

@@ -13,7 +13,6 @@ from PIL import Image
 
 from cliptrase.images import Reader, to_rgb
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.card import Card
 from datamodules.checks import check_pairs
 from datamodules.doctor.findings import files
 from datamodules.doctor.scan import scan
@@ -24,9 +23,10 @@ from datamodules.pairs import find_pairs
 from datamodules.photo_files import find_pictures, name_files
 from datamodules.photos import Photos
 from datamodules.prepare.sources import paired
+from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
-CARD = Card("Folder", "", ("image",), "gt", Vocabulary(single_names(["cat", "dog"])), reader=Reader())
+CARD = DatasetSpec("Folder", "", ("image",), "gt", Vocabulary(single_names(["cat", "dog"])), reader=Reader())
 
 
 def save(path: Path, size: tuple[int, int] = (4, 6), orientation: int = 1) -> Path:
@@ -50,8 +50,8 @@ def refuse_to_list(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(os, "scandir", refuse)
 
 
-def stems(images: Path, labels: Path, card: Card = CARD) -> list[str]:
-    return [pair.stem for pair in find_pairs(images, labels, card)]
+def stems(images: Path, labels: Path, spec: DatasetSpec = CARD) -> list[str]:
+    return [pair.stem for pair in find_pairs(images, labels, spec)]
 
 
 @settings(max_examples=60)
@@ -138,14 +138,14 @@ def test_pictures_and_maps_in_one_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is the folder of pictures and of label maps, .*--data\.label_end _mask"):
         stems(tmp_path, tmp_path)
     folder = Folder(classes=["cat"], images=tmp_path, labels=tmp_path, label_end="_mask")
-    pairs = folder.pairs(folder.card, with_labels=True)
+    pairs = folder.pairs(folder.spec, with_labels=True)
     assert [(p.image.name, p.labels and p.labels.name) for p in pairs] == [
         ("a.jpg", "a_mask.png"),
         ("b.jpg", "b_mask.png"),
     ]
     (tmp_path / "a.tif").write_bytes(b"")
     with pytest.raises(DataError, match=r"a\.jpg and a\.tif have the same name .*; move one of them to another folder"):
-        folder.pairs(folder.card, with_labels=True)
+        folder.pairs(folder.spec, with_labels=True)
 
 
 def test_one_folder_in_the_other(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_the_options_of_folder_and_photos(tmp_path: Path) -> None:
         save(tmp_path / kind / "a.png")
     folder = Folder(classes=["cat", "dog"], root=tmp_path, max_pixels=23)
     with pytest.raises(DataError, match="has 6 x 4 pixels, and more than 23 are not read"):
-        check_pairs(folder.pairs(folder.card, with_labels=True), folder.card, progress=False)
+        check_pairs(folder.pairs(folder.spec, with_labels=True), folder.spec, progress=False)
     with pytest.raises(DataError, match=r"--data\.max_pixels must be at least 1, not 0"):
         Folder(classes=["cat"], root=tmp_path, max_pixels=0)
     photos = Photos(images=str(tmp_path / "image"), words="cat; dog", max_pixels=23)
@@ -247,14 +247,14 @@ def test_the_doctor_says_what_is_passed_over(tmp_path: Path, monkeypatch: pytest
     for name in ("images/a.png", "images/.b.png", "labels/a.png", "labels/closed/b.png"):
         save(tmp_path / name)
     (tmp_path / "images/c.heic").write_bytes(b"")
-    card = Card("Rooms", "", ("images",), "labels", CARD.vocabulary, made_by="none")
-    found = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "left out"]
+    spec = DatasetSpec("Rooms", "", ("images",), "labels", CARD.vocabulary, prepare_command="none")
+    found = [finding for finding in files(spec, scan(tmp_path, spec, 1)) if finding.kind == "left out"]
     assert [(finding.level, finding.message.partition(": ")[2]) for finding in found] == [
         ("info", "passed over 1 hidden or system file (.b.png)"),
         ("info", "install pillow-heif or convert it"),
     ]
     refuse_to_list(monkeypatch, "closed")
-    (unlisted,) = [finding for finding in files(card, scan(tmp_path, card, 1)) if finding.kind == "unlisted"]
+    (unlisted,) = [finding for finding in files(spec, scan(tmp_path, spec, 1)) if finding.kind == "unlisted"]
     assert (unlisted.level, "closed cannot be listed" in unlisted.message) == ("error", True)
 
 

@@ -182,9 +182,9 @@ def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
     (dataset,) = photos.datasets
     bad, good = dataset[0], dataset[1]
     assert "0.jpg cannot be read" in bad.error
-    assert not bad.counted
-    assert (good.error, good.counted, good.size, good.image.shape[1:]) == ("", True, (40, 60), (20, 30))
-    assert not dataset[FILLER].counted
+    assert not bad.valid
+    assert (good.error, good.valid, good.size, good.image.shape[1:]) == ("", True, (40, 60), (20, 30))
+    assert not dataset[FILLER].valid
     assert dataset.fingerprint() == dataset.fingerprint()
     (tmp_path / "0.jpg").unlink()
     assert len(dataset.fingerprint()) == 16  # a picture that vanishes is one that cannot be read, too

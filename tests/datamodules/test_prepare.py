@@ -10,11 +10,11 @@ from PIL import Image
 
 from cliptrase.cli import main as run_cli
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.card import shipped_names
 from datamodules.doctor.command import main as doctor
 from datamodules.folder import Folder
 from datamodules.prepare.command import main
 from datamodules.prepare.resize import linear, nearest, reduced_size
+from datamodules.spec import shipped_names
 from tests.datamodules.raw_layouts import (
     LAYOUTS,
     SIZES,
@@ -65,7 +65,7 @@ def test_makes_the_folders_of_the_settings(name: str, tmp_path: Path, capsys: py
         assert len(module.datasets[0]) == len(SIZES)
         item = module.datasets[0][0]
         assert item.labels is not None
-        assert item.counted
+        assert item.valid
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

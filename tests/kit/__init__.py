@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from datamodules.card import Card
+from datamodules.spec import DatasetSpec
 from tests.kit import fixture
 from tests.kit.fixture import MODEL_CONFIG, label_map, scene, weights
 
@@ -61,17 +61,17 @@ def save_labels(path: Path, labels: NDArray[np.integer]) -> None:
 
 
 def write_detectron2_tree(
-    root: Path, card: Card, sizes: Sequence[tuple[int, int]] = ((120, 150), (96, 96), (150, 100)), seed: int = 0
+    root: Path, spec: DatasetSpec, sizes: Sequence[tuple[int, int]] = ((120, 150), (96, 96), (150, 100)), seed: int = 0
 ) -> Path:
     """Pictures `scene_0 ...` of the given (height, width) and their label maps, laid out as the setting wants them."""
-    folder = root / card.folder
+    folder = root / spec.folder
     for number, (height, width) in enumerate(sizes):
         image, index = scene(seed + number, height, width)
-        pictures = folder / card.images[0]
+        pictures = folder / spec.images[0]
         pictures.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(pictures / f"scene_{number}.png")
-        raw = label_map(seed + number, index, card.valid_labels, card.ignore_label)
-        raw[raw != card.ignore_label] += card.label_offset
-        suffix = ".tif" if card.ignore_label > 255 else ".png"
-        save_labels(folder / card.labels / f"scene_{number}{suffix}", raw)
+        raw = label_map(seed + number, index, spec.valid_labels, spec.ignore_label)
+        raw[raw != spec.ignore_label] += spec.label_offset
+        suffix = ".tif" if spec.ignore_label > 255 else ".png"
+        save_labels(folder / spec.labels / f"scene_{number}{suffix}", raw)
     return root

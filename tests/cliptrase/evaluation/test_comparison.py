@@ -9,13 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from cliptrase import lightning_module
-from cliptrase.callbacks.writers import seconds_alone
 from cliptrase.evaluation.comparison import Cell, Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import figure, interval_text
 from cliptrase.protocol import Protocol
+from cliptrase.runs.callbacks.writers import seconds_alone
 from cliptrase.timing import StageTimer
 from datamodules import PC59, VOC20
 from tests.command import Run, run
@@ -29,7 +28,7 @@ SETTINGS = ["VOC20", "PC59"]
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("datasets")
     for seed, module in enumerate((VOC20, PC59)):
-        write_detectron2_tree(root, module.card, sizes=((48, 60), (64, 48), (50, 50)), seed=seed)
+        write_detectron2_tree(root, module.spec, sizes=((48, 60), (64, 48), (50, 50)), seed=seed)
     return root
 
 
@@ -108,7 +107,7 @@ def test_one_method_is_not_compared(
     root: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And peak memory is the most of any process: another one tells of a tebibyte."""
-    monkeypatch.setattr(lightning_module, "from_all", lambda rows: [*rows, 1 << 20])
+    monkeypatch.setattr("cliptrase.runs.module.all_gather_rows", lambda rows: [*rows, 1 << 20])
     options = [
         "--config",
         "configs/paper_224.yaml",
@@ -151,5 +150,5 @@ def test_seconds_of_a_method_alone() -> None:
         *(("clustering", ["a"], 4.0), ("classification", ["a"], 0.5), ("classification", ["b"], 0.75)),
     ):
         timer.add(stage, seconds, methods)
-    segmenter = SimpleNamespace(timer=timer, methods=[SimpleNamespace(name=name) for name in "abc"])
+    segmenter = SimpleNamespace(timer=timer, methods=list("abc"))
     assert seconds_alone(cast(Any, segmenter)) == {"a": 1 + 10 + 4 + 0.5, "b": 1 + 10 + 0.75, "c": 1 + 20}

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
-from cliptrase.evaluation.counting import Counts
+from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.intervals import simulated_coverage
 from cliptrase.evaluation.markdown import markdown_scores
 from cliptrase.evaluation.notes import notes
@@ -27,8 +27,8 @@ from cliptrase.evaluation.scoreboard import Scoreboard
 from cliptrase.protocol import Protocol
 from cliptrase.report.page import Run, page
 from datamodules import COCO171, PC59, VOC20
-from datamodules.card import Card, Edition
-from datamodules.dataset import EachOnce
+from datamodules.dataset import UnpaddedDistributedSampler
+from datamodules.spec import DatasetSpec, LabelScheme
 
 OPENAI = Model("ViT-B-16", "openai", "quick_gelu")
 PAPER = Protocol("paper", 336)
@@ -93,7 +93,10 @@ def test_a_run_is_cut_where_a_process_leaves_a_batch_out(
     pictures: int, batch_size: int, processes: int, limit: int | float
 ) -> None:
     dataset: Any = range(pictures)
-    lengths = [len(DataLoader(dataset, batch_size, sampler=EachOnce(dataset, processes, r))) for r in range(processes)]
+    lengths = [
+        len(DataLoader(dataset, batch_size, sampler=UnpaddedDistributedSampler(dataset, processes, r)))
+        for r in range(processes)
+    ]
     seen = [limit if isinstance(limit, int) else int(length * limit) for length in lengths]
     cut = any(own < length for own, length in zip(seen, lengths, strict=True))
     found = extent(pictures, batch_size, processes, limit)
@@ -111,11 +114,11 @@ def test_words_of_a_cut_run() -> None:
     assert extent(10, 2, 1, 5) == extent(10, 2, 1, 1.0) == Extent(10)
 
 
-def board(cards: list[Card], methods: list[str], protocol: Protocol, images: int = 2) -> Scoreboard:
+def board(specs: list[DatasetSpec], methods: list[str], protocol: Protocol, images: int = 2) -> Scoreboard:
     """Every method has the same counts on each setting, the later methods a few hits less."""
     found = Scoreboard(methods, protocol)
-    for card in cards:
-        size = card.vocabulary.num_labels
+    for spec in specs:
+        size = spec.vocabulary.num_labels
         counts = {}
         for number, method in enumerate(methods):
             hits = torch.zeros(images, size, dtype=torch.int32)
@@ -129,15 +132,19 @@ def board(cards: list[Card], methods: list[str], protocol: Protocol, images: int
             said[:, 2] = truth[:, 0] - hits[:, 0]
             stems = [f"{number}" for number in range(images)]
             counts[method] = Counts(confusion, images, torch.stack([hits, truth, said], 1), stems)
-        found.counts[card.name] = counts
+        found.counts[spec.name] = counts
     return found
 
 
 def made(
-    conditions: Conditions, cards: list[Card], protocol: Protocol = PAPER, images: int = 2, methods: str = "cliptrase"
+    conditions: Conditions,
+    specs: list[DatasetSpec],
+    protocol: Protocol = PAPER,
+    images: int = 2,
+    methods: str = "cliptrase",
 ) -> tuple[dict[str, list[SettingResult]], dict[str, Any]]:
-    own = board(cards, methods.split(), protocol, images)
-    results = own.results(cards, conditions)
+    own = board(specs, methods.split(), protocol, images)
+    results = own.results(specs, conditions)
     values = {"label": protocol.label, "name": protocol.name, "own": protocol.own, "hash": protocol.digest}
     provenance = {"protocol": values, "model": conditions.model._asdict()}
     return results, results_document(results, own.averages(results), provenance)
@@ -163,7 +170,7 @@ def all_tables(results: dict[str, list[SettingResult]], document: dict[str, Any]
 
 
 def test_part_of_a_published_set_has_no_difference_and_says_so_everywhere() -> None:
-    results, document = made(Conditions(OPENAI, {"COCO171": Extent(2)}), [COCO171.card], methods="cliptrase vanilla")
+    results, document = made(Conditions(OPENAI, {"COCO171": Extent(2)}), [COCO171.spec], methods="cliptrase vanilla")
     own = document["settings"]["COCO171"]
     assert (own["images_expected"], own["published_comparable"]) == ([5000], False)
     assert own["remarks"] == ["2 of 5000 images"]
@@ -176,7 +183,7 @@ def test_part_of_a_published_set_has_no_difference_and_says_so_everywhere() -> N
 
 
 def test_the_whole_set_under_the_published_model_has_its_difference() -> None:
-    results, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.card], images=1448)
+    results, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.spec], images=1448)
     own = document["settings"]["VOC20"]
     assert (own["published_comparable"], own["remarks"], own["cut"]) == (True, [], None)
     report = page([Run("run", document)])
@@ -199,7 +206,7 @@ def test_the_whole_set_under_the_published_model_has_its_difference() -> None:
     ],
 )
 def test_every_table_says_what_is_not_as_published(conditions: Conditions, words: str) -> None:
-    results, document = made(conditions, [VOC20.card], images=12, methods="cliptrase vanilla")
+    results, document = made(conditions, [VOC20.spec], images=12, methods="cliptrase vanilla")
     for place, text in all_tables(results, document).items():
         assert words in text, place
     assert not document["settings"]["VOC20"]["published_comparable"]
@@ -207,9 +214,9 @@ def test_every_table_says_what_is_not_as_published(conditions: Conditions, words
 
 def test_the_embedded_model_is_a_stand_in_in_every_title() -> None:
     """Also where nothing is published: then without a column of remarks."""
-    card = Card("Own", "", (), "", VOC20.card.vocabulary)
+    spec = DatasetSpec("Own", "", (), "", VOC20.spec.vocabulary)
     conditions = Conditions(Model("embedded", None, "gelu"), {"Own": Extent(12)})
-    results, document = made(conditions, [card], images=12, methods="cliptrase vanilla")
+    results, document = made(conditions, [spec], images=12, methods="cliptrase vanilla")
     for place, text in all_tables(results, document).items():
         stated = "embedded model" if place.endswith("csv") else "embedded stand-in model, not CLIP ViT-B/16"
         assert stated in text, place
@@ -218,18 +225,18 @@ def test_the_embedded_model_is_a_stand_in_in_every_title() -> None:
 
 def test_names_other_than_the_protocols_own() -> None:
     """`VOC20` made in Python for another protocol than the run's keeps the released names."""
-    for card, protocol, other in (
-        (VOC20.card, PAPER, False),
-        (VOC20.card.edition(Edition("sclip")), PAPER, True),
-        (VOC20.card.edition(Edition("sclip")).edition(Edition("released")), PAPER, False),
+    for spec, protocol, other in (
+        (VOC20.spec, PAPER, False),
+        (VOC20.spec.with_labels(LabelScheme("sclip")), PAPER, True),
+        (VOC20.spec.with_labels(LabelScheme("sclip")).with_labels(LabelScheme("released")), PAPER, False),
     ):
-        _, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [card], protocol)
+        _, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [spec], protocol)
         assert document["settings"]["VOC20"]["remarks"] == (["other names"] if other else [])
 
 
 def test_an_average_says_which_settings_are_not_whole() -> None:
     extents = {"VOC20": Extent(1449), "PC59": Extent(7, "first batch only")}
-    _, document = made(Conditions(OPENAI, extents), [VOC20.card, PC59.card], images=7)
+    _, document = made(Conditions(OPENAI, extents), [VOC20.spec, PC59.spec], images=7)
     *_, average = csv.DictReader(io.StringIO(comparison_csv(Comparison(document))))
     assert average["setting"] == "average"
     assert average["remark"] == "PC59: 7 of 5105 images; PC59: first batch only"
@@ -238,7 +245,7 @@ def test_an_average_says_which_settings_are_not_whole() -> None:
 def test_rare_classes_stand_beside_intervals() -> None:
     """Class 0 is in all pictures, class 1 in one."""
     for images, rare in ((40, 1), (12, 1), (9, 2)):
-        _, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.card], images=images)
+        _, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.spec], images=images)
         assert document["settings"]["VOC20"]["rare_classes"] == rare
         held = simulated_coverage(images, rare / 2)
         assert document["settings"]["VOC20"]["simulated_coverage"] == (list(held) if held else None)
@@ -248,7 +255,7 @@ def test_rare_classes_stand_beside_intervals() -> None:
         cover = f"; in simulation such intervals hold {held[0]} %, of differences {held[1]} %" if held else ""
         assert f"{told}{cover}." in notes(document)
         assert told in page([Run("run", document)])
-    _, alone = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.card], images=1)
+    _, alone = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.spec], images=1)
     assert not any("rare" in note or "fewer" in note for note in notes(alone))  # there is no interval
 
 
@@ -266,7 +273,7 @@ def test_notes_of_the_protocol_stand_below_the_tables() -> None:
 
 
 def test_bold_is_the_best_and_the_main_method_is_marked_otherwise() -> None:
-    results, document = made(Conditions(OPENAI), [VOC20.card], methods="vanilla sclip naclip")
+    results, document = made(Conditions(OPENAI), [VOC20.spec], methods="vanilla sclip naclip")
     values = [rows[0].headline.mIoU for rows in results.values()]
     assert values[0] > values[1] > values[2]
     for ordered in itertools.permutations(document["methods"]):
@@ -289,18 +296,18 @@ def test_bold_is_the_best_and_the_main_method_is_marked_otherwise() -> None:
 
 
 def test_equal_figures_are_all_bold_and_one_method_has_none() -> None:
-    results, document = made(Conditions(OPENAI), [VOC20.card], methods="vanilla sclip")
+    results, document = made(Conditions(OPENAI), [VOC20.spec], methods="vanilla sclip")
     document["methods"]["sclip"]["settings"] = document["methods"]["vanilla"]["settings"]
     assert comparison_markdown(Comparison(document)).count("**") == 4
-    one, alone = made(Conditions(OPENAI), [VOC20.card])
+    one, alone = made(Conditions(OPENAI), [VOC20.spec])
     assert "**" not in markdown_scores(one, "paper 336")
     assert "<strong>" not in page([Run("run", alone)])
     assert math.isfinite(results["vanilla"][0].headline.mIoU)
 
 
 def test_names_in_square_brackets_are_not_taken_for_styles() -> None:
-    card = Card("[red]Own[/red]", "", (), "", VOC20.card.vocabulary)
-    results, document = made(Conditions(OPENAI), [card], methods="cliptrase vanilla")
+    spec = DatasetSpec("[red]Own[/red]", "", (), "", VOC20.spec.vocabulary)
+    results, document = made(Conditions(OPENAI), [spec], methods="cliptrase vanilla")
     texts = all_tables(results, document)
     for place in ("terminal", "comparison"):
         assert "[red]Own[/red]" in texts[place]

@@ -22,7 +22,7 @@ from cliptrase.evaluation.results import (
     results_document,
     score_table,
 )
-from cliptrase.files import write_bytes, write_json, write_text
+from cliptrase.io import write_bytes, write_json, write_text
 from cliptrase.metrics import Scores, released_scores
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliptrase.drawing.canvas import png_bytes
 from cliptrase.errors import InputError
-from cliptrase.figures.drawing import png_bytes
 from cliptrase.report.__main__ import main
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run

@@ -166,7 +166,7 @@ def test_files_that_are_no_results(content: Any, tmp_path: Path, capsys: pytest.
 
 
 def test_a_run_writes_what_the_command_makes(tmp_path: Path) -> None:
-    sheets = "[{class_path: cliptrase.callbacks.TensorBoardMasks, init_args: {pictures: 2, worst: 1}}]"
+    sheets = "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, init_args: {pictures: 2, worst: 1}}]"
     demo = ["--config", "configs/demo.yaml", "--data", "Shapes", "--data.scenes", "5"]
     finished = run("test", tmp_path / "out", *demo, "--trainer.callbacks", sheets)
     html = (finished.folder / "report.html").read_text()

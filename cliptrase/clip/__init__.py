@@ -1,0 +1,1 @@
+"""CLIP as this house sees it: weights, towers, text."""

@@ -1,0 +1,1 @@
+"""Global patches of one picture: numbers and a figure."""

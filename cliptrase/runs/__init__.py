@@ -1,0 +1,1 @@
+"""A run under a Lightning Trainer: module, folder, callbacks."""

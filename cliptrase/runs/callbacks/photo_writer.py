@@ -1,0 +1,110 @@
+"""What `predict` adds for own pictures: overlays with a legend, shares of each word, a list of what failed."""
+
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from cliptrase.distributed import all_gather_rows
+from cliptrase.drawing.overlay import hex_colour, overlay, with_legend
+from cliptrase.io import write_bytes, write_text
+from cliptrase.runs.callbacks.run_folder import RunFolder
+from cliptrase.runs.module import TrainingFreeSegmentation
+from cliptrase.tables import csv_text
+from cliptrase.vocabulary import Vocabulary
+
+
+class PhotoWriter(Callback):
+    """Writes `<stem>_overlay.png` beside each mask, `legend.json` and `predictions.csv`.
+
+    Acts only where the data module can show its pictures (`picture(stem)`), as `Photos` does.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.shares: list[tuple[str, list[float]]] = []
+        self.failures: list[str] = []
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Every process writes its own pictures' overlays."""
+        picture = getattr(_data(trainer), "picture", None)
+        if picture is None or not isinstance(pl_module, TrainingFreeSegmentation):
+            return
+        self.failures += [error for group in batch for error in group.errors]
+        setting = pl_module.settings[dataloader_idx]
+        for maps in outputs:
+            predictions = maps.predictions[pl_module.methods[0]].cpu().numpy()
+            for stem, shown, labels in zip(maps.stems, maps.images, predictions, strict=True):
+                share = np.bincount(labels.ravel(), minlength=setting.vocabulary.num_labels) / labels.size
+                self.shares.append((stem, share.tolist()))
+                # Under `paper` the label map is that of the part that the model saw.
+                alike = shown.shape[1:] == labels.shape
+                under = shown.permute(1, 2, 0).cpu().numpy() if alike else picture(stem)
+                sheet = with_legend(overlay(under, labels), setting.vocabulary.label_names, share)
+                path = self.folder.path / "masks" / setting.name / f"{stem}_overlay.png"
+                write_bytes(path, png(sheet))
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The first process writes what belongs to all pictures."""
+        if not isinstance(pl_module, TrainingFreeSegmentation) or not hasattr(_data(trainer), "picture"):
+            return
+        self.shares, self.failures = (sorted(all_gather_rows(rows)) for rows in (self.shares, self.failures))
+        if trainer.is_global_zero:
+            vocabulary = pl_module.settings[0].vocabulary
+            write_text(self.folder.path / "legend.json", legend_json(vocabulary))
+            write_text(self.folder.path / "predictions.csv", shares_csv(self.shares, vocabulary))
+            print(f"shares of each word: {self.folder.path / 'predictions.csv'}")
+
+
+def legend_json(vocabulary: Vocabulary) -> str:
+    """What each label means and looks like."""
+    words = dict(zip(vocabulary.class_labels, vocabulary.classes, strict=True))
+    legend = [
+        {
+            "label": label,
+            "name": name,
+            "words": list(words.get(label, vocabulary.background)),
+            "colour": hex_colour(label),
+        }
+        for label, name in enumerate(vocabulary.label_names)
+    ]
+    return json.dumps(legend, indent=2, ensure_ascii=False) + "\n"
+
+
+def shares_csv(shares: list[tuple[str, list[float]]], vocabulary: Vocabulary) -> str:
+    """A line a picture with the share of its pixels, in [0, 1], of each label; see `tables.csv_text`."""
+    lines = ([stem, *(f"{value:.6f}" for value in values)] for stem, values in shares)
+    return csv_text([["picture", *vocabulary.label_names], *lines])
+
+
+def failure_sentence(failures: list[str]) -> str:
+    """All pictures that were passed over, in one sentence."""
+    count = Counter(failures)
+    noun = "picture was" if len(count) == 1 else "pictures were"
+    return f"{len(count)} {noun} passed over, the others are done: {'; '.join(count)}"
+
+
+def png(picture: np.ndarray[Any, Any]) -> bytes:
+    """An (H, W, 3) uint8 picture as a PNG file, packed for speed: photographs gain little from more."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _data(trainer: Trainer) -> Any:
+    return getattr(trainer, "datamodule", None)

@@ -1,0 +1,64 @@
+"""One PIL image and words in, a label map and an overlay out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cliptrase import Protocol, Segmenter
+from cliptrase.drawing.picture import fit
+from cliptrase.errors import InputError
+from tests.kit import scene
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_clip: Path) -> Segmenter:
+    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("photos", size=64))
+
+
+def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
+    picture = Image.fromarray(scene(3, 90, 150)[0])
+    found = whole.segment(picture, "cat, kitten; dog", background="wall, floor")
+    assert found.labels.shape == (90, 150)
+    assert found.names == ("cat", "dog", "background")
+    assert sum(found.shares.values()) == pytest.approx(1)
+    assert found.shares["dog"] == (found.labels == 1).mean()
+    assert found.overlay().size[0] == 160  # a legend needs a little width
+    np.testing.assert_array_equal(found.picture, np.array(picture))
+
+
+def test_a_picture_is_turned_as_its_camera_says(whole: Segmenter, tmp_path: Path) -> None:
+    picture = Image.fromarray(scene(3, 90, 150)[0])
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.png", exif=exif)
+    assert whole.segment(Image.open(tmp_path / "turned.png"), "cat; dog").labels.shape == (150, 90)
+
+
+def test_paths_and_arrays_are_pictures_too(whole: Segmenter, tmp_path: Path) -> None:
+    picture = scene(3, 40, 60)[0]
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    found = [
+        whole.segment(given, "cat; dog").labels for given in (picture, tmp_path / "a.png", str(tmp_path / "a.png"))
+    ]
+    for labels in found:
+        np.testing.assert_array_equal(labels, found[0])
+    with pytest.raises(InputError, match="an object of type int is no picture; give a path"):
+        whole.segment(3, "cat; dog")  # type: ignore[arg-type]
+
+
+def test_the_longer_side_is_bounded() -> None:
+    assert fit(np.zeros((10, 4000, 3), dtype=np.uint8), size=64, longest=128).shape == (1, 3, 1, 128)
+    assert fit(np.zeros((100, 200, 3), dtype=np.uint8), size=64, longest=1000).shape == (1, 3, 64, 128)
+
+
+def test_other_protocols_take_batches(tiny_clip: Path) -> None:
+    squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol(size=64))
+    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('photos'\), not 'paper'"):
+        squares.segment(Image.new("RGB", (64, 64)), "cat")
+
+
+def test_words_are_needed(whole: Segmenter) -> None:
+    with pytest.raises(InputError, match="hold a class without a name; write them like 'cat, kitten; dog'"):
+        whole.segment(Image.new("RGB", (64, 64)), "cat; ;dog")
