@@ -26,6 +26,11 @@ _PLACES = {
 __all__ = ["Prediction", "Protocol", "SegmentationScores", "Segmenter", "Vocabulary", "__version__"]
 
 
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     """Public names load on first use, so that the data modules can read the vocabulary without torch."""
     if name not in _PLACES:

@@ -23,6 +23,8 @@ NAMES = ("grass", "sky", "sand", "water")
 SIZES = ((96, 96), (80, 100), (64, 96))
 QUIET = ["--data.num_workers", "0", "--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
 
+ROOT_OF_CASE = "CLIPTRASE_TEST_ROOT"  # names the folder of a case to what runs before its command
+
 # How a command must end. `refused`: one sentence, status 1 or 2, no figure. `right`: the figure of the plain inputs.
 # `either`: one of both. `told`: status 0 and a sentence. `any`: with a sentence or without, but never with a traceback.
 End = Literal["refused", "right", "either", "told", "any"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bad_inputs.cases import Case, changed, fifo, put, replaced, scoring
+from tests.bad_inputs.cases import ROOT_OF_CASE, Case, changed, fifo, put, replaced, scoring
 
 
 def full_disk(size: int) -> Callable[[], None]:
@@ -34,7 +34,7 @@ def place_cases() -> Iterator[Case]:
     yield changed(
         "output folder with a name of 300 bytes", lambda root: None, out, "{root}/" + "x" * 300, end="refused"
     )
-    for place in ("/proc/none", "/dev/null/none", "/dev/null", "/dev/zero", "relative", ""):
+    for place in ("/proc/none", "/dev/null/none", "/dev/null", "/dev/zero", "{relative}/cache", ""):
         yield changed(f"cache folder {place!r}", lambda root: None, end="right", before=cache_in(place))
     yield changed("cache folder: a file", put("cache", "x"), end="right", before=cache_in("{root}/cache"))
     for size in (1000, 20_000, 100_000):
@@ -43,10 +43,11 @@ def place_cases() -> Iterator[Case]:
 
 
 def cache_in(place: str) -> Callable[[], None]:
-    """Names the folder of encoded text."""
+    """Names the folder of encoded text; `{root}` is the inputs' folder, `{relative}` its relative path."""
 
     def before() -> None:
-        os.environ["CLIPTRASE_CACHE"] = place.replace("{root}", str(Path.cwd()))
+        root = os.environ[ROOT_OF_CASE]
+        os.environ["CLIPTRASE_CACHE"] = place.format(root=root, relative=os.path.relpath(root))
 
     return before
 

@@ -4,6 +4,7 @@ The inputs are data in this folder. Each runs as a whole command in a forked chi
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from cliptrase.cli import main
 from cliptrase.console import run as process
 from cliptrase.report.__main__ import main as report
 from tests.bad_inputs import choices, files, places, words
-from tests.bad_inputs.cases import Case, scoring, write_plain_inputs
+from tests.bad_inputs.cases import ROOT_OF_CASE, Case, scoring, write_plain_inputs
 from tests.children import CRASHED, FORK, Outcome, call
 
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
@@ -67,7 +68,12 @@ def complaint(case: Case, root: Path, plain: Path) -> str:
         shutil.rmtree(root / "out")
     with FORK:  # it may work with tensors
         arguments = case.arguments(root)
-    outcome = run(arguments, case.before)
+
+    def before() -> None:
+        os.environ[ROOT_OF_CASE] = str(root)
+        case.before()
+
+    outcome = run(arguments, before)
     printed = outcome.out + outcome.err
     wrong = []
     if outcome.hung:
