@@ -22,7 +22,7 @@ from cliptrase.errors import InputError, did_you_mean, one_line
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 
-_EMBEDDED = Path(__file__).parent / "demo"
+_EMBEDDED = Path(__file__).parents[1] / "demo"
 _CONFIG = "open_clip_config.json"
 _FOLDER_WEIGHTS = (
     *("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin"),
