@@ -158,8 +158,8 @@ def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, 
     flat, whole = counts.flatten(2), counts.sum(1, keepdim=True)
     held = whole[0, 0, 1] > 0
     point = ious(whole)  # (2, 1, C)
-    value = mean_iou(whole[:, 0], "textbook").numpy()
-    without = mean_iou(whole - counts, "textbook").numpy()  # (2, P)
+    value = mean_iou(whole[:, 0], "detectron2").numpy()
+    without = mean_iou(whole - counts, "detectron2").numpy()  # (2, P)
     hit, union = counts[:, :, 0], counts[:, :, 1] + counts[:, :, 2] - counts[:, :, 0]
     parts = 100 * ((hit - point * union) / union.sum(1, keepdim=True))[..., held].mean(-1).numpy()  # (2, P)
 
@@ -178,7 +178,7 @@ def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, 
             there = sums[:, :, 1] + sums[:, :, 2] - sums[:, :, 0] > 0
             samples = 100 * torch.where(there, ious(sums), point)[..., held].mean(-1).numpy()
         else:
-            samples = mean_iou(sums, "textbook").numpy()
+            samples = mean_iou(sums, "detectron2").numpy()
         for shape, bounds in SHAPES.items():
             found = both(samples, without if name == "poisson" else -parts)
             yield f"{shape}, {name}", [bounds(one) for one in found]
@@ -215,7 +215,7 @@ def studentised(counts: Tensor, weights: Tensor, found: list[Resampled]) -> list
 
 def own(counts: Tensor) -> list[Bounds]:
     """Bounds of the product."""
-    found = influences(counts, [str(number) for number in range(counts.shape[1])], "textbook")
+    found = influences(counts, [str(number) for number in range(counts.shape[1])], "detectron2")
     if found is None:
         raise ValueError("a set needs two pictures")
     second = estimates(found)[1]
@@ -238,7 +238,7 @@ def measure(scenario: Scenario, sets: int, compared: int, seed: int = 0) -> list
         often = (counts[0, :, 1] > 0).sum(0)
         rare.append([int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())])
         held.append(_figures(ratios[:, often > 0]))
-        first, second = mean_iou(counts.double().sum(1), "textbook").tolist()
+        first, second = mean_iou(counts.double().sum(1), "detectron2").tolist()
         figures.append((second, second - first))
         ways = [("product", own(counts)), *(bootstraps(counts.double(), other) if number < compared else ())]
         for name, bounds in ways:

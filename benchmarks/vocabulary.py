@@ -22,7 +22,7 @@ from cliptrase.clip.weights import load_clip
 from cliptrase.errors import InputError
 from cliptrase.evaluation.counts import Counts, SettingCounter
 from cliptrase.evaluation.intervals import estimates, influences
-from cliptrase.metrics import mmseg_scores, released_scores, textbook_scores
+from cliptrase.metrics import detectron2_scores, mmseg_scores, released_scores
 from cliptrase.protocol import Protocol
 from cliptrase.segmenter import Segmenter
 from datamodules.benchmark import ALL_SETTINGS
@@ -30,7 +30,7 @@ from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec, LabelScheme
 
-_SCORES = {"released": released_scores, "textbook": textbook_scores, "mmseg": mmseg_scores}
+_SCORES = {"released": released_scores, "detectron2": detectron2_scores, "mmseg": mmseg_scores}
 
 
 def editions(spec: DatasetSpec, names: list[str] | None, void: bool) -> dict[str, DatasetSpec]:

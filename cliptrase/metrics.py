@@ -1,13 +1,11 @@
 """Segmentation scores from one confusion matrix over the whole data set, and counts of each picture."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-
-Definition = Literal["released", "textbook", "mmseg"]
 
 
 class Scores(NamedTuple):
@@ -26,7 +24,7 @@ class Scores(NamedTuple):
 class ClassScores(NamedTuple):
     """Per-class fractions and pixel counts."""
 
-    accuracy: Tensor  # (C,) float64 in [0, 1]; NaN where textbook accuracy is undefined
+    accuracy: Tensor  # (C,) float64 in [0, 1]; NaN where detectron2 accuracy is undefined
     iou: Tensor  # (C,) float64 in [0, 1], likewise
     pixels: Tensor  # (C,) int64 ground-truth pixels
 
@@ -78,18 +76,18 @@ def released_class_scores(confusion: Tensor) -> ClassScores:
     return ClassScores(hit / (truth + 0.01), hit / (truth + predicted - hit + 0.01), confusion.sum(1))
 
 
-def textbook_scores(confusion: Tensor) -> Scores:
+def detectron2_scores(confusion: Tensor) -> Scores:
     """Scores as detectron2's SemSegEvaluator defines them: nothing added, means over classes present in the truth.
 
     Args:
         confusion: (C, C) int64, rows are ground truth.
     """
-    accuracy, iou, pixels = textbook_class_scores(confusion)
+    accuracy, iou, pixels = detectron2_class_scores(confusion)
     present = pixels > 0
     return _summary(confusion, accuracy[present].mean(), iou[present])
 
 
-def textbook_class_scores(confusion: Tensor) -> ClassScores:
+def detectron2_class_scores(confusion: Tensor) -> ClassScores:
     """Accuracy and IoU of each class with nothing added: (C, C) int64 to three (C,) tensors.
 
     Accuracy is NaN for a class absent from the truth, IoU for one that is neither there nor predicted.
@@ -102,7 +100,7 @@ def mmseg_scores(confusion: Tensor) -> Scores:
     """Scores as mmsegmentation's IoUMetric defines them, pAcc being its aAcc.
 
     A class that is predicted but absent from the truth counts in mIoU, by 0; mAcc is over classes present in the
-    truth. IoUMetric has no fwIoU: it is the textbook's.
+    truth. IoUMetric has no fwIoU: it is detectron2's.
 
     Args:
         confusion: (C, C) int64, rows are ground truth.
@@ -113,11 +111,11 @@ def mmseg_scores(confusion: Tensor) -> Scores:
 
 
 def mmseg_class_scores(confusion: Tensor) -> ClassScores:
-    """Accuracy and IoU of each class as mmsegmentation's IoUMetric: a single class's are the textbook's."""
-    return textbook_class_scores(confusion)
+    """Accuracy and IoU of each class as mmsegmentation's IoUMetric: a single class's are detectron2's."""
+    return detectron2_class_scores(confusion)
 
 
-def mean_iou(counts: Tensor, definition: Definition) -> Tensor:
+def mean_iou(counts: Tensor, definition: str) -> Tensor:
     """The mIoU of many sets of pictures at once, as the functions above define it.
 
     Args:

@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 from cliptrase.clip.templates import TemplateSet
 from cliptrase.errors import InputError
 from cliptrase.methods import votes_by_regions
-from cliptrase.metrics import Definition
 
 ProtocolName = Literal["paper", "detectron2", "whole", "photos", "sclip", "naclip", "clearclip"]
 VocabularyName = Literal["released", "plain", "sclip", "clearclip"]
@@ -202,11 +201,11 @@ class Protocol:
         return self.name in ("whole", "photos")
 
     @property
-    def scoring(self) -> Definition:
-        """Definition of the scores that the protocol's figures are published in; see `metrics`."""
+    def scoring(self) -> str:
+        """Name of the definition of the scores that the protocol's figures are published in; see `definitions`."""
         if self.windowed:
             return "mmseg"
-        return "textbook" if self.name == "detectron2" else "released"
+        return "detectron2" if self.name == "detectron2" else "released"
 
     def of(self, setting: str) -> "Protocol":
         """The protocol with the values that `setting` has for itself."""

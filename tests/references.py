@@ -169,7 +169,7 @@ def confusion(prediction: Array, target: Array, num_labels: int) -> list[list[in
 
 
 def scores(counts: Sequence[Sequence[int]], released: bool) -> dict[str, float] | None:
-    """Percentages by the released definitions or the textbook's; None where nothing was scored."""
+    """Percentages by the released definitions or detectron2's; None where nothing was scored."""
     labels = range(len(counts))
     total = sum(map(sum, counts))
     if not total:
@@ -195,7 +195,7 @@ def scores(counts: Sequence[Sequence[int]], released: bool) -> dict[str, float] 
 
 
 def mmseg_scores(counts: Sequence[Sequence[int]]) -> dict[str, float] | None:
-    """Percentages as mmsegmentation's IoUMetric: the textbook's, but mIoU over all classes with a union."""
+    """Percentages as mmsegmentation's IoUMetric: detectron2's, but mIoU over all classes with a union."""
     plain = scores(counts, released=False)
     if plain is None:
         return None

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        *("errors", "console", "images", "io", "timing", "distributed", "tables", "metrics"),
+        *("errors", "console", "images", "io", "timing", "distributed", "tables", "definitions", "metrics"),
         *("clip.sniffing", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},

@@ -46,14 +46,14 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     result = document["settings"]["VOC20"]
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
     assert set(result) == {
-        *("images", "definition", "scores", "textbook", "mmseg", "intervals"),
+        *("images", "definition", "scores", "detectron2", "mmseg", "intervals"),
         *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
         *("images_found", "images_expected", "cut", "published_comparable", "remarks"),
         *("rare_classes", "simulated_coverage"),
     }
     assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
     assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]
-    assert set(result["scores"]) == set(result["textbook"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
+    assert set(result["scores"]) == set(result["detectron2"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
     assert [entry["name"] for entry in result["per_class"]] == list(VOC20.spec.vocabulary.label_names)
     assert sum(entry["pixels"] for entry in result["per_class"]) > 0
     assert result["published"] is None  # 64 pixels are nobody's published protocol
@@ -68,7 +68,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     rows = list(csv.DictReader((finished.folder / "results.csv").read_text().splitlines()))
     assert [(row["method"], row["definition"]) for row in rows[:2]] == [
         ("cliptrase", "released"),
-        ("cliptrase", "textbook"),
+        ("cliptrase", "detectron2"),
     ]
     assert float(rows[0]["mIoU"]) == result["scores"]["mIoU"]
     assert yaml.safe_load((finished.folder / "config.yaml").read_text())["protocol"] == asdict(Protocol("paper", 64))

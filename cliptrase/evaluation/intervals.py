@@ -24,7 +24,7 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from cliptrase.metrics import Definition, mean_iou
+from cliptrase.metrics import mean_iou
 
 LEVEL = 0.95
 RARE = 10  # a class in fewer pictures is rare
@@ -82,7 +82,7 @@ class Influences(NamedTuple):
     stems: list[str]
 
 
-def influences(counts: Tensor, stems: Sequence[str], definition: Definition) -> Influences | None:
+def influences(counts: Tensor, stems: Sequence[str], definition: str) -> Influences | None:
     """What intervals on one setting are made of.
 
     Args:
@@ -114,7 +114,7 @@ def _stacked(methods: Sequence[Unseen]) -> Unseen:
     return Unseen(variance, spread)
 
 
-def _parts(counts: Tensor, definition: Definition) -> tuple[Tensor, Tensor, Tensor]:
+def _parts(counts: Tensor, definition: str) -> tuple[Tensor, Tensor, Tensor]:
     """Influences of one method by class that the truth holds.
 
     Args:

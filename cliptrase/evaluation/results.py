@@ -14,14 +14,13 @@ from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, Extent, im
 from cliptrase.evaluation.intervals import LEVEL, Estimate, Rarity
 from cliptrase.metrics import (
     ClassScores,
-    Definition,
     Scores,
+    detectron2_class_scores,
+    detectron2_scores,
     mmseg_class_scores,
     mmseg_scores,
     released_class_scores,
     released_scores,
-    textbook_class_scores,
-    textbook_scores,
 )
 from cliptrase.tables import csv_text
 
@@ -71,9 +70,9 @@ class SettingResult:
     origin: Origin
     label_names: Sequence[str]
     images: int
-    definition: Definition
-    definitions: Mapping[Definition, Scores]
-    classes: Mapping[Definition, ClassScores]
+    definition: str
+    definitions: Mapping[str, Scores]
+    classes: Mapping[str, ClassScores]
     estimate: Estimate | None
     published: Scores | None
     published_source: str
@@ -89,21 +88,21 @@ class SettingResult:
         confusion: Tensor,
         images: int,
         published: Sequence[float] | None = None,
-        definition: Definition = "released",
+        definition: str = "released",
         estimate: Estimate | None = None,
         published_source: str = "",
         sample: Sample = ALL_PICTURES,
         remarks: Sequence[str] = (),
     ) -> "SettingResult":
         """Scores of a (C, C) int64 confusion matrix, rows being ground truth."""
-        scores: dict[Definition, Scores] = {
+        scores: dict[str, Scores] = {
             "released": released_scores(confusion),
-            "textbook": textbook_scores(confusion),
+            "detectron2": detectron2_scores(confusion),
             "mmseg": mmseg_scores(confusion),
         }
-        classes: dict[Definition, ClassScores] = {
+        classes: dict[str, ClassScores] = {
             "released": released_class_scores(confusion),
-            "textbook": textbook_class_scores(confusion),
+            "detectron2": detectron2_class_scores(confusion),
             "mmseg": mmseg_class_scores(confusion),
         }
         return cls(
@@ -158,7 +157,7 @@ class SettingResult:
 
     def as_dict(self) -> dict[str, Any]:
         """The form in which `results.json` holds it; `scores` are by the released definition under every protocol."""
-        classes, textbook = self.classes["released"], self.classes["textbook"]
+        classes, detectron2 = self.classes["released"], self.classes["detectron2"]
         return {
             "images": self.images,
             "images_found": self.extent.pictures,
@@ -167,7 +166,7 @@ class SettingResult:
             **self.origin._asdict(),
             "definition": self.definition,
             "scores": self.definitions["released"].rounded(),
-            "textbook": self.definitions["textbook"].rounded(),
+            "detectron2": self.definitions["detectron2"].rounded(),
             "mmseg": self.definitions["mmseg"].rounded(),
             "intervals": _intervals(self.estimate) if self.estimate else None,
             "published": self.published.rounded() if self.published else None,
@@ -183,9 +182,9 @@ class SettingResult:
                     "pixels": int(classes.pixels[label]),
                     "accuracy": _percent(classes.accuracy[label]),
                     "IoU": _percent(classes.iou[label]),
-                    "textbook": {
-                        "accuracy": _percent(textbook.accuracy[label]),
-                        "IoU": _percent(textbook.iou[label]),
+                    "detectron2": {
+                        "accuracy": _percent(detectron2.accuracy[label]),
+                        "IoU": _percent(detectron2.iou[label]),
                     },
                 }
                 for label, name in enumerate(self.label_names)

@@ -19,7 +19,7 @@ _OPEN = 60  # most classes of a chart that is shown without asking
 _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _DEFINITIONS = (
     "Released definitions are those of CLIPtrase's published figures: 0.01 pixels are added to each denominator, and "
-    "mAcc is over all classes, an absent one counting 0. Textbook figures (detectron2's) add nothing and leave absent "
+    "mAcc is over all classes, an absent one counting 0. detectron2's figures add nothing and leave absent "
     "classes out; mmseg's let a class that is predicted and absent count 0 in mIoU. The protocol's own come first. "
     "Published figures are of CLIP ViT-B/16 with OpenAI's weights; a difference to them stands only where model, names "
     "and pictures are theirs, else the row remarks what is not. Bold is the best of several methods on a setting; the "
@@ -159,7 +159,7 @@ def scores(runs: Sequence[Run]) -> Html:
 def groups_of(result: Mapping[str, Any]) -> list[str]:
     """What a result holds figures by: the protocol's own definition, published ones, the other definitions."""
     own = result.get("definition", "released")
-    others = [name for name in ("released", "textbook", "mmseg") if name != own and figures_of(result, name)]
+    others = [name for name in ("released", "detectron2", "mmseg") if name != own and figures_of(result, name)]
     return [own, *(["published"] if result["published"] else []), *others]
 
 
@@ -285,8 +285,8 @@ def _chart(run: Run, setting: str) -> Html:
 
 
 def _iou(row: Mapping[str, Any], definition: str) -> float:
-    """Of one class in percent; mmseg's is the textbook's."""
-    return float((row if definition == "released" else row["textbook"])["IoU"] or 0)
+    """Of one class in percent; mmseg's is detectron2's."""
+    return float((row if definition == "released" else row["detectron2"])["IoU"] or 0)
 
 
 def _sheet(sheet: Mapping[str, Any]) -> Html:

@@ -16,7 +16,7 @@ from cliptrase.errors import InputError, one_line
 from cliptrase.evaluation.results import COLUMNS
 from cliptrase.report.page import Run
 
-_DEFINITIONS = ("released", "textbook", "mmseg")
+_DEFINITIONS = ("released", "detectron2", "mmseg")
 _KINDS = ("first", "named", "worst")
 _MIB = 1 << 20
 _LARGEST_DOCUMENT = 64 * _MIB
@@ -198,10 +198,10 @@ def _classes(result: Mapping[str, Any], where: str) -> Sequence[Mapping[str, Any
             raise _ShapeError(f"{named} has another label")
         _count(row, "pixels", named)
         _optional_number(row, "IoU", named, 0, 100)
-        if result.get("definition", "released") != "released" or "textbook" in row:
-            if not isinstance(row.get("textbook"), Mapping):
-                raise _ShapeError(f"{named} has no textbook figures")
-            _optional_number(row["textbook"], "IoU", named, 0, 100)
+        if result.get("definition", "released") != "released" or "detectron2" in row:
+            if not isinstance(row.get("detectron2"), Mapping):
+                raise _ShapeError(f"{named} has no detectron2 figures")
+            _optional_number(row["detectron2"], "IoU", named, 0, 100)
     return rows
 
 

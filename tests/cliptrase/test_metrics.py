@@ -13,18 +13,18 @@ from cliptrase.metrics import (
     Scores,
     SegmentationScores,
     confusion_matrix,
+    detectron2_class_scores,
+    detectron2_scores,
     mean_iou,
     mmseg_class_scores,
     mmseg_scores,
     picture_counts,
     released_class_scores,
     released_scores,
-    textbook_class_scores,
-    textbook_scores,
 )
 from tests import references
 
-DEFINITIONS = [(released_scores, True), (textbook_scores, False)]
+DEFINITIONS = [(released_scores, True), (detectron2_scores, False)]
 
 
 @st.composite
@@ -78,7 +78,11 @@ def test_counts_of_pictures_add_up_to_the_scores(case: tuple[int, np.ndarray, np
         plain = torch.tensor(references.confusion(one.numpy(), other.numpy(), num_labels))
         assert own.tolist() == [plain.diagonal().tolist(), plain.sum(1).tolist(), plain.sum(0).tolist()]
     confusion = confusion_matrix(prediction, target, num_labels)
-    for definition, score in (("released", released_scores), ("textbook", textbook_scores), ("mmseg", mmseg_scores)):
+    for definition, score in (
+        ("released", released_scores),
+        ("detectron2", detectron2_scores),
+        ("mmseg", mmseg_scores),
+    ):
         found = mean_iou(torch.stack([counts.sum(0), counts[0]]), definition)  # type: ignore[arg-type]
         assert found.tolist()[0] == pytest.approx(score(confusion).mIoU, rel=1e-12, nan_ok=True)
 
@@ -86,36 +90,36 @@ def test_counts_of_pictures_add_up_to_the_scores(case: tuple[int, np.ndarray, np
 def test_a_class_predicted_but_absent_counts_in_mmsegs_mean() -> None:
     """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    mmseg, textbook = mmseg_scores(counts), textbook_scores(counts)
+    mmseg, detectron2 = mmseg_scores(counts), detectron2_scores(counts)
     assert mmseg.mIoU == pytest.approx(100 * (6 / 9) / 3)
-    assert mmseg[:3] == textbook[:3]
+    assert mmseg[:3] == detectron2[:3]
     classes = mmseg_class_scores(counts)
     assert classes.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
     assert classes.accuracy.tolist() == pytest.approx([6 / 8, 0, math.nan, math.nan], nan_ok=True)
 
 
-def test_released_and_textbook_by_hand() -> None:
+def test_released_and_detectron2_by_hand() -> None:
     """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    released, textbook = released_scores(counts), textbook_scores(counts)
-    assert released.pAcc == textbook.pAcc == 60
+    released, detectron2 = released_scores(counts), detectron2_scores(counts)
+    assert released.pAcc == detectron2.pAcc == 60
     assert released.mAcc == pytest.approx(100 * (6 / 8.01) / 4)
-    assert textbook.mAcc == pytest.approx(100 * (6 / 8) / 2)
+    assert detectron2.mAcc == pytest.approx(100 * (6 / 8) / 2)
     assert released.mIoU == pytest.approx(100 * (6 / 9.01) / 2)
-    assert textbook.mIoU == pytest.approx(100 * (6 / 9) / 2)
+    assert detectron2.mIoU == pytest.approx(100 * (6 / 9) / 2)
     assert released.fwIoU == pytest.approx(100 * 0.8 * 6 / 9.01)
-    assert textbook.fwIoU == pytest.approx(100 * 0.8 * 6 / 9)
+    assert detectron2.fwIoU == pytest.approx(100 * 0.8 * 6 / 9)
     assert released.rounded() == {"pAcc": 60, "mAcc": 18.73, "fwIoU": 53.27, "mIoU": 33.3}
 
 
 def test_scores_of_each_class() -> None:
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    released, textbook = released_class_scores(counts), textbook_class_scores(counts)
-    assert released.pixels.tolist() == textbook.pixels.tolist() == [8, 2, 0, 0]
+    released, detectron2 = released_class_scores(counts), detectron2_class_scores(counts)
+    assert released.pixels.tolist() == detectron2.pixels.tolist() == [8, 2, 0, 0]
     assert released.accuracy.tolist() == pytest.approx([6 / 8.01, 0, 0, 0])
     assert released.iou.tolist() == pytest.approx([6 / 9.01, 0, 0, 0])
-    assert textbook.accuracy.tolist() == pytest.approx([0.75, 0, math.nan, math.nan], nan_ok=True)
-    assert textbook.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
+    assert detectron2.accuracy.tolist() == pytest.approx([0.75, 0, math.nan, math.nan], nan_ok=True)
+    assert detectron2.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
     assert isinstance(released, ClassScores)
     assert released.iou.dtype == torch.float64
 

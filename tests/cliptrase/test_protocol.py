@@ -224,7 +224,7 @@ def test_labels_tell_protocols_apart(size: int) -> None:
 
 def test_scores_by_protocol() -> None:
     assert Protocol().scoring == Protocol("whole").scoring == "released"
-    assert Protocol("detectron2").scoring == "textbook"
+    assert Protocol("detectron2").scoring == "detectron2"
     assert Protocol(**WINDOWS).scoring == "mmseg"
 
 

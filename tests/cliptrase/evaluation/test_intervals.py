@@ -19,13 +19,13 @@ from cliptrase.evaluation.intervals import (
     rarity,
     simulated_coverage,
 )
-from cliptrase.metrics import Definition, mean_iou
+from cliptrase.metrics import mean_iou
 from tests import references
 
 CLASSES = 4
 
 
-def estimated(counts: Tensor, definition: Definition) -> list[Estimate]:
+def estimated(counts: Tensor, definition: str) -> list[Estimate]:
     found = influences(counts, stems_of(counts), definition)
     assert found is not None
     return estimates(found)
@@ -57,7 +57,7 @@ def counts_of(confusion: np.ndarray) -> Tensor:
     return torch.from_numpy(np.stack([np.diagonal(confusion, 0, -2, -1), confusion.sum(-1), confusion.sum(-2)], -2))
 
 
-def plain_miou(confusion: np.ndarray, definition: Definition) -> float:
+def plain_miou(confusion: np.ndarray, definition: str) -> float:
     score = references.mmseg_scores if definition == "mmseg" else references.scores
     found = score(confusion.tolist()) if definition == "mmseg" else score(confusion.tolist(), definition == "released")  # type: ignore[call-arg]
     assert found is not None
@@ -82,8 +82,8 @@ def plain_interval(value: float, parts: np.ndarray, weights: np.ndarray) -> list
     return [value - reach, value + reach]
 
 
-@pytest.mark.parametrize("definition", ["released", "textbook", "mmseg"])
-def test_slopes_and_plain_loops_give_the_same(definition: Definition) -> None:
+@pytest.mark.parametrize("definition", ["released", "detectron2", "mmseg"])
+def test_slopes_and_plain_loops_give_the_same(definition: str) -> None:
     """A picture's influence is the slope of the mIoU in how often the picture counts."""
     rows = confusions(12, seed=3)
     rows[:, :, 3] = 0
@@ -91,7 +91,7 @@ def test_slopes_and_plain_loops_give_the_same(definition: Definition) -> None:
     found = influences(counts_of(rows), stems_of(counts_of(rows)), definition)
     assert found is not None
     step, present = 1e-4, [0, 1, 2, 3]
-    extra = {"released": 0.01, "textbook": 0.0, "mmseg": 0.0}[definition]
+    extra = {"released": 0.01, "detectron2": 0.0, "mmseg": 0.0}[definition]
     parts, weights, values = [], [], []
     for own in rows:
         values.append(plain_miou(own.sum(0), definition))
@@ -137,7 +137,7 @@ def test_what_is_put_back_is_what_was_missing() -> None:
             counts[0, first : first + number, 1, label] = torch.from_numpy(union)
             counts[0, first : first + number, 2, label] = counts[0, first : first + number, 0, label]
             first += number
-        found = influences(counts, [str(number) for number in range(sum(holders))], "textbook")
+        found = influences(counts, [str(number) for number in range(sum(holders))], "detectron2")
         assert found is not None
         values.append(float(found.values[0]))
         shown.append(float(found.pictures.square().sum()))
@@ -154,7 +154,7 @@ def test_every_class_in_one_picture() -> None:
         counts[:, label, 1:, label] = 100
     counts[:, :, 2] = counts[:, :, 0]
     counts[1, 2, (0, 2), 2] = 60
-    first, second = estimated(counts, "textbook")
+    first, second = estimated(counts, "detectron2")
     assert first.interval.high - first.interval.low > 20
     assert second.difference is not None
     assert second.difference.interval.low < second.difference.value < second.difference.interval.high

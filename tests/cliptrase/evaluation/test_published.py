@@ -138,7 +138,7 @@ def document(protocol: Protocol, methods: list[str]) -> dict[str, Any]:
         return {
             "images": 7,
             "definition": "mmseg",
-            **dict.fromkeys(("scores", "textbook", "mmseg"), figures),
+            **dict.fromkeys(("scores", "detectron2", "mmseg"), figures),
             "intervals": None,
             "published": dict.fromkeys(COLUMNS) | {"mIoU": beside.mIoU} if beside else None,
             "published_source": beside.source if beside else None,

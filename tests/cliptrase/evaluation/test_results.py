@@ -50,15 +50,15 @@ def test_figures_of_a_setting() -> None:
     assert document["images"] == 4
     assert {key: document[key] for key in Origin._fields} == ORIGIN._asdict()
     assert document["scores"]["pAcc"] == 70.0
-    assert document["textbook"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
-    assert document["textbook"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
-    assert document["mmseg"] == document["textbook"]  # nothing absent is predicted
+    assert document["detectron2"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
+    assert document["detectron2"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
+    assert document["mmseg"] == document["detectron2"]  # nothing absent is predicted
     assert document["intervals"] is None
     assert document["published"] == dict(zip(COLUMNS, PUBLISHED, strict=True))
     assert [entry["name"] for entry in document["per_class"]] == ["cat", "dog, wolf", "кот"]
     assert [entry["pixels"] for entry in document["per_class"]] == [8, 2, 0]
     assert document["per_class"][2]["IoU"] == 0
-    assert document["per_class"][2]["textbook"] == {"accuracy": None, "IoU": None}
+    assert document["per_class"][2]["detectron2"] == {"accuracy": None, "IoU": None}
 
 
 @pytest.mark.parametrize("confusion", [CONFUSION, torch.zeros(3, 3, dtype=torch.int64)], ids=["scored", "nothing"])
@@ -84,13 +84,13 @@ def test_csv_agrees_with_json() -> None:
     results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
     rows = list(csv.DictReader(io.StringIO(results_csv(results))))
     assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
-        *(("cliptrase", "VOC20", kind) for kind in ("released", "textbook", "mmseg", "published")),
-        *(("cliptrase", "PC59", kind) for kind in ("released", "textbook", "mmseg")),
-        *(("vanilla", "VOC20", kind) for kind in ("released", "textbook", "mmseg")),
+        *(("cliptrase", "VOC20", kind) for kind in ("released", "detectron2", "mmseg", "published")),
+        *(("cliptrase", "PC59", kind) for kind in ("released", "detectron2", "mmseg")),
+        *(("vanilla", "VOC20", kind) for kind in ("released", "detectron2", "mmseg")),
     ]
     assert {(row["protocol"], row["protocol_hash"], row["vocabulary_hash"]) for row in rows} == {ORIGIN}
     assert [row["images"] for row in rows[:4]] == ["4", "4", "4", ""]
-    for row, key in zip(rows, ("scores", "textbook", "mmseg", "published"), strict=False):
+    for row, key in zip(rows, ("scores", "detectron2", "mmseg", "published"), strict=False):
         document = results["cliptrase"][0].as_dict()[key]
         assert {column: float(row[column]) for column in COLUMNS} == document
     empty = list(csv.DictReader(io.StringIO(results_csv({"m": [result(confusion=CONFUSION * 0)]}))))
@@ -130,7 +130,7 @@ def test_the_protocols_own_definition_comes_first() -> None:
     assert document["intervals"]["mIoU"] == [12.35, 67.89]
     assert document["intervals"]["difference_to_first"] == {"mIoU": -1.5, "interval": [-2.0, 3.25]}
     rows = list(csv.DictReader(io.StringIO(results_csv({"m": [own]}))))
-    assert [row["definition"] for row in rows] == ["mmseg", "released", "textbook", "published"]
+    assert [row["definition"] for row in rows] == ["mmseg", "released", "detectron2", "published"]
     assert float(rows[0]["mIoU"]) == mean
     text = shown({"m": [own]})
     assert "mmseg definitions" in text

@@ -30,7 +30,7 @@ def result(value: float, first: bool) -> dict[str, Any]:
     difference = {"mIoU": -1.5, "interval": [-3.0, 0.5]}
     classes = [
         {"label": label, "name": f"{NASTY}{label}", "pixels": 9, "accuracy": 50.0, "IoU": 40.0}
-        | {"textbook": {"accuracy": 50.0, "IoU": None}}
+        | {"detectron2": {"accuracy": 50.0, "IoU": None}}
         for label in range(3)
     ]
     return {
@@ -42,7 +42,7 @@ def result(value: float, first: bool) -> dict[str, Any]:
         "protocol_hash": "0",
         "vocabulary_hash": NASTY,
         "definition": "mmseg",
-        **{key: dict.fromkeys(COLUMNS, value) for key in ("scores", "textbook", "mmseg")},
+        **{key: dict.fromkeys(COLUMNS, value) for key in ("scores", "detectron2", "mmseg")},
         "intervals": {"level": 0.95, "mIoU": [1.0, 50.0], "difference_to_first": None if first else difference},
         "published": dict.fromkeys(COLUMNS) | {"mIoU": 30.0},
         "published_source": NASTY,

@@ -28,7 +28,7 @@ def result(value: float, names: list[str], published: float | None = None) -> di
     return {
         "images": 7,
         "scores": figures(value),
-        "textbook": figures(value + 10),
+        "detectron2": figures(value + 10),
         "published": None if published is None else figures(published),
         "published_comparable": published is not None,
         "remarks": [],
@@ -130,7 +130,7 @@ def test_several_runs_have_columns_of_their_own() -> None:
 def test_absent_figures_are_dashes() -> None:
     empty = document()
     for part in (empty["settings"], empty["methods"]["cliptrase"]["settings"]):
-        part["VOC20"]["scores"] = part["VOC20"]["textbook"] = dict.fromkeys(COLUMNS)
+        part["VOC20"]["scores"] = part["VOC20"]["detectron2"] = dict.fromkeys(COLUMNS)
         part["VOC20"]["per_class"] = [{"label": 0, "name": "cat", "pixels": 0, "accuracy": None, "IoU": None}]
     (row,) = [row for row in parsed(page([Run("run", empty)])).rows if row[0] == "cliptrase"]
     assert row[2:6] == ["-"] * 4

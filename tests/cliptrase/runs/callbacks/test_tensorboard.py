@@ -144,7 +144,7 @@ def test_scores_tables_and_charts(finished: Run, events: EventAccumulator) -> No
     figures = " | ".join(f"{value:.2f}" for value in result["scores"].values())
     assert f"| VOC20 | cliptrase | released | 4 of 1449 | {figures} |" in table.replace("**", "")
     assert "Main method: cliptrase." in table
-    assert "| VOC20 | vanilla | textbook |" in table
+    assert "| VOC20 | vanilla | detectron2 |" in table
     assert "| truth | predicted as |" in text(events, "most confused/VOC20")
     assert text(events, "scores/comparison") == (finished.folder / "comparison.md").read_text()
     bars = events.Images("class IoU/VOC20")[0]
