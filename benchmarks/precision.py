@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import record, subjects
-from cliptrase import Protocol, Segmenter, Vocabulary
+from cliptrase import Segmenter, Vocabulary
 from cliptrase.clip.weights import load_clip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.ops.classification import TextClassifier
+from cliptrase.protocols import get_protocol
 from cliptrase.vocabulary import single_names
 from datamodules.shapes_scenes import NAMES, scene
 
@@ -75,7 +76,7 @@ def subject(model: str, size: int, pictures: int, device: torch.device) -> tuple
         segmenter = subjects.segmenter(model, size, device)
         classifier = subjects.classifier(RANDOM_NAMES, segmenter.model.visual.output_dim, device)
         return segmenter, subjects.pictures(pictures, size).to(device), classifier
-    protocol = Protocol(size=224, eps=0.5, min_samples=3)  # configs/demo.yaml
+    protocol = get_protocol(size=224, eps=0.5, min_samples=3)  # configs/demo.yaml
     segmenter = Segmenter(load_clip("embedded"), protocol).to(device)
     drawn = [torch.from_numpy(scene(number, "test").image).permute(2, 0, 1) for number in range(pictures)]
     classifier = segmenter.classifier(Vocabulary(single_names(NAMES)), progress=False)

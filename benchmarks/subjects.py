@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase import Protocol, Segmenter
+from cliptrase import Segmenter
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.ops.classification import TextClassifier
+from cliptrase.protocols import get_protocol
 
 # The published values by size; DBSCAN's cost hardly depends on them.
 _CLUSTERING = {224: (0.7, 3), 336: (1.1, 7)}
@@ -47,7 +48,7 @@ def random_clip(architecture: str) -> LoadedClip:
 def segmenter(architecture: str, size: int, device: torch.device, methods: Sequence[str] = ("cliptrase",)) -> Segmenter:
     """Methods under protocol `paper` at size x size pixels."""
     eps, min_samples = _CLUSTERING.get(size, _CLUSTERING[336])
-    protocol = Protocol(size=size, eps=eps, min_samples=min_samples)
+    protocol = get_protocol(size=size, eps=eps, min_samples=min_samples)
     return Segmenter(random_clip(architecture), protocol, methods).to(device)
 
 

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import measure, record, subjects
-from cliptrase import Protocol, Segmenter, Vocabulary
+from cliptrase import Segmenter, Vocabulary
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import encode_names
+from cliptrase.protocols import get_protocol
 from cliptrase.vocabulary import single_names
 from datamodules.spec import shipped_names
 
@@ -84,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
     row: dict[str, Any] = {"names": len(names), "templates": len(templates), "drawn": len(drawn)}
     row |= compare(spec.model, spec.tokenizer, drawn, templates, options.rounds)
     with tempfile.TemporaryDirectory() as folder:
-        row["cached_start_s"] = cached_start(Segmenter(spec, Protocol(), cache_dir=Path(folder)), names)
+        row["cached_start_s"] = cached_start(Segmenter(spec, get_protocol(), cache_dir=Path(folder)), names)
     print(record.line(row))
     about = record.facts(torch.device("cpu"), model=options.model)
     print(f"written to {record.store('text', [row], about, options.out)}")

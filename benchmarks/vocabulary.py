@@ -23,7 +23,7 @@ from cliptrase.errors import InputError
 from cliptrase.evaluation.counts import Counts, SettingCounter
 from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import detectron2_scores, mmseg_scores, released_scores
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.segmenter import Segmenter
 from datamodules.benchmark import ALL_SETTINGS
 from datamodules.dataset import SegmentationDataset, group_by_size
@@ -69,7 +69,9 @@ def count(
     return counter.totals()
 
 
-def rows(counts: dict[str, Counts], specs: dict[str, DatasetSpec], protocol: Protocol) -> list[dict[str, Any]]:
+def rows(
+    counts: dict[str, Counts], specs: dict[str, DatasetSpec], protocol: EvaluationProtocol
+) -> list[dict[str, Any]]:
     """One a vocabulary: its hash and size, scores in the protocol's definition, difference to the first vocabulary."""
     first = next(iter(counts.values()))
     pictures = influences(torch.stack([counts[name].pictures for name in specs]), first.stems, protocol.scoring)
@@ -117,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
-    protocol = Protocol(**yaml.safe_load(options.config.read_text())["protocol"])
+    protocol = EvaluationProtocol(**yaml.safe_load(options.config.read_text())["protocol"])
     specs = editions(ALL_SETTINGS[options.setting].spec, options.vocabularies, label_scheme(protocol).void)
     module = ALL_SETTINGS[options.setting](
         options.root, geometry=geometry(protocol), label_scheme=label_scheme(protocol)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cliptrase.metrics import SegmentationScores as SegmentationScores
-    from cliptrase.protocol import Protocol as Protocol
+    from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
+    from cliptrase.protocols import get_protocol as get_protocol
     from cliptrase.segmenter import Prediction as Prediction
     from cliptrase.segmenter import Segmenter as Segmenter
     from cliptrase.vocabulary import Vocabulary as Vocabulary
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "EvaluationProtocol": "cliptrase.protocol",
     "Prediction": "cliptrase.segmenter",
-    "Protocol": "cliptrase.protocol",
     "SegmentationScores": "cliptrase.metrics",
     "Segmenter": "cliptrase.segmenter",
     "Vocabulary": "cliptrase.vocabulary",
+    "get_protocol": "cliptrase.protocols",
 }
 
-__all__ = ["Prediction", "Protocol", "SegmentationScores", "Segmenter", "Vocabulary", "__version__"]
+__all__ = [
+    "EvaluationProtocol",
+    "Prediction",
+    "SegmentationScores",
+    "Segmenter",
+    "Vocabulary",
+    "__version__",
+    "get_protocol",
+]
 
 
 def __dir__() -> list[str]:

@@ -17,11 +17,11 @@ VocabularyName = Literal["released", "plain", "sclip", "clearclip"]
 
 # Protocols that look through windows, as most forks of mmseg's segmentors do.
 _WINDOWED = ("sclip", "naclip", "clearclip")
-_OF_WINDOWS = ("window", "stride", "logit_scale", "background_threshold", "min_area", "own")
+_OF_WINDOWS = ("window", "stride", "logit_scale", "background_threshold", "min_area", "overrides")
 _WHOLE_NUMBERS = ("size", "longest", "min_samples", "window", "stride")
 _NUMBERS = ("eps", "logit_scale", "background_threshold", "min_area")
 # What a setting may have for itself.
-_OWN = ("size", "window", "stride", "logit_scale", "background_threshold", "min_area", "eps", "min_samples")
+_OVERRIDABLE = ("size", "window", "stride", "logit_scale", "background_threshold", "min_area", "eps", "min_samples")
 # Above these a run ends for want of memory or float32 overflows; far beyond what anybody publishes.
 _MOST_PIXELS = 16384
 _MOST = 1e6
@@ -37,7 +37,7 @@ _USUAL: Mapping[str, Any] = {
     "background_threshold": 0.0,
     "min_area": 0.0,
     "vocabulary": "released",
-    "own": {},
+    "overrides": {},
 }
 _SCLIP: Mapping[str, Any] = {
     "longest": 2048,
@@ -48,7 +48,7 @@ _SCLIP: Mapping[str, Any] = {
     "logit_scale": 40.0,
     "background_threshold": 0.1,
     "vocabulary": "sclip",
-    "own": {
+    "overrides": {
         "VOC21": {"logit_scale": 65, "min_area": 0.1},
         "PC60": {"logit_scale": 50},
         "COCOObject": {"logit_scale": 50},
@@ -70,7 +70,7 @@ _PUBLISHED: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
     "photos": {336: {"longest": 1344}},
     "sclip": {336: _SCLIP},
     "naclip": {
-        336: {**_SCLIP, "own": {"VOC21": _ONE_WINDOW, "VOC20": _ONE_WINDOW, "Cityscapes": {"size": 560}}},
+        336: {**_SCLIP, "overrides": {"VOC21": _ONE_WINDOW, "VOC20": _ONE_WINDOW, "Cityscapes": {"size": 560}}},
     },
     "clearclip": {
         448: {
@@ -81,7 +81,7 @@ _PUBLISHED: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
             "stride": 224,
             "logit_scale": 50.0,
             "vocabulary": "clearclip",
-            "own": {
+            "overrides": {
                 "VOC21": {"background_threshold": 0.5},
                 "PC60": {"background_threshold": 0.15},
                 "COCOObject": {"background_threshold": 0.4},
@@ -93,11 +93,11 @@ _PUBLISHED: Mapping[str, Mapping[int, Mapping[str, Any]]] = {
 
 
 @dataclass(frozen=True, init=False)
-class Protocol:
+class EvaluationProtocol:
     """How pictures are shown to the model, how regions are made and what is scored.
 
     What is not given has the published value of the name, at the published size nearest to `size`:
-    `Protocol("sclip")`, `Protocol("paper", 224)`.
+    `get_protocol("sclip")`, `get_protocol("paper", size=224)`.
 
     Attributes:
         name: `paper` (square crop, majority vote), `detectron2` (the released multi-GPU variant: whole pictures, mean
@@ -117,7 +117,7 @@ class Protocol:
         min_area: foreground classes on no more than this share of a picture's foreground are left out; 0 for none.
         vocabulary: whose class names, synonyms and background prompts; a setting without such a list takes the
             released one.
-        own: values that settings have for themselves, by the setting's name.
+        overrides: values that settings have for themselves, by the setting's name.
 
     Raises:
         InputError: an unknown name, a value of another type or out of range, or one that the protocol does not use.
@@ -135,7 +135,7 @@ class Protocol:
     background_threshold: float
     min_area: float
     vocabulary: VocabularyName
-    own: dict[str, dict[str, int | float]] = field(hash=False)
+    overrides: dict[str, dict[str, int | float]] = field(hash=False)
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class Protocol:
         background_threshold: float | None = None,
         min_area: float | None = None,
         vocabulary: VocabularyName | None = None,
-        own: dict[str, dict[str, int | float]] | None = None,
+        overrides: dict[str, dict[str, int | float]] | None = None,
     ) -> None:
         arguments = locals()
         given = {
@@ -167,7 +167,7 @@ class Protocol:
         sizes = _PUBLISHED[name]
         near = min(sizes, key=lambda published: abs(published - given["size"])) if "size" in given else [*sizes][-1]
         values = {"size": near, **_USUAL, **sizes[near], **given}
-        values["own"] = _own(values["own"])
+        values["overrides"] = _overrides(values["overrides"])
         for key, value in values.items():
             object.__setattr__(self, key, value)
         self._check()
@@ -187,8 +187,8 @@ class Protocol:
                 f"protocol.stride {self.stride} leaves gaps between windows of {self.window} pixels; "
                 f"take {self.window} or less"
             )
-        for setting in self.own:
-            self.of(setting)
+        for setting in self.overrides:
+            self.on(setting)
 
     @property
     def windowed(self) -> bool:
@@ -207,17 +207,17 @@ class Protocol:
             return "mmseg"
         return "detectron2" if self.name == "detectron2" else "released"
 
-    def of(self, setting: str) -> "Protocol":
+    def on(self, setting: str) -> "EvaluationProtocol":
         """The protocol with the values that `setting` has for itself."""
-        own: dict[str, Any] = dict(self.own.get(setting, {}))
-        return replace(self, own={}, **own)
+        values: dict[str, Any] = dict(self.overrides.get(setting, {}))
+        return replace(self, overrides={}, **values)
 
-    def agrees_on(self, setting: str, other: "Protocol") -> bool:
+    def agrees_on(self, setting: str, other: "EvaluationProtocol") -> bool:
         """Whether two protocols do the same on a setting, whatever their names: `sclip` and `naclip` on PC59."""
         return self._values_for(setting) == other._values_for(setting)
 
     def _values_for(self, setting: str) -> dict[str, Any]:
-        values = asdict(self.of(setting))
+        values = asdict(self.on(setting))
         return values | {"name": "windows" if self.windowed else self.name}
 
     def notes(self, methods: Sequence[str], settings: Sequence[str]) -> list[str]:
@@ -232,11 +232,12 @@ class Protocol:
         """
         found = []
         others = [method for method in methods if method.partition("+")[0].partition("-")[0] != "clearclip"]
+        published = EvaluationProtocol(self.name)
         chosen = {
-            setting: self.of(setting).background_threshold
+            setting: self.on(setting).background_threshold
             for setting in settings
             if self.name == "clearclip"
-            and 0 < self.of(setting).background_threshold == Protocol(self.name).of(setting).background_threshold
+            and 0 < self.on(setting).background_threshold == published.on(setting).background_threshold
         }
         if chosen and others:
             named = ", ".join(f"{setting} {threshold:g}" for setting, threshold in chosen.items())
@@ -255,15 +256,19 @@ class Protocol:
     @property
     def label(self) -> str:
         """Short name for tables: `paper 336`, `sclip`; values that are not the published ones are named."""
-        usual = Protocol(self.name, self.size)
+        usual = EvaluationProtocol(self.name, self.size)
         unused = {"longest"} if self.name == "paper" else set()
         named = f"{self.name} {self.size}" if self.name == "paper" else self.name
         if self.size not in _PUBLISHED[self.name]:
             unused |= {"eps", "min_samples", "templates"}
             named = f"{self.name} {self.size}, eps {self.eps:g}, min_samples {self.min_samples}, {self.templates}"
         changed = [key.name for key in fields(self) if getattr(self, key.name) != getattr(usual, key.name)]
-        own = f"values for settings {_hash(self.own)[:8]}" if self.own else "no values for settings"
-        words = [own if key == "own" else f"{key} {_text(getattr(self, key))}" for key in changed if key not in unused]
+        overrides = f"values for settings {_hash(self.overrides)[:8]}" if self.overrides else "no values for settings"
+        words = [
+            overrides if key == "overrides" else f"{key} {_text(getattr(self, key))}"
+            for key in changed
+            if key not in unused
+        ]
         return ", ".join([named, *words])
 
     @property
@@ -300,18 +305,19 @@ def _number(name: str, value: Any, key: str) -> int | float:
     return float(value)
 
 
-def _own(own: Any) -> dict[str, dict[str, int | float]]:
+def _overrides(overrides: Any) -> dict[str, dict[str, int | float]]:
     """Values of settings, each checked as the protocol's own are."""
-    if not isinstance(own, Mapping) or not all(isinstance(values, Mapping) for values in own.values()):
+    if not isinstance(overrides, Mapping) or not all(isinstance(values, Mapping) for values in overrides.values()):
         raise InputError(
-            f"protocol.own must name values by setting, like {{'VOC21': {{'logit_scale': 65}}}}, not {own!r}"
+            "protocol.overrides must name values by setting, like {'VOC21': {'logit_scale': 65}}, "
+            f"not {overrides!r}"
         )
-    for setting, values in own.items():
-        if unknown := [key for key in values if key not in _OWN]:
-            raise InputError(f"protocol.own.{setting} sets {unknown[0]!r}; it may set {', '.join(_OWN)}")
+    for setting, values in overrides.items():
+        if unknown := [key for key in values if key not in _OVERRIDABLE]:
+            raise InputError(f"protocol.overrides.{setting} sets {unknown[0]!r}; it may set {', '.join(_OVERRIDABLE)}")
     return {
-        setting: {key: _number(f"protocol.own.{setting}.{key}", value, key) for key, value in values.items()}
-        for setting, values in own.items()
+        setting: {key: _number(f"protocol.overrides.{setting}.{key}", value, key) for key, value in values.items()}
+        for setting, values in overrides.items()
     }
 
 

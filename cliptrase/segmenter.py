@@ -19,7 +19,8 @@ from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.timing import stage
 from cliptrase.vocabulary import Vocabulary, parse_words
 
@@ -56,15 +57,15 @@ class Segmenter(nn.Module):
     def __init__(
         self,
         clip: LoadedClip,
-        protocol: Protocol | None = None,
+        protocol: EvaluationProtocol | None = None,
         methods: str | Sequence[str] = ("cliptrase",),
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(clip, LoadedClip) or not isinstance(protocol, Protocol | None):
+        if not isinstance(clip, LoadedClip) or not isinstance(protocol, EvaluationProtocol | None):
             got = protocol if isinstance(clip, LoadedClip) else clip
-            raise InputError(f"Segmenter takes a model from load_clip() and a Protocol, not {got!r}")
-        self.protocol = protocol or Protocol()
+            raise InputError(f"Segmenter takes a model from load_clip() and an EvaluationProtocol, not {got!r}")
+        self.protocol = protocol or get_protocol()
         self.methods = get_methods(methods)
         self.clip = clip
         self.encoder = VisualEncoder(clip.model.visual)
@@ -97,7 +98,7 @@ class Segmenter(nn.Module):
         cls,
         clip: str = "ViT-B-16",
         pretrained: str | None = None,
-        protocol: Protocol | None = None,
+        protocol: EvaluationProtocol | None = None,
         methods: str | Sequence[str] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
@@ -106,7 +107,7 @@ class Segmenter(nn.Module):
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
         """
-        protocol = protocol or Protocol("photos")
+        protocol = protocol or get_protocol("photos")
         return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
     def segment(
@@ -127,7 +128,9 @@ class Segmenter(nn.Module):
                 words are not those of `parse_words`.
         """
         if not self.protocol.keeps_own_size:
-            raise InputError(f"segment() needs Protocol('photos'), not {self.protocol.name!r}; forward() takes batches")
+            raise InputError(
+                f"segment() needs get_protocol('photos'), not {self.protocol.name!r}; forward() takes batches"
+            )
         vocabulary = parse_words(words, background)
         whole = to_rgb(picture)
         shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
@@ -210,7 +213,7 @@ class Segmenter(nn.Module):
         if min(size) < 1:
             raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
         shown = (images.shape[2], images.shape[3])
-        protocol = self.protocol.of(setting)
+        protocol = self.protocol.on(setting)
         with stage("forward", images.device):
             pixels = self.prepare(images)
         if protocol.windowed:

@@ -18,7 +18,7 @@ LAYERS = (
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
-        *("attention", "methods", "regions", "protocol"),
+        *("attention", "methods", "regions", "protocol", "protocols"),
         *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.results"),
     },
     {"evaluation.markdown", "evaluation.scoreboard", "clip.block"},

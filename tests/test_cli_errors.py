@@ -86,8 +86,8 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         ),
         (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1.0"),
         (
-            ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.own", "{VOC2x: {logit_scale: 65}}"],
-            "protocol.own names 'VOC2x', which is no setting; take some of ADE150",
+            ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.overrides", "{VOC2x: {logit_scale: 65}}"],
+            "protocol.overrides names 'VOC2x', which is no setting; take some of ADE150",
         ),
         (["--data", "VOC20", "--protocol.size", "2147483648"], "protocol.size must be at most 16384, not 2147483648"),
         (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),

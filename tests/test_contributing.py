@@ -9,7 +9,7 @@ import torch
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS, get_method
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.kit import scene_batch
@@ -43,7 +43,7 @@ def test_adding_a_method_is_one_function_and_one_row(loaded_clip: LoadedClip) ->
         assert torch.cosine_similarity(found[name], found["naclip"], dim=-1).min() > 0.9
 
         specs = [name, f"{name}+regions", "vanilla"]
-        segmenter = Segmenter(loaded_clip, Protocol(size=160, eps=0.7, min_samples=3), specs)
+        segmenter = Segmenter(loaded_clip, get_protocol(size=160, eps=0.7, min_samples=3), specs)
         classifier = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "sky"])), progress=False)
         labels = segmenter(scene_batch([1, 2], 160, 160), classifier).labels
         assert list(labels) == specs

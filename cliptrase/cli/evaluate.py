@@ -20,7 +20,7 @@ from cliptrase.cli.complaints import of_other_processes, shortened
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.errors import InputError, counted, first_few
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.run_folder import RunFolder, RunLogger
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
@@ -53,23 +53,25 @@ def signal_of(error: BaseException | None) -> int | None:
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
-def geometry(values: Namespace | Protocol) -> Geometry:
+def geometry(values: Namespace | EvaluationProtocol) -> Geometry:
     """How a protocol shows pictures; `values` are its own, an object yet or not."""
-    protocol = Protocol(**vars(values))
+    protocol = EvaluationProtocol(**vars(values))
     mode: Literal["crop", "whole"] = "crop" if protocol.name == "paper" else "whole"
     if protocol.windowed:
         interpolation: Interpolation = "opencv"
     else:
         interpolation = "bilinear" if protocol.name == "detectron2" else "bicubic"
-    if unknown := sorted(protocol.own.keys() - set(DATA)):
-        raise InputError(f"protocol.own names {unknown[0]!r}, which is no setting; take some of {', '.join(DATA)}")
-    sizes = {name: protocol.of(name).size for name in protocol.own}
+    if unknown := sorted(protocol.overrides.keys() - set(DATA)):
+        raise InputError(
+            f"protocol.overrides names {unknown[0]!r}, which is no setting; take some of {', '.join(DATA)}"
+        )
+    sizes = {name: protocol.on(name).size for name in protocol.overrides}
     return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
 
 
-def label_scheme(values: Namespace | Protocol) -> LabelScheme:
+def label_scheme(values: Namespace | EvaluationProtocol) -> LabelScheme:
     """Which names and labels a protocol asks for; `values` as in `geometry`."""
-    protocol = Protocol(**vars(values))
+    protocol = EvaluationProtocol(**vars(values))
     return LabelScheme(protocol.vocabulary, void=protocol.windowed)
 
 
@@ -97,7 +99,7 @@ class _Parser(LightningArgumentParser):
         """The configuration as YAML, for `--print_config` and the run's folder."""
         namespace = namespace.clone()
         if "protocol" in namespace:
-            namespace.protocol = Namespace(asdict(Protocol(**vars(namespace.protocol))))
+            namespace.protocol = Namespace(asdict(EvaluationProtocol(**vars(namespace.protocol))))
         written: str = super().dump(namespace, *args, **kwargs)
         return written
 
@@ -215,7 +217,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
-        parser.add_argument("--protocol", type=Protocol, help="see cliptrase/protocol.py")
+        parser.add_argument("--protocol", type=EvaluationProtocol, help="see cliptrase/protocol.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
         parser.link_arguments("protocol", "data.init_args.label_scheme", compute_fn=label_scheme)

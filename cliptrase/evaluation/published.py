@@ -9,7 +9,8 @@ from typing import NamedTuple, get_args
 import yaml
 
 from cliptrase.errors import InputError
-from cliptrase.protocol import Protocol, ProtocolName
+from cliptrase.protocol import EvaluationProtocol, ProtocolName
+from cliptrase.protocols import get_protocol
 
 TITLE = "Published elsewhere, each under its own protocol"
 
@@ -42,7 +43,7 @@ class PublishedSystem:
     method: str = ""
     protocol: str = ""
 
-    def stands_beside(self, protocol: Protocol, method: str, setting: str) -> bool:
+    def stands_beside(self, protocol: EvaluationProtocol, method: str, setting: str) -> bool:
         """Whether its figure of a setting may stand beside that of `method` under `protocol`.
 
         The values for the setting count, not the protocols' names: NACLIP's figure of PC59 stands under `sclip` too.
@@ -51,7 +52,7 @@ class PublishedSystem:
             self.protocol in get_args(ProtocolName)
             and self.method == method
             and setting in self.mIoU
-            and Protocol(self.protocol).agrees_on(setting, protocol)  # type: ignore[arg-type]  # one of the names
+            and get_protocol(self.protocol).agrees_on(setting, protocol)  # type: ignore[arg-type]  # one of the names
         )
 
 
@@ -62,7 +63,7 @@ def published_systems() -> tuple[PublishedSystem, ...]:
     return tuple(PublishedSystem(**entry) for entry in yaml.safe_load(text))
 
 
-def published_beside(protocol: Protocol, method: str, setting: str) -> PublishedFigure | None:
+def published_beside(protocol: EvaluationProtocol, method: str, setting: str) -> PublishedFigure | None:
     """The mIoU that the method's authors publish on a setting under a protocol of these values.
 
     Weights and pictures are not asked for here: the figures are those of OpenAI's ViT-B/16 on the whole split.
@@ -79,7 +80,7 @@ def published_beside(protocol: Protocol, method: str, setting: str) -> Published
 
 
 def published_elsewhere(
-    protocol: Protocol | None, methods: Collection[str], settings: Collection[str]
+    protocol: EvaluationProtocol | None, methods: Collection[str], settings: Collection[str]
 ) -> list[PublishedSystem]:
     """Systems with those of their figures for the settings that do not stand beside a method of the run.
 
@@ -101,14 +102,14 @@ def published_elsewhere(
     return found
 
 
-def protocol_of(provenance: Mapping[str, object]) -> Protocol | None:
+def protocol_of(provenance: Mapping[str, object]) -> EvaluationProtocol | None:
     """The protocol that `results.json` names under `provenance`, None where it does not hold all values."""
     values = provenance.get("protocol")
-    keys = [key.name for key in fields(Protocol)]
+    keys = [key.name for key in fields(EvaluationProtocol)]
     if not isinstance(values, Mapping) or any(key not in values for key in keys):
         return None
     try:
-        return Protocol(**{key: values[key] for key in keys})
+        return EvaluationProtocol(**{key: values[key] for key in keys})
     except InputError:
         return None
 

@@ -13,13 +13,13 @@ from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
 from cliptrase.timing import stage
 
 
 def find_regions(
-    encoding: Encoding, methods: Sequence[Method], protocol: Protocol, canvas: Size, size: Size
+    encoding: Encoding, methods: Sequence[Method], protocol: EvaluationProtocol, canvas: Size, size: Size
 ) -> dict[str, Tensor]:
     """Regions of a batch for every method that votes, in float32 whatever the precision of the tower.
 
@@ -43,7 +43,7 @@ def find_regions(
 
 
 def _regions_of_walk(
-    walk: Walk, voters: Sequence[Method], protocol: Protocol, canvas: Size, size: Size
+    walk: Walk, voters: Sequence[Method], protocol: EvaluationProtocol, canvas: Size, size: Size
 ) -> dict[str, Tensor]:
     """Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them."""
     p = walk.penultimate
@@ -78,7 +78,7 @@ class WholePictures:
 
     encoding: Encoding
     regions: dict[str, Tensor]
-    protocol: Protocol
+    protocol: EvaluationProtocol
     scale: float
     canvas: Size
     size: Size

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.ops.upsampling import bilinear_matrix
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.regions import region_means
 
 _VALUES = 1 << 24  # of full-size maps held at once: 64 MiB
@@ -45,7 +45,7 @@ class WindowAxis(NamedTuple):
     size: int
 
     @classmethod
-    def of(cls, length: int, size: int, protocol: Protocol) -> "WindowAxis":
+    def of(cls, length: int, size: int, protocol: EvaluationProtocol) -> "WindowAxis":
         """Windows of a protocol over `length` pixels; without a window's side, one over all of them."""
         side = min(protocol.window or length, length)
         return cls(window_starts(length, side, protocol.stride or length), side, length, size)

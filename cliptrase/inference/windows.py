@@ -16,7 +16,7 @@ from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import Maps, SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.timing import stage
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
@@ -40,7 +40,7 @@ class Windows:
     grid: Size
     rows: WindowAxis
     columns: WindowAxis
-    protocol: Protocol
+    protocol: EvaluationProtocol
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
@@ -64,7 +64,7 @@ def encode_windows(
     encoder: VisualEncoder,
     patch: Size,
     methods: Sequence[Method],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     size: Size,
 ) -> Windows:
     """Shows all windows of a batch to the tower, as many at once as memory allows.
@@ -110,7 +110,7 @@ def _whole_patches(windows: Tensor, patch: Size) -> Tensor:
     return to_whole_patches(windows[:, :, :height, :width], patch)
 
 
-def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protocol: Protocol) -> Tensor:
+def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protocol: EvaluationProtocol) -> Tensor:
     """Labels from maps of cosines: softmax over names, the highest name of a class, the background's rules.
 
     Args:

@@ -234,8 +234,8 @@ def _provenance(made: Any) -> None:
         if not isinstance(made.get(key) or {}, Mapping):
             raise _ShapeError(f"{key} of provenance is no table")
     protocol = made.get("protocol") or {}
-    own = protocol.get("own") or {}
-    if not isinstance(own, Mapping) or not all(isinstance(values, Mapping) for values in own.values()):
+    overrides = protocol.get("overrides") or {}
+    if not isinstance(overrides, Mapping) or not all(isinstance(values, Mapping) for values in overrides.values()):
         raise _ShapeError("values for settings of the protocol are no table")
     model = made.get("model")
     if model is not None:

@@ -17,7 +17,8 @@ from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.results import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.ops.classification import Size, TextClassifier
-from cliptrase.protocol import Protocol as EvaluationProtocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.timing import StageTimer, listening
 
@@ -74,7 +75,7 @@ class TrainingFreeSegmentation(LightningModule):
         protocol: EvaluationProtocol | None = None,
     ) -> None:
         super().__init__()
-        self.protocol = protocol or EvaluationProtocol()
+        self.protocol = protocol or get_protocol()
         loaded = load_clip(clip, pretrained, activation)
         self.segmenter = Segmenter(loaded, self.protocol, [method, *(compare or [])])
         self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`

@@ -55,7 +55,7 @@ OPTIONS = (
     "--protocol.vocabulary nonsense",
     "--protocol.window 96",
     "--protocol.logit_scale 3",
-    "--protocol.own {Folder: {size: 3}}",
+    "--protocol.overrides {Folder: {size: 3}}",
     "--protocol.nonsense 1",
     "--model.method nonsense",
     "--model.method cliptrase+nonsense",

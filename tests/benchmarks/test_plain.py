@@ -7,7 +7,7 @@ import torch
 from benchmarks.plain import PlainSegmenter
 from benchmarks.subjects import classifier, pictures
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 
 
@@ -16,7 +16,7 @@ from cliptrase.segmenter import Segmenter
 def test_plain_is_the_packages(
     size: int, eps: float, min_samples: int, as_released: bool, loaded_clip: LoadedClip
 ) -> None:
-    segmenter = Segmenter(loaded_clip, Protocol(size=size, eps=eps, min_samples=min_samples))
+    segmenter = Segmenter(loaded_clip, get_protocol(size=size, eps=eps, min_samples=min_samples))
     plain = PlainSegmenter(loaded_clip.model, segmenter.mean, segmenter.std, eps, min_samples, as_released)
     images = pictures(3, size)
     names = classifier(40, loaded_clip.model.visual.output_dim, segmenter.device)

@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cliptrase import Protocol, Segmenter, Vocabulary
+from cliptrase import Segmenter, Vocabulary
 from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.evaluation.counts import SettingCounter
@@ -24,6 +24,7 @@ from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocol import ProtocolName
+from cliptrase.protocols import get_protocol
 from cliptrase.timing import StageTimer, listening
 from datamodules import VOC20
 from tests.command import run
@@ -34,21 +35,21 @@ NAMES = Vocabulary((("cat", "kitten"), ("dog",), ("grass",)), ("wall", "sky"))
 
 
 PROTOCOLS = {
-    "paper": Protocol("paper", size=224, eps=0.7, min_samples=3),
-    "detectron2": Protocol("detectron2", templates="imagenet"),
-    "whole": Protocol("whole"),
-    "photos": Protocol("photos"),
-    "clearclip": Protocol("clearclip", window=128, stride=64),
-    "sclip": Protocol(
+    "paper": get_protocol("paper", size=224, eps=0.7, min_samples=3),
+    "detectron2": get_protocol("detectron2", templates="imagenet"),
+    "whole": get_protocol("whole"),
+    "photos": get_protocol("photos"),
+    "clearclip": get_protocol("clearclip", window=128, stride=64),
+    "sclip": get_protocol(
         "sclip",
         window=112,
         stride=56,
         eps=1.1,
         min_samples=7,
         background_threshold=0.3,
-        own={"VOC21": {"min_area": 0.05}},
+        overrides={"VOC21": {"min_area": 0.05}},
     ),
-    "naclip": Protocol("naclip"),
+    "naclip": get_protocol("naclip"),
 }
 
 
@@ -122,7 +123,7 @@ def test_pictures_for_people(loaded_clip: LoadedClip, tmp_path: Path) -> None:
     shares, rows = [], []
     for device in (torch.device("cpu"), DEVICE):
         clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
-        segmenter = Segmenter(clip, Protocol("whole"), ["naclip"], tmp_path).to(device)
+        segmenter = Segmenter(clip, get_protocol("whole"), ["naclip"], tmp_path).to(device)
         with sdpa_kernel(SDPBackend.MATH):
             shares.append(segmenter.segment(picture, "cat, kitten; dog", "wall").shares)
             rows.append(denoised_map(segmenter, np.array(picture)).values)

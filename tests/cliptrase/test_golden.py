@@ -17,7 +17,8 @@ from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.methods import METHODS
 from cliptrase.metrics import SegmentationScores, released_scores
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.spec import DatasetSpec, shipped_names
@@ -27,7 +28,7 @@ from tests.golden.make import ROWS, SEED, SIZES, WHOLE
 from tests.kit import scene, scene_batch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-PROTOCOLS = {224: Protocol(size=224, eps=0.7, min_samples=3), 336: Protocol(size=336, eps=1.1, min_samples=7)}
+PROTOCOLS = {224: get_protocol(size=224, eps=0.7, min_samples=3), 336: get_protocol(size=336, eps=1.1, min_samples=7)}
 WITHIN = {"rtol": 0, "atol": 1e-5}
 
 
@@ -45,7 +46,7 @@ def picture(number: int, size: int) -> Tensor:
     return tensor(Geometry("crop", size).transform()(image=scene(SEED + number, *SIZES[number])[0])["image"])
 
 
-def clusters_of(encoding: Encoding, protocol: Protocol) -> tuple[Tensor, Tensor]:
+def clusters_of(encoding: Encoding, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
     """Correlation (B, N+1, N+1) and cluster numbers (B, N)."""
     p = encoding.penultimate
     correlation = self_correlation(p.query, p.key, p.value)
@@ -100,7 +101,7 @@ def test_scores(size: int, name: str) -> None:
 
 @pytest.mark.parametrize("number", WHOLE)
 def test_every_pixel_of_whole_pictures(loaded_clip: LoadedClip, number: int) -> None:
-    segmenter = Segmenter(loaded_clip, Protocol("detectron2", size=640, templates="vild"))
+    segmenter = Segmenter(loaded_clip, get_protocol("detectron2", size=640, templates="vild"))
     spec = VOC20.spec
     classifier = segmenter.classifier(spec.vocabulary, spec.class_token_weighting, progress=False)
     image = scene(SEED + number, *SIZES[number])[0]

@@ -12,7 +12,7 @@ from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, get_method
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.test_encoder import tower
@@ -91,7 +91,7 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     """All in one run are each alone, in a batch and one by one, label for label."""
     specs = [name + switch for name in METHODS for switch in ("-regions", "+regions")]
     specs += ["cliptrase-denoise", "vanilla+regions-denoise", "gem+regions+mean", "cliptrase+mean"]
-    protocol = Protocol(size=160, eps=0.7, min_samples=3)
+    protocol = get_protocol(size=160, eps=0.7, min_samples=3)
     segmenter = Segmenter(loaded_clip, protocol, specs)
     vocabulary = Vocabulary(single_names(NAMES), ("wall",))
     classifier = segmenter.classifier(vocabulary, progress=False)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.errors import InputError
-from cliptrase.protocol import Protocol, ProtocolName
+from cliptrase.protocol import EvaluationProtocol, ProtocolName
+from cliptrase.protocols import get_protocol
 from datamodules.benchmark import ALL_SETTINGS
 
 WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit_scale": 40}
@@ -22,22 +23,22 @@ WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit
 @pytest.mark.parametrize("value", [0, -1])
 def test_values_out_of_range(key: str, value: int) -> None:
     with pytest.raises(InputError, match=f"protocol.{key} must be greater than 0, not {value}"):
-        Protocol(**{key: value})  # type: ignore[arg-type]
+        EvaluationProtocol(**{key: value})  # type: ignore[arg-type]
 
 
 def test_labels_are_short_for_what_was_published() -> None:
-    assert Protocol().label == "paper 336"
-    assert Protocol(size=224, eps=0.7, min_samples=3).label == "paper 224"
-    assert Protocol("detectron2", size=640, templates="vild").label == "detectron2"
+    assert get_protocol().label == "paper 336"
+    assert get_protocol(size=224, eps=0.7, min_samples=3).label == "paper 224"
+    assert get_protocol("detectron2", size=640, templates="vild").label == "detectron2"
 
 
 @pytest.mark.parametrize(
     ("change", "words"), [({"eps": 0.9}, "eps 0.9"), ({"min_samples": 3}, "min_samples 3"), ({"size": 448}, "448")]
 )
 def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
-    label = replace(Protocol(), **change).label
+    label = replace(get_protocol(), **change).label
     assert words in label
-    assert label != Protocol().label
+    assert label != get_protocol().label
 
 
 @pytest.mark.parametrize(
@@ -46,70 +47,70 @@ def test_labels_say_what_is_not(change: dict[str, Any], words: str) -> None:
 def test_configs_name_the_published_values(name: str) -> None:
     """A label without further words says that nothing is changed."""
     values = yaml.safe_load(Path(f"configs/{name}.yaml").read_text())["protocol"]
-    assert Protocol(**values).label == name.replace("_", " ")
+    assert EvaluationProtocol(**values).label == name.replace("_", " ")
     assert values.keys() <= {"name", "size"}
 
 
 @pytest.mark.parametrize("name", get_args(ProtocolName))
 def test_a_name_stands_for_all_its_values(name: ProtocolName) -> None:
-    published = Protocol(name)
+    published = get_protocol(name)
     assert published.label == {"paper": "paper 336"}.get(name, name)
-    assert Protocol(**asdict(published)) == published
-    other = Protocol(name, size=published.size + 64)
+    assert EvaluationProtocol(**asdict(published)) == published
+    other = get_protocol(name, size=published.size + 64)
     assert replace(other, size=published.size) == published  # nothing but the size is another
     assert other.label.startswith(f"{name} {other.size}, eps {published.eps:g}, min_samples {published.min_samples}, ")
 
 
 def test_values_of_names() -> None:
     """Facts of the papers and their configurations, written here once more."""
-    sclip, naclip, clearclip = Protocol("sclip"), Protocol("naclip"), Protocol("clearclip")
+    sclip, naclip, clearclip = get_protocol("sclip"), get_protocol("naclip"), get_protocol("clearclip")
     assert (sclip.size, sclip.window, sclip.stride, sclip.logit_scale, sclip.background_threshold) == (
         *(336, 224, 112, 40, 0.1),
     )
-    assert (Protocol("paper", 224).eps, Protocol("paper", 224).min_samples) == (0.7, 3)
-    assert (Protocol("paper").size, Protocol("paper").eps, Protocol("paper").min_samples) == (336, 1.1, 7)
-    assert Protocol("paper", 240).eps == 0.7  # of the nearest published size
-    assert Protocol("paper", 448).eps == 1.1
-    assert (clearclip.size, clearclip.window, clearclip.of("Cityscapes").window) == (448, 448, 224)
-    assert {name: naclip.of(name).window for name in ("VOC20", "VOC21", "PC60", "COCO171")} == {
+    assert (get_protocol("paper", size=224).eps, get_protocol("paper", size=224).min_samples) == (0.7, 3)
+    assert (get_protocol("paper").size, get_protocol("paper").eps, get_protocol("paper").min_samples) == (336, 1.1, 7)
+    assert get_protocol("paper", size=240).eps == 0.7  # of the nearest published size
+    assert get_protocol("paper", size=448).eps == 1.1
+    assert (clearclip.size, clearclip.window, clearclip.on("Cityscapes").window) == (448, 448, 224)
+    assert {name: naclip.on(name).window for name in ("VOC20", "VOC21", "PC60", "COCO171")} == {
         **dict.fromkeys(("VOC20", "VOC21"), 0),
         **dict.fromkeys(("PC60", "COCO171"), 224),
     }
     for setting in ALL_SETTINGS:
-        own = naclip.of(setting)
+        own = naclip.on(setting)
         assert (own.logit_scale, own.min_area, own.background_threshold, own.vocabulary) == (40, 0, 0.1, "sclip")
         assert own.size == (560 if setting == "Cityscapes" else 336)
 
 
 def test_where_protocols_agree() -> None:
     """By their values for a setting; a changed value ends it, and so does another geometry under equal values."""
-    sclip, naclip = Protocol("sclip"), Protocol("naclip")
+    sclip, naclip = get_protocol("sclip"), get_protocol("naclip")
     agreed = {setting for setting in ALL_SETTINGS if naclip.agrees_on(setting, sclip)}
     assert agreed >= {"PC59", "Cityscapes", "ADE150"}
     assert not agreed & {"VOC20", "VOC21", "PC60", "COCOObject", "COCO171"}
     assert not naclip.agrees_on("PC59", replace(sclip, stride=56))
-    assert not naclip.agrees_on("PC59", Protocol("clearclip"))
-    assert not Protocol("paper", longest=1344).agrees_on("PC59", Protocol("whole"))
+    assert not naclip.agrees_on("PC59", get_protocol("clearclip"))
+    assert not get_protocol("paper", longest=1344).agrees_on("PC59", get_protocol("whole"))
 
 
 def test_notes() -> None:
     """Thresholds chosen for one method, regions that no paper measured; nothing where neither is in the run."""
-    clearclip = Protocol("clearclip")
+    clearclip = get_protocol("clearclip")
     (sentence,) = clearclip.notes(["clearclip", "naclip", "vanilla"], ["VOC20", "VOC21", "PC60"])
     assert sentence == (
         "The background thresholds of clearclip (VOC21 0.5, PC60 0.15) were chosen for ClearCLIP, whose author names "
         "0.2 for plain CLIP: they may cost naclip, vanilla points."
     )
     assert clearclip.notes(["clearclip"], ["VOC21"]) == clearclip.notes(["naclip"], ["VOC20", "ADE150"]) == []
-    assert replace(clearclip, own={"VOC21": {"background_threshold": 0.2}}).notes(["naclip"], ["VOC21"]) == []
+    assert replace(clearclip, overrides={"VOC21": {"background_threshold": 0.2}}).notes(["naclip"], ["VOC21"]) == []
     for name in ("sclip", "naclip"):
-        (sentence,) = Protocol(name).notes(["naclip", "vanilla+regions", "cliptrase"], ["VOC20"])
+        (sentence,) = get_protocol(name).notes(["naclip", "vanilla+regions", "cliptrase"], ["VOC20"])
         assert sentence == (
             f"No paper has measured regions under {name}: eps and min_samples of vanilla+regions, cliptrase are this "
             "project's."
         )
-        assert Protocol(name).notes(["naclip", "cliptrase-regions"], ["VOC20", "VOC21"]) == []
-    assert Protocol("paper").notes(["cliptrase", "vanilla"], ["VOC21"]) == []
+        assert get_protocol(name).notes(["naclip", "cliptrase-regions"], ["VOC20", "VOC21"]) == []
+    assert get_protocol("paper").notes(["cliptrase", "vanilla"], ["VOC21"]) == []
 
 
 @pytest.mark.parametrize(
@@ -130,13 +131,13 @@ def test_notes() -> None:
         ({"eps": 1e300}, "protocol.eps must be at most 1e+06, not 1e+300"),
         ({"eps": [1]}, "protocol.eps must be a number, not [1]"),
         (
-            {"name": "sclip", "own": "x"},
-            "protocol.own must name values by setting, like {'VOC21': {'logit_scale': 65}}",
+            {"name": "sclip", "overrides": "x"},
+            "protocol.overrides must name values by setting, like {'VOC21': {'logit_scale': 65}}",
         ),
-        ({"name": "sclip", "own": {"VOC21": 3}}, "protocol.own must name values by setting"),
+        ({"name": "sclip", "overrides": {"VOC21": 3}}, "protocol.overrides must name values by setting"),
         (
-            {"name": "sclip", "own": {"VOC21": {"size": True}}},
-            "protocol.own.VOC21.size must be a whole number, not True",
+            {"name": "sclip", "overrides": {"VOC21": {"size": True}}},
+            "protocol.overrides.VOC21.size must be a whole number, not True",
         ),
         ({"name": "sclip", "window": -5}, "protocol.window must be 0 or more, not -5"),
         ({"name": "sclip", "stride": 0}, "protocol.stride must be greater than 0, not 0"),
@@ -145,7 +146,7 @@ def test_notes() -> None:
 def test_wrong_values_are_refused_when_made(values: dict[str, Any], words: str) -> None:
     """In one sentence that knows nothing of the command line."""
     with pytest.raises(InputError, match=re.escape(words).replace(r"\.\*", ".*")) as caught:
-        Protocol(**values)
+        EvaluationProtocol(**values)
     assert "--" not in str(caught.value)
 
 
@@ -155,11 +156,11 @@ _ANYTHING = st.one_of(
 )
 
 
-@given(st.dictionaries(st.sampled_from([key.name for key in fields(Protocol)]), _ANYTHING))
+@given(st.dictionaries(st.sampled_from([key.name for key in fields(EvaluationProtocol)]), _ANYTHING))
 def test_anything_is_taken_or_refused(values: dict[str, Any]) -> None:
     """What is taken has the types and the ranges that the docstring gives."""
     try:
-        protocol = Protocol(**values)
+        protocol = EvaluationProtocol(**values)
     except InputError:
         return
     assert all(type(getattr(protocol, key)) is int for key in ("size", "longest", "min_samples", "window", "stride"))
@@ -171,13 +172,13 @@ def test_anything_is_taken_or_refused(values: dict[str, Any]) -> None:
 
 
 def test_windows_have_values_for_settings() -> None:
-    protocol = Protocol("sclip")
-    assert (protocol.of("VOC21").logit_scale, protocol.of("VOC21").min_area) == (65, 0.1)
-    assert protocol.of("COCO171").size == 448
-    assert protocol.of("PC59") == replace(protocol, own={})
-    assert replace(protocol, own={}).label == "sclip, no values for settings"
+    protocol = get_protocol("sclip")
+    assert (protocol.on("VOC21").logit_scale, protocol.on("VOC21").min_area) == (65, 0.1)
+    assert protocol.on("COCO171").size == 448
+    assert protocol.on("PC59") == replace(protocol, overrides={})
+    assert replace(protocol, overrides={}).label == "sclip, no values for settings"
     assert replace(protocol, vocabulary="plain").label == "sclip, vocabulary plain"
-    assert replace(protocol, own={}).digest != protocol.digest
+    assert replace(protocol, overrides={}).digest != protocol.digest
     assert replace(protocol, logit_scale=40.0).digest == protocol.digest
 
 
@@ -189,47 +190,53 @@ def test_windows_have_values_for_settings() -> None:
         ({"name": "sclip", "logit_scale": 0}, "protocol.logit_scale must be greater than 0, not 0"),
         ({**WINDOWS, "stride": 225}, "protocol.stride 225 leaves gaps between windows of 224 pixels; take 224 or less"),
         ({**WINDOWS, "background_threshold": 1}, r"protocol.background_threshold is a share in \[0, 1\), not 1"),
-        ({**WINDOWS, "own": {"VOC21": {"scale": 1}}}, "protocol.own.VOC21 sets 'scale'; it may set size, window, "),
-        ({**WINDOWS, "own": {"VOC21": {"size": 33.5}}}, "protocol.own.VOC21.size must be a whole number, not 33.5"),
-        ({**WINDOWS, "own": {"VOC21": {"stride": 300}}}, "protocol.stride 300 leaves gaps"),
+        (
+            {**WINDOWS, "overrides": {"VOC21": {"scale": 1}}},
+            "protocol.overrides.VOC21 sets 'scale'; it may set size, window, ",
+        ),
+        (
+            {**WINDOWS, "overrides": {"VOC21": {"size": 33.5}}},
+            "protocol.overrides.VOC21.size must be a whole number, not 33.5",
+        ),
+        ({**WINDOWS, "overrides": {"VOC21": {"stride": 300}}}, "protocol.stride 300 leaves gaps"),
     ],
 )
 def test_windows_out_of_range(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Protocol(**values)
+        EvaluationProtocol(**values)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("key", ["eps", "logit_scale", "background_threshold", "min_area"])
 def test_numbers_that_are_none(key: str, value: float) -> None:
     with pytest.raises(InputError, match=f"protocol.{key} .*, not {value}"):
-        Protocol(**{**WINDOWS, key: value})
-    with pytest.raises(InputError, match=f"protocol.own.VOC21.{key} .*, not {value}"):
-        Protocol(**WINDOWS, own={"VOC21": {key: value}})
+        EvaluationProtocol(**{**WINDOWS, key: value})
+    with pytest.raises(InputError, match=f"protocol.overrides.VOC21.{key} .*, not {value}"):
+        EvaluationProtocol(**WINDOWS, overrides={"VOC21": {key: value}})
 
 
 @pytest.mark.parametrize("size", [64, 336])
 def test_labels_tell_protocols_apart(size: int) -> None:
     """At sizes that nobody has published too."""
-    usual = Protocol(**WINDOWS, size=size)
+    usual = EvaluationProtocol(**WINDOWS, size=size)
     changes: list[dict[str, Any]] = [
         *({"window": 96, "stride": 48}, {"stride": 56}, {"logit_scale": 10}, {"background_threshold": 0.3}),
-        *({"min_area": 0.2}, {"vocabulary": "plain"}, {"own": {"PC59": {"logit_scale": 3}}}, {"longest": 1000}),
+        *({"min_area": 0.2}, {"vocabulary": "plain"}, {"overrides": {"PC59": {"logit_scale": 3}}}, {"longest": 1000}),
         *({"eps": 0.3}, {"min_samples": 9}, {"templates": "vild"}),
     ]
     labels = {replace(usual, **change).label for change in changes} | {usual.label}
     assert len(labels) == len(changes) + 1
-    assert Protocol(size=448, vocabulary="plain").label != Protocol(size=448).label
+    assert get_protocol(size=448, vocabulary="plain").label != get_protocol(size=448).label
 
 
 def test_scores_by_protocol() -> None:
-    assert Protocol().scoring == Protocol("whole").scoring == "released"
-    assert Protocol("detectron2").scoring == "detectron2"
-    assert Protocol(**WINDOWS).scoring == "mmseg"
+    assert get_protocol().scoring == get_protocol("whole").scoring == "released"
+    assert get_protocol("detectron2").scoring == "detectron2"
+    assert EvaluationProtocol(**WINDOWS).scoring == "mmseg"
 
 
 def test_every_value_is_in_the_digest() -> None:
-    usual = Protocol()
+    usual = get_protocol()
     others = [
         replace(usual, name="detectron2"),
         replace(usual, size=224),
@@ -240,7 +247,7 @@ def test_every_value_is_in_the_digest() -> None:
         replace(usual, vocabulary="plain"),
     ]
     assert len({protocol.digest for protocol in (usual, *others)}) == len(others) + 1
-    assert Protocol().digest == usual.digest
+    assert get_protocol().digest == usual.digest
 
 
 def test_templates() -> None:

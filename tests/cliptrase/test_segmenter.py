@@ -18,7 +18,8 @@ from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.errors import InputError
 from cliptrase.inference.whole import WholePictures
 from cliptrase.ops.classification import TextClassifier, patch_logits
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.timing import StageTimer, listening
 from cliptrase.vocabulary import Vocabulary, single_names
@@ -27,8 +28,8 @@ from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.kit import MEAN, STD, save_tiny_clip, scene_batch
 
 VOCABULARY = Vocabulary(single_names(["cat", "dog", "sky", "tree", "sea", "road", "house"]), ("wall", "floor"))
-SMALL = Protocol(size=160, eps=0.7, min_samples=3, templates="vild")
-WHOLE = Protocol("detectron2", size=160, templates="vild", eps=0.7, min_samples=3)
+SMALL = get_protocol(size=160, eps=0.7, min_samples=3, templates="vild")
+WHOLE = get_protocol("detectron2", size=160, templates="vild", eps=0.7, min_samples=3)
 
 
 def noise_picture(height: int, width: int) -> Tensor:
@@ -47,7 +48,7 @@ def cluster_counts(segmenter: Segmenter, images: Tensor) -> list[int]:
 
 @pytest.mark.parametrize("protocol", [SMALL, WHOLE], ids=["paper", "detectron2"])
 @pytest.mark.parametrize("weighting", [False, True])
-def test_batches_are_as_one_by_one(loaded_clip: LoadedClip, protocol: Protocol, weighting: bool) -> None:
+def test_batches_are_as_one_by_one(loaded_clip: LoadedClip, protocol: EvaluationProtocol, weighting: bool) -> None:
     """With unequal numbers of clusters, and a picture without any in the middle."""
     segmenter = Segmenter(loaded_clip, protocol)
     classifier = segmenter.classifier(VOCABULARY, weighting, progress=False)
@@ -64,7 +65,7 @@ def test_batches_are_as_one_by_one(loaded_clip: LoadedClip, protocol: Protocol, 
 
 
 @pytest.mark.parametrize("protocol", [SMALL, WHOLE], ids=["paper", "detectron2"])
-def test_without_clusters_patches_keep_their_own_names(loaded_clip: LoadedClip, protocol: Protocol) -> None:
+def test_without_clusters_patches_keep_their_own_names(loaded_clip: LoadedClip, protocol: EvaluationProtocol) -> None:
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase", "cliptrase-regions"])
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     images = torch.cat([noise_picture(160, 160), scene_batch([1], 160, 160)])
@@ -174,7 +175,7 @@ def test_features_keep_their_length_under_detectron2(loaded_clip: LoadedClip) ->
 
 def test_sizes_that_are_not_whole_patches(loaded_clip: LoadedClip) -> None:
     with pytest.raises(InputError, match="225 is not a multiple of the tower's patch of 16 pixels; take 240 or 224"):
-        Segmenter(loaded_clip, Protocol(size=225))
+        Segmenter(loaded_clip, get_protocol(size=225))
     segmenter = Segmenter(loaded_clip, SMALL)
     classifier = segmenter.classifier(VOCABULARY, progress=False)
     with pytest.raises(ValueError, match="100 x 160 pixels is not whole patches of 16 x 16"):
@@ -257,7 +258,7 @@ def test_seconds_of_every_stage(loaded_clip: LoadedClip) -> None:
 
 @pytest.mark.parametrize("protocol", [SMALL, WHOLE], ids=["paper", "detectron2"])
 def test_memory_of_a_batch_does_not_grow_with_the_names(
-    loaded_clip: LoadedClip, protocol: Protocol, tmp_path: Path
+    loaded_clip: LoadedClip, protocol: EvaluationProtocol, tmp_path: Path
 ) -> None:
     """From pixels to labels: 480 names take less than 60 full-size maps of a batch more than 8 names."""
     segmenter = Segmenter(loaded_clip, protocol)
@@ -284,7 +285,7 @@ def test_memory_of_a_batch_does_not_grow_with_the_names(
 )
 def test_batches_of_another_form_are_refused(images: object, words: str, loaded_clip: LoadedClip) -> None:
     """Pixels of 0..1 would make every pixel the first class, without a word."""
-    segmenter = Segmenter(loaded_clip, Protocol("paper", size=64))
+    segmenter = Segmenter(loaded_clip, get_protocol("paper", size=64))
     with pytest.raises(InputError, match=re.escape(words)):
         segmenter(images, segmenter.classifier(Vocabulary(single_names(["cat", "dog"])), progress=False))
 

@@ -231,7 +231,9 @@ class TensorBoardSummary(Callback):
         rows = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
         figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
         clip = pl_module.segmenter.clip
-        parameters = {f"protocol/{key}": value for key, value in asdict(pl_module.protocol).items() if key != "own"}
+        parameters = {
+            f"protocol/{key}": value for key, value in asdict(pl_module.protocol).items() if key != "overrides"
+        }
         parameters["protocol/hash"] = pl_module.protocol.digest
         parameters |= {"method": main, "clip": clip.name, "weights": clip.weights_hash, "activation": clip.activation}
         parameters |= {"precision": str(trainer.precision), "devices": trainer.world_size}

@@ -26,14 +26,15 @@ from cliptrase.clip.model_config import check_model, read_config
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.errors import InputError
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.test_weights import Script, save_script
 from tests.kit import MEAN, MODEL_CONFIG, STD, save_tiny_clip, scene_batch, tiny_state
 
-SMALL = Protocol(size=96, eps=0.7, min_samples=3, templates="vild")
-WINDOWS = Protocol("sclip", window=96, stride=48, size=96, logit_scale=40.0, templates="vild")
+SMALL = get_protocol(size=96, eps=0.7, min_samples=3, templates="vild")
+WINDOWS = get_protocol("sclip", window=96, stride=48, size=96, logit_scale=40.0, templates="vild")
 NAMES = Vocabulary(single_names(["cat", "dog", "sky"]))
 
 
@@ -125,7 +126,7 @@ def changed(clip: LoadedClip, tmp_path: Path, **parameters: Callable[[Tensor], T
 @pytest.mark.parametrize("factor", [math.nan, 1e30, 0.0])
 @pytest.mark.parametrize("protocol", [SMALL, WINDOWS], ids=["whole", "windows"])
 def test_features_without_a_direction(
-    factor: float, protocol: Protocol, loaded_clip: LoadedClip, tmp_path: Path
+    factor: float, protocol: EvaluationProtocol, loaded_clip: LoadedClip, tmp_path: Path
 ) -> None:
     good = Segmenter(loaded_clip, protocol, ["vanilla", "sclip"])
     classifier, images = good.classifier(NAMES, progress=False), scene_batch([1], 96, 96)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cliptrase import Protocol, Segmenter
+from cliptrase import Segmenter
 from cliptrase.drawing.picture import fit
 from cliptrase.errors import InputError
+from cliptrase.protocols import get_protocol
 from tests.kit import scene
 
 
 @pytest.fixture(scope="module")
 def whole(tiny_clip: Path) -> Segmenter:
-    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol("photos", size=64))
+    return Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, get_protocol("photos", size=64))
 
 
 def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
@@ -54,8 +55,8 @@ def test_the_longer_side_is_bounded() -> None:
 
 
 def test_other_protocols_take_batches(tiny_clip: Path) -> None:
-    squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, Protocol(size=64))
-    with pytest.raises(InputError, match=r"segment\(\) needs Protocol\('photos'\), not 'paper'"):
+    squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, get_protocol(size=64))
+    with pytest.raises(InputError, match=r"segment\(\) needs get_protocol\('photos'\), not 'paper'"):
         squares.segment(Image.new("RGB", (64, 64)), "cat")
 
 

@@ -13,7 +13,7 @@ from cliptrase.evaluation.comparison import Cell, Comparison
 from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.results import figure, interval_text
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.runs.callbacks.writers import seconds_alone
 from cliptrase.timing import StageTimer
 from datamodules import PC59, VOC20
@@ -84,7 +84,7 @@ def test_files_agree_with_the_document(finished: Run) -> None:
         average = line["setting"] == "average"
         result = {**part["average"], "mmseg": part["average"]} if average else part["settings"][line["setting"]]
         assert [float(line["low"]), float(line["high"])] == result["intervals"]["mIoU"]
-        beside = published_beside(Protocol("sclip"), line["method"], line["setting"])
+        beside = published_beside(get_protocol("sclip"), line["method"], line["setting"])
         assert (line["published_mIoU"], line["published_source"]) == (
             (str(beside[0]), beside[1]) if beside else ("", "")
         )

@@ -24,14 +24,15 @@ from cliptrase.evaluation.markdown import markdown_scores
 from cliptrase.evaluation.notes import notes
 from cliptrase.evaluation.results import SettingResult, results_csv, results_document, score_table
 from cliptrase.evaluation.scoreboard import Scoreboard
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.report.page import Run, page
 from datamodules import COCO171, PC59, VOC20
 from datamodules.dataset import UnpaddedDistributedSampler
 from datamodules.spec import DatasetSpec, LabelScheme
 
 OPENAI = Model("ViT-B-16", "openai", "quick_gelu")
-PAPER = Protocol("paper", 336)
+PAPER = get_protocol("paper", size=336)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_words_of_a_cut_run() -> None:
     assert extent(10, 2, 1, 5) == extent(10, 2, 1, 1.0) == Extent(10)
 
 
-def board(specs: list[DatasetSpec], methods: list[str], protocol: Protocol, images: int = 2) -> Scoreboard:
+def board(specs: list[DatasetSpec], methods: list[str], protocol: EvaluationProtocol, images: int = 2) -> Scoreboard:
     """Every method has the same counts on each setting, the later methods a few hits less."""
     found = Scoreboard(methods, protocol)
     for spec in specs:
@@ -139,13 +140,13 @@ def board(specs: list[DatasetSpec], methods: list[str], protocol: Protocol, imag
 def made(
     conditions: Conditions,
     specs: list[DatasetSpec],
-    protocol: Protocol = PAPER,
+    protocol: EvaluationProtocol = PAPER,
     images: int = 2,
     methods: str = "cliptrase",
 ) -> tuple[dict[str, list[SettingResult]], dict[str, Any]]:
     own = board(specs, methods.split(), protocol, images)
     results = own.results(specs, conditions)
-    values = {"label": protocol.label, "name": protocol.name, "own": protocol.own, "hash": protocol.digest}
+    values = {"label": protocol.label, "name": protocol.name, "overrides": protocol.overrides, "hash": protocol.digest}
     provenance = {"protocol": values, "model": conditions.model._asdict()}
     return results, results_document(results, own.averages(results), provenance)
 
@@ -261,7 +262,7 @@ def test_rare_classes_stand_beside_intervals() -> None:
 
 def test_notes_of_the_protocol_stand_below_the_tables() -> None:
     """From the values that `results.json` holds; a document without them says nothing."""
-    protocol = Protocol("clearclip")
+    protocol = get_protocol("clearclip")
     document = {
         "settings": {"VOC21": {"images": 1449, "images_expected": [1449]}},
         "methods": {"clearclip": {}, "naclip": {}},

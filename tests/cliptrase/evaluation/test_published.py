@@ -19,14 +19,15 @@ from cliptrase.evaluation.published import (
 )
 from cliptrase.evaluation.results import COLUMNS
 from cliptrase.methods import METHODS
-from cliptrase.protocol import Protocol, ProtocolName
+from cliptrase.protocol import EvaluationProtocol, ProtocolName
+from cliptrase.protocols import get_protocol
 from cliptrase.report.page import Run, page
 from datamodules.benchmark import ALL_SETTINGS
 
 SYSTEMS = published_systems()
 PROTOCOLS = [
-    *(Protocol(name) for name in get_args(ProtocolName)),
-    *(Protocol("paper", 224), Protocol("sclip", eps=0.5), Protocol("naclip", own={})),
+    *(get_protocol(name) for name in get_args(ProtocolName)),
+    *(get_protocol("paper", size=224), get_protocol("sclip", eps=0.5), get_protocol("naclip", overrides={})),
 ]
 ABSENT = {"resclip"}  # systems whose protocol is here, but not their method
 
@@ -43,21 +44,21 @@ def test_entries_are_whole() -> None:
     assert {system.method for system in SYSTEMS} - METHODS.keys() == {"", *ABSENT}
 
 
-def own_settings(system: PublishedSystem, protocol: Protocol) -> set[str]:
+def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[str]:
     """Settings of a system whose every value is the same under the run's protocol."""
     if not system.protocol:
         return set()
-    theirs = Protocol(system.protocol)  # type: ignore[arg-type]
+    theirs = get_protocol(system.protocol)  # type: ignore[arg-type]
     return {
         setting
         for setting in system.mIoU
         if theirs.windowed == protocol.windowed
-        and replace(theirs.of(setting), name=protocol.name) == protocol.of(setting)
+        and replace(theirs.on(setting), name=protocol.name) == protocol.on(setting)
     }
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
-def test_only_the_own_protocol_brings_a_figure_beside_ours(protocol: Protocol) -> None:
+def test_only_the_own_protocol_brings_a_figure_beside_ours(protocol: EvaluationProtocol) -> None:
     own = {system.method: system for system in SYSTEMS if system.method}
     for method in METHODS:
         for setting in ALL_SETTINGS:
@@ -92,7 +93,7 @@ def test_who_stands_where() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
 @pytest.mark.parametrize("methods", [["sclip", "vanilla"], ["clearclip"], ["naclip", "sclip"]])
-def test_a_figure_stands_in_one_place(protocol: Protocol, methods: list[str]) -> None:
+def test_a_figure_stands_in_one_place(protocol: EvaluationProtocol, methods: list[str]) -> None:
     """Beside a method of the run, or in the list of its own; a method that did not run leaves its figure there."""
     settings = ["VOC20", "PC59", "ADEfull"]
     listed = {
@@ -110,8 +111,10 @@ def test_a_figure_stands_in_one_place(protocol: Protocol, methods: list[str]) ->
 
 def test_a_protocol_that_is_not_known_has_no_figures_beside() -> None:
     assert protocol_of({}) is protocol_of({"protocol": {"label": "sclip"}}) is None
-    assert protocol_of({"protocol": {**asdict(Protocol("sclip")), "size": -1}}) is None
-    assert protocol_of({"protocol": {"label": "sclip", **asdict(Protocol("sclip")), "hash": ""}}) == Protocol("sclip")
+    assert protocol_of({"protocol": {**asdict(get_protocol("sclip")), "size": -1}}) is None
+    assert protocol_of({"protocol": {"label": "sclip", **asdict(get_protocol("sclip")), "hash": ""}}) == get_protocol(
+        "sclip"
+    )
     everything = published_elsewhere(None, ["sclip"], list(ALL_SETTINGS))
     assert everything == list(SYSTEMS)
 
@@ -129,7 +132,7 @@ def test_the_list_as_a_table() -> None:
         ]
 
 
-def document(protocol: Protocol, methods: list[str]) -> dict[str, Any]:
+def document(protocol: EvaluationProtocol, methods: list[str]) -> dict[str, Any]:
     """A run's results on VOC20 as the module makes them under a protocol."""
 
     def result(method: str) -> dict[str, Any]:
@@ -155,10 +158,16 @@ def document(protocol: Protocol, methods: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "protocol",
-    [Protocol("sclip"), Protocol("naclip"), Protocol("clearclip"), Protocol("paper"), Protocol("sclip", eps=0.5)],
+    [
+        get_protocol("sclip"),
+        get_protocol("naclip"),
+        get_protocol("clearclip"),
+        get_protocol("paper"),
+        get_protocol("sclip", eps=0.5),
+    ],
     ids=lambda protocol: protocol.label,
 )
-def test_documents_keep_the_rule(protocol: Protocol) -> None:
+def test_documents_keep_the_rule(protocol: EvaluationProtocol) -> None:
     """Above the list's title only figures of the run's protocol; below it all others, each with its source."""
     methods = ["cliptrase", "sclip", "naclip", "clearclip"]
     found = document(protocol, methods)
@@ -174,7 +183,7 @@ def test_documents_keep_the_rule(protocol: Protocol) -> None:
 
 
 def test_a_run_of_one_method_has_the_list_alone() -> None:
-    found = Comparison(document(Protocol(), ["cliptrase"]))
+    found = Comparison(document(get_protocol(), ["cliptrase"]))
     (text,) = comparison_texts(found).values()
     assert text.startswith(f"## {TITLE}")
     assert "cliptrase" not in text

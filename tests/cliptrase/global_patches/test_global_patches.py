@@ -19,7 +19,8 @@ from cliptrase.global_patches.analysis import FACTOR, analyse, denoised_map
 from cliptrase.global_patches.command import main, parse_patch, show
 from cliptrase.global_patches.figure import WIDE, attention_maps, correlation_maps, figure, picture_panel, share_chart
 from cliptrase.methods import METHODS
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from tests.cliptrase.test_encoder import tower
 from tests.kit import scene, scene_batch
@@ -143,13 +144,15 @@ def test_any_grid(peaky: open_clip.CLIP, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("protocol", "size", "cell"),
     [
-        (Protocol(size=64), (64, 64), 16),
-        (Protocol("whole", 50), (50, 70), 16),
-        (Protocol("detectron2", 100), (100, 140), 32),
+        (get_protocol(size=64), (64, 64), 16),
+        (get_protocol("whole", size=50), (50, 70), 16),
+        (get_protocol("detectron2", size=100), (100, 140), 32),
     ],
-    ids=lambda value: value.name if isinstance(value, Protocol) else None,
+    ids=lambda value: value.name if isinstance(value, EvaluationProtocol) else None,
 )
-def test_the_row_of_one_patch(loaded_clip: LoadedClip, protocol: Protocol, size: tuple[int, int], cell: int) -> None:
+def test_the_row_of_one_patch(
+    loaded_clip: LoadedClip, protocol: EvaluationProtocol, size: tuple[int, int], cell: int
+) -> None:
     own = Segmenter(loaded_clip, protocol)
     image = scene(3, *size)[0]
     batch = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
@@ -205,7 +208,7 @@ def test_the_picture_as_the_tower_sees_it(loaded_clip: LoadedClip, photo: Path) 
     with Image.open(photo) as file:
         image, pixels = show(file, loaded_clip, encoder, 60)
     assert image.shape == (64, 112, 3)
-    own = Segmenter(loaded_clip, Protocol("whole", 60))
+    own = Segmenter(loaded_clip, get_protocol("whole", size=60))
     assert torch.equal(pixels, own.prepare(scene_batch([5], 60, 100)))
     assert (image[60:] == image[59]).all()
     with Image.open(photo) as file:

@@ -19,14 +19,15 @@ from cliptrase.inference.window_maps import window_starts
 from cliptrase.inference.windows import classify_pixels
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocol import Protocol
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.regions import region_map
 from cliptrase.segmenter import Segmenter
 from datamodules.transforms import Geometry
 from tests.kit import scene, scene_batch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "slide.npz"
-SCLIP = Protocol("sclip", longest=2048, eps=0.7, min_samples=3, window=224, stride=112, logit_scale=40)
+SCLIP = get_protocol("sclip", longest=2048, eps=0.7, min_samples=3, window=224, stride=112, logit_scale=40)
 
 
 def classifier(text: Tensor, name_to_label: list[int], background: int | None = None) -> TextClassifier:
@@ -66,7 +67,7 @@ def test_every_pixel_of_the_released_sliding_code(parity: Path, loaded_clip: Loa
 
 @torch.no_grad()
 def plain_slide(
-    segmenter: Segmenter, images: Tensor, text: Tensor, size: tuple[int, int], protocol: Protocol
+    segmenter: Segmenter, images: Tensor, text: Tensor, size: tuple[int, int], protocol: EvaluationProtocol
 ) -> Tensor:
     """Cosines of all names (C, H, W), a window at a time, as the released code goes."""
     pixels = segmenter.prepare(images)
@@ -86,7 +87,9 @@ def plain_slide(
     return F.interpolate((total / count).unsqueeze(0), size=size, mode="bilinear")[0]
 
 
-def plain_decision(cosines: Tensor, name_to_label: list[int], protocol: Protocol, background: int | None) -> Tensor:
+def plain_decision(
+    cosines: Tensor, name_to_label: list[int], protocol: EvaluationProtocol, background: int | None
+) -> Tensor:
     """Labels of (C, H, W) cosines with every probability of every class at hand."""
     probability = (protocol.logit_scale * cosines).softmax(0)
     names_of = [
@@ -141,7 +144,7 @@ def plain_naclip(
     rows, columns = (side // 16 for side in resized.shape[:2])
     # The patch embedding is a convolution with stride 16, which takes no notice of what is beyond whole patches.
     seen = pixels[:, :, : rows * 16, : columns * 16]
-    encoding = Segmenter(clip, Protocol("naclip"), ["naclip"]).encoder(seen, [METHODS["naclip"]])
+    encoding = Segmenter(clip, get_protocol("naclip"), ["naclip"]).encoder(seen, [METHODS["naclip"]])
     tokens = F.normalize(encoding.features["naclip"][0, 1:], dim=-1)
     cosines = (tokens @ text.T).T.reshape(1, len(text), rows, columns)
     cosines = F.interpolate(cosines, resized.shape[:2], mode="bilinear", align_corners=False)
@@ -162,9 +165,9 @@ def plain_naclip(
 def test_naclip_sees_vocs_pictures_whole(loaded_clip: LoadedClip, height: int, width: int) -> None:
     """Every pixel, from the stored picture on: square and not, enlarged and shrunk."""
     image = scene(31, height, width)[0]
-    protocol = Protocol("naclip")
+    protocol = get_protocol("naclip")
     segmenter = Segmenter(loaded_clip, protocol, ["naclip"])
-    geometry = Geometry("whole", protocol.of("VOC21").size, protocol.longest, "opencv")
+    geometry = Geometry("whole", protocol.on("VOC21").size, protocol.longest, "opencv")
     shown = geometry.transform()(image=image)["image"]
     images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
     name_to_label = [*range(20), *[20] * 10]
@@ -186,7 +189,7 @@ def test_naclip_sees_vocs_pictures_whole(loaded_clip: LoadedClip, height: int, w
 def test_the_threshold_of_naclip_has_something_to_do(loaded_clip: LoadedClip) -> None:
     """Thirty names of equal cosines have probabilities under 0.1."""
     images = scene_batch([1], 336, 400)
-    segmenter = Segmenter(loaded_clip, Protocol("naclip"), ["naclip"])
+    segmenter = Segmenter(loaded_clip, get_protocol("naclip"), ["naclip"])
     text = text_of_patches(segmenter, images, 3)[[0] * 30]
     names = classifier(text, [*range(20), *[20] * 10], background=20)
     assert (segmenter(images, replace(names, setting="VOC21")).labels["naclip"] == 20).all()
@@ -194,7 +197,7 @@ def test_the_threshold_of_naclip_has_something_to_do(loaded_clip: LoadedClip) ->
 
 def test_one_window_has_regions_of_its_own(loaded_clip: LoadedClip) -> None:
     """With regions a picture seen whole is clustered once, by the values for such pictures."""
-    protocol = Protocol("naclip", window=0, stride=0, eps=0.9, own={})
+    protocol = get_protocol("naclip", window=0, stride=0, eps=0.9, overrides={})
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase"])
     images = scene_batch([5, 6], 100, 160)
     encoded = segmenter.encode(images, (100, 160))
@@ -266,8 +269,10 @@ def test_pictures_do_not_mind_their_batch(loaded_clip: LoadedClip) -> None:
             torch.testing.assert_close(alone[method][0], labels[number])
 
 
-@pytest.mark.parametrize("protocol", [replace(SCLIP, window=96, stride=48), Protocol(size=96, eps=0.9, min_samples=3)])
-def test_only_the_tower_is_rounded(loaded_clip: LoadedClip, protocol: Protocol) -> None:
+@pytest.mark.parametrize(
+    "protocol", [replace(SCLIP, window=96, stride=48), get_protocol(size=96, eps=0.9, min_samples=3)]
+)
+def test_only_the_tower_is_rounded(loaded_clip: LoadedClip, protocol: EvaluationProtocol) -> None:
     """Under bf16-mixed all that follows the tower is what float32 makes of its output."""
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase", "cliptrase+mean"])
     images = scene_batch([1, 2], 96, 96)
@@ -291,7 +296,9 @@ def test_only_the_tower_is_rounded(loaded_clip: LoadedClip, protocol: Protocol) 
 
 def test_a_setting_has_values_of_its_own(loaded_clip: LoadedClip) -> None:
     """A scale that makes three names equal and a threshold above a third leave nothing but background, there only."""
-    protocol = replace(SCLIP, window=96, stride=48, own={"VOC21": {"logit_scale": 0.01, "background_threshold": 0.5}})
+    protocol = replace(
+        SCLIP, window=96, stride=48, overrides={"VOC21": {"logit_scale": 0.01, "background_threshold": 0.5}}
+    )
     segmenter = Segmenter(loaded_clip, protocol, ["sclip"])
     images = scene_batch([1], 96, 96)
     usual = classifier(text_of_patches(segmenter, images, 3), [0, 1, 2], background=2)

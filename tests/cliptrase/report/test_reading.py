@@ -70,7 +70,7 @@ def document() -> dict[str, Any]:
                 "label": NASTY,
                 "hash": "0",
                 "name": "clearclip",
-                "own": {"VOC21": {"background_threshold": 1}},
+                "overrides": {"VOC21": {"background_threshold": 1}},
             },
             "model": {"clip": "embedded", "pretrained": None},
             "images_per_second_by_method": {NASTY: 1.5, "clearclip": None},

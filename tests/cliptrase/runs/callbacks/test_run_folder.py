@@ -23,7 +23,7 @@ from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.provenance import Start
 from cliptrase.io import FolderLock, remove_half_written, write_bytes
 from cliptrase.methods import METHODS, Method
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.runs.callbacks.counts_file import counts_path, read_counts, write_counts
 from cliptrase.runs.callbacks.identity import differences, hashed, identity, limit_of, source_of
 from cliptrase.runs.callbacks.run_folder import UNENDED, RunFolder, take_run_folder
@@ -179,7 +179,9 @@ def shapes(scenes: int = 2) -> Shapes:
 
 
 def identity_of(data: Any = None, trainer: dict[str, Any] | None = None, **model: Any) -> dict[str, Any]:
-    module = TrainingFreeSegmentation("embedded", **{"protocol": Protocol(size=224, eps=0.5, min_samples=3), **model})
+    module = TrainingFreeSegmentation(
+        "embedded", **{"protocol": get_protocol(size=224, eps=0.5, min_samples=3), **model}
+    )
     runner: Any = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, **(trainer or {}))
     runner.datamodule = data or shapes()
     runner.datamodule.setup("test")
@@ -193,7 +195,7 @@ def test_whatever_decides_a_figure_is_named() -> None:
     base = identity_of()
     assert differences(base, identity_of()) == []
     changes = {
-        "protocol": identity_of(protocol=Protocol(size=224, eps=0.6, min_samples=3)),
+        "protocol": identity_of(protocol=get_protocol(size=224, eps=0.6, min_samples=3)),
         "methods, source of method vanilla": identity_of(compare=["vanilla"]),
         "activation": identity_of(activation="gelu"),
         "precision": identity_of(trainer={"precision": "bf16-mixed"}),
@@ -235,7 +237,7 @@ def test_the_commit_is_the_one_that_ran(tmp_path: Path, monkeypatch: pytest.Monk
     commits = iter(["at the start", "checked out since"])
     monkeypatch.setattr(provenance, "commit", lambda: next(commits, "later still"))
     folder = RunFolder(tmp_path, "")
-    module = TrainingFreeSegmentation("embedded", protocol=Protocol(size=224, eps=0.5, min_samples=3))
+    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
     trainer = Trainer(
         callbacks=[folder, ResultsWriter(folder)], logger=False, accelerator="cpu", enable_progress_bar=False
     )
@@ -254,7 +256,7 @@ def test_nothing_to_score_is_said(tmp_path: Path) -> None:
         enable_progress_bar=False,
         limit_test_batches=0,
     )
-    module = TrainingFreeSegmentation("embedded", protocol=Protocol(size=224, eps=0.5, min_samples=3))
+    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
     with pytest.raises(InputError, match=r"--trainer\.limit_test_batches 0 leaves nothing to score"):
         trainer.test(module, datamodule=shapes(), verbose=False)
     assert list(tmp_path.iterdir()) == []

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 
-from cliptrase.protocol import Protocol
+from cliptrase.protocols import get_protocol
 from cliptrase.runs.callbacks.photo_writer import failure_sentence, legend_json, shares_csv
 from cliptrase.runs.callbacks.run_folder import RunFolder
 from cliptrase.runs.callbacks.writers import MaskWriter, ResultsWriter, mask_png
@@ -69,7 +69,7 @@ def test_legend_and_shares_of_a_vocabulary_whose_background_is_first() -> None:
 
 
 def test_a_module_that_is_run_again_starts_anew(tmp_path: Path) -> None:
-    module = TrainingFreeSegmentation("embedded", protocol=Protocol(size=224, eps=0.5, min_samples=3))
+    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
     for scenes in (2, 3):
         folder = RunFolder(tmp_path / str(scenes), "")
         trainer = Trainer(
