@@ -53,7 +53,9 @@ def stages(segmenter: Segmenter, images: Tensor, classifier: TextClassifier, pre
     protocol = segmenter.protocol
     with autocast(precision, images.device):
         encoding = segmenter.encoder(segmenter.prepare(images), segmenter.methods)
-        p = encoding.penultimate
+        p = encoding.passes[0].penultimate
+        if p is None:
+            raise ValueError("the segmenter's methods have no regions")
         affinity = remove_global_patches(self_correlation(p.query, p.key, p.value))
         clusters = dbscan(affinity, protocol.eps, protocol.min_samples)
         labels = segmenter(images, classifier).labels["cliptrase"]

@@ -37,6 +37,21 @@ class Projections:
 AttentionRule = Callable[[Projections], Tensor]
 
 
+def mean_attention(p: Projections) -> Tensor:
+    """softmax(q k^T s), mean over heads: (B, N+1, N+1) float32, rows sum to 1.
+
+    One head after the other: of a large image all heads' maps would take gigabytes.
+    """
+    batch, heads, count, width = p.query.shape
+    precise = torch.promote_types(p.query.dtype, torch.float32)
+    with torch.autocast(p.query.device.type, enabled=False):
+        query, key = p.query.to(precise), p.key.to(precise)
+        total = torch.zeros(batch, count, count, device=query.device, dtype=precise)
+        for head in range(heads):
+            total = total + (query[:, head] @ key[:, head].mT * width**-0.5).softmax(-1)
+        return total / heads
+
+
 def query_key(p: Projections) -> Tensor:
     """softmax(q k^T s) v: CLIP's own attention (Radford et al., ICML 2021). Returns (B, H, N+1, D)."""
     return F.scaled_dot_product_attention(p.query, p.key, p.value)

@@ -1,15 +1,28 @@
-"""Training-free methods as data: one record a method, one table."""
+"""Training-free methods as data: one record a method, one table, and methods from outside the package.
 
+Nothing here needs torch until a method's reading is loaded.
+"""
+
+import functools
+import importlib
+import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from cliptrase import attention
 from cliptrase.errors import InputError, did_you_mean
-from cliptrase.ops.position import PositionEmbedding
+from cliptrase.extensions import installed, load_entry_point, load_object
+
+if TYPE_CHECKING:
+    from cliptrase.clip.trunk import Reading
+    from cliptrase.ops.position import PositionEmbedding
 
 Vote = Literal["majority", "mean"]
+
+ENTRY_POINTS = "cliptrase.methods"
+"""Group of entry points by which other distributions offer methods."""
 
 
 @dataclass(frozen=True)
@@ -17,63 +30,61 @@ class Method:
     """How a method reads dense features from CLIP's visual tower and what it makes of them.
 
     Attributes:
-        name: key in tables and result files.
-        attention: rule of the last block.
+        name: key in tables and result files: letters, digits and `_`, and the switches it was changed by.
         source: where the method was published.
-        regions: whether clusters of patches vote on names (CLIPtrase, section 3.4).
-        residual: whether the last block keeps its residual connection.
-        mlp: whether the last block keeps its MLP.
+        reading: what it reads of CLIP's visual tower; see `readings`. `package.module:NAME` is loaded on first use.
         position_embedding: how the position embedding is resampled off its own grid; see
             `ops.position.resample_position_embedding`.
-        depth: how many of the last blocks the rule governs. Above 1 they run a second stream beside CLIP's own:
-            queries, keys, values and, at the end, the class token always come from CLIP's own.
+        regions: whether clusters of patches vote on names (CLIPtrase, section 3.4).
         denoise: whether the class token's correlation is removed before clustering (CLIPtrase, section 3.3).
         vote: how a region chooses its name; None is the protocol's own way.
+
+    Raises:
+        InputError: a value that is none of these.
     """
 
     name: str
-    attention: attention.AttentionRule
     source: str
+    reading: "Reading | str"
+    position_embedding: "PositionEmbedding" = "dino"
     regions: bool = False
-    residual: bool = True
-    mlp: bool = True
-    position_embedding: PositionEmbedding = "dino"
-    depth: int = 1
     denoise: bool = True
     vote: Vote | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w+([+-][a-z]+)*", self.name):
+            raise InputError(f"a method's name is made of letters, digits and _, not {self.name!r}")
+        if self.vote not in (None, *get_args(Vote)):
+            raise InputError(f"method {self.name}: vote {self.vote!r} is none of {', '.join(get_args(Vote))} and None")
+        if not callable(self.reading) and not (isinstance(self.reading, str) and ":" in self.reading):
+            raise InputError(
+                f"method {self.name}: reading {self.reading!r} is neither a Reading nor the place of one, "
+                "'package.module:NAME'"
+            )
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method("vanilla", attention.query_key, "CLIP, Radford et al., ICML 2021"),
-        # With CLIP's own quick GELU and layer-norm eps; the released config runs exact GELU and eps 1e-6, which
-        # changes every feature a little (--model.activation gelu gives the larger part of that).
-        Method("maskclip", attention.value_path, "MaskCLIP, Zhou et al., ECCV 2022", position_embedding="bicubic"),
-        Method("cliptrase", attention.correlative_self_attention, "CLIPtrase, Shao et al., ECCV 2024", regions=True),
-        Method("sclip", attention.query_and_key, "SCLIP, Wang et al., ECCV 2024"),
-        Method("clearclip", attention.query_query, "ClearCLIP, Lan et al., ECCV 2024", residual=False, mlp=False),
-        Method("naclip", attention.neighbour_key, "NACLIP, Hajimiri et al., WACV 2025", residual=False, mlp=False),
-        # Its architecture surgery. Its "feature surgery" is left out: what it takes off, the mean over names, is the
-        # same for every name and moves no label; its weights of names serve similarity maps of single words.
-        Method(
-            "clip_surgery",
-            attention.value_value,
-            "CLIP Surgery, Li et al., 2023",
-            mlp=False,
-            position_embedding="bilinear",
-            depth=6,
-        ),
-        Method(
-            "gem",
-            attention.grounded_self_self,
-            "GEM, Bousselham et al., CVPR 2024",
-            mlp=False,
-            position_embedding="antialias",
-            depth=6,
-        ),
-    )
-}
+    def load_reading(self) -> Any:
+        """The reading, imported where the record holds its place."""
+        if not isinstance(self.reading, str):
+            return self.reading
+        module, _, name = self.reading.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        method.name: method
+        for method in (
+            Method("vanilla", "CLIP, Radford et al., ICML 2021", "cliptrase.readings:vanilla"),
+            Method("maskclip", "MaskCLIP, Zhou et al., ECCV 2022", "cliptrase.readings:maskclip", "bicubic"),
+            Method("cliptrase", "CLIPtrase, Shao et al., ECCV 2024", "cliptrase.readings:cliptrase", regions=True),
+            Method("sclip", "SCLIP, Wang et al., ECCV 2024", "cliptrase.readings:sclip"),
+            Method("clearclip", "ClearCLIP, Lan et al., ECCV 2024", "cliptrase.readings:clearclip"),
+            Method("naclip", "NACLIP, Hajimiri et al., WACV 2025", "cliptrase.readings:naclip"),
+            Method("clip_surgery", "CLIP Surgery, Li et al., 2023", "cliptrase.readings:clip_surgery", "bilinear"),
+            Method("gem", "GEM, Bousselham et al., CVPR 2024", "cliptrase.readings:gem", "antialias"),
+        )
+    }
+)
 
 # What a suffix sets; those after the first two concern the region vote alone.
 SWITCHES: dict[str, tuple[str, Any]] = {
@@ -85,8 +96,11 @@ SWITCHES: dict[str, tuple[str, Any]] = {
 }
 
 
-def get_method(spec: str) -> Method:
-    """The method that `spec` names: one of the table, with switches after it if wanted.
+def get_method(spec: str | Method) -> Method:
+    """The method that `spec` names, with switches after it if wanted.
+
+    A name of the table or of an entry point; `FILE.py:NAME` or `package.module:NAME`, where NAME is a `Method`, a
+    `Reading`, or an attention rule, which then governs the last block; or a `Method` as it is.
 
     `+regions` and `-regions` switch the region vote: `vanilla+regions` (CLIPtrase without its attention),
     `cliptrase-regions` (its attention alone). With regions `-denoise` clusters the correlation as it is, and
@@ -94,27 +108,36 @@ def get_method(spec: str) -> Method:
     changes nothing changes no name, and the order of switches does not matter, so that equal methods are one column.
 
     Raises:
-        InputError: no such method or switch, one switched twice, or a part of the region vote without regions.
+        InputError: no such method or switch, one switched twice, a part of the region vote without regions, a file or
+            module that cannot be imported, or what it names is no method.
     """
+    if isinstance(spec, Method):
+        return _checked(spec)
     if not isinstance(spec, str):
-        raise InputError(f"a method is named by a text such as 'cliptrase', not by {spec!r}")
-    found = re.fullmatch(r"(\w+)((?:[+-][a-z]+)*)", spec)
-    suffixes = re.findall(r"[+-][a-z]+", found[2]) if found else []
+        raise InputError(f"a method is named by a text such as 'cliptrase', or is a Method, not {spec!r}")
+    if spec.endswith(".py"):
+        spec = f"{spec}:"
+    place, colon, rest = spec.rpartition(":")
+    matched = re.fullmatch(r"([\w.]*)((?:[+-][a-z]+)*)" if colon else r"(\w+)((?:[+-][a-z]+)*)", rest)
+    suffixes = re.findall(r"[+-][a-z]+", matched[2]) if matched else []
     values = dict(SWITCHES[suffix] for suffix in suffixes if suffix in SWITCHES)
-    if not found or found[1] not in METHODS or len(values) < len(suffixes):
-        raise InputError(
-            f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join(METHODS)}, with +regions or -regions after "
-            "it if wanted; with regions also -denoise, and +majority or +mean"
-        )
-    method = replace(METHODS[found[1]], **values)
+    if not matched or len(values) < len(suffixes):
+        raise _unknown(spec)
+    if colon:
+        base = _outside(f"{place}:{matched[1]}", load_object(f"{place}:{matched[1]}", "method", _is_candidate))
+    elif matched[1] in METHODS:
+        base = METHODS[matched[1]]
+    elif point := installed(ENTRY_POINTS).get(matched[1]):
+        base = replace(_outside(point.value, load_entry_point(point, "method")), name=point.name)
+    else:
+        raise _unknown(spec)
+    method = replace(base, **values)
     if not method.regions and not values.keys() <= {"regions"}:
         raise InputError(f"method {spec!r}: -denoise, +majority and +mean are parts of the region vote; add +regions")
     changed = [
-        suffix
-        for suffix, (key, value) in SWITCHES.items()
-        if getattr(method, key) == value != getattr(METHODS[found[1]], key)
+        suffix for suffix, (key, value) in SWITCHES.items() if getattr(method, key) == value != getattr(base, key)
     ]
-    return replace(method, name=found[1] + "".join(changed))
+    return replace(method, name=base.name + "".join(changed))
 
 
 def votes_by_regions(name: str) -> bool:
@@ -123,25 +146,100 @@ def votes_by_regions(name: str) -> bool:
     return "+regions" in name or (row is not None and row.regions and "-regions" not in name)
 
 
-def get_methods(specs: str | Sequence[str]) -> list[Method]:
-    """The methods that `specs` name, one name or several, each once; see `get_method`.
+def get_methods(specs: str | Method | Sequence[str | Method]) -> list[Method]:
+    """The methods that `specs` name, one or several, each once; see `get_method`.
 
     Raises:
-        InputError: no method, or one that `get_method` refuses.
+        InputError: no method, one that `get_method` refuses, or two different ones of one name.
     """
-    names = [specs] if isinstance(specs, str) else specs
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+    listed = [specs] if isinstance(specs, str | Method) else specs
+    if not isinstance(listed, Sequence) or not all(isinstance(one, str | Method) for one in listed):
         raise InputError(f"methods are names such as 'cliptrase', not {specs!r}; take some of {', '.join(METHODS)}")
-    methods = list({method.name: method for method in map(get_method, names)}.values())
+    methods: dict[str, Method] = {}
+    for spec in listed:
+        method = get_method(spec)
+        if methods.setdefault(method.name, method) != method:
+            raise InputError(
+                f"method {method.name} of {method.source}: the name is taken by {methods[method.name].source}; "
+                "give one of them another name"
+            )
     if not methods:
         raise InputError(f"no method is named; take one of {', '.join(METHODS)}")
-    return methods
+    return list(methods.values())
+
+
+def _outside(place: str, value: Any) -> Method:
+    """A method of what stands in a user's file or module."""
+    if isinstance(value, Method):
+        return _checked(value)
+    name = place.rpartition(":")[2].rpartition(".")[2]
+    if _is_reading(value):
+        return _checked(Method(name, place, value))
+    if not callable(value) or isinstance(value, type) or not _takes_one(value):
+        raise InputError(
+            f"method {place!r} is no method but {value!r:.80}; it must be a Method, a Reading, or an attention rule, "
+            "a function of Projections"
+        )
+    return _checked(Method(name, place, _rule_reading(value)))
+
+
+def _checked(method: Method) -> Method:
+    """Refuses a name of the table that stands for something else: published figures stand beside these names."""
+    base = re.split("[+-]", method.name)[0]
+    if base in METHODS and method != get_method(method.name):
+        raise InputError(
+            f"method {method.name} of {method.source}: the name is taken by {METHODS[base].source}; take another name"
+        )
+    return method
+
+
+def _rule_reading(rule: Callable[..., Any]) -> "Reading":
+    """One reading for one rule, so that a rule named twice is one method."""
+    return _last_block(rule) if isinstance(rule, Hashable) else _last_block.__wrapped__(rule)
+
+
+@functools.cache
+def _last_block(rule: Callable[..., Any]) -> "Reading":
+    from cliptrase.readings import last_block
+
+    return last_block(rule)
+
+
+def _is_reading(value: Any) -> bool:
+    from cliptrase.clip.trunk import Reading
+
+    return isinstance(value, Reading)
+
+
+def _is_candidate(value: Any) -> bool:
+    """Whether a module's object may be meant as a method: not what it only imports to make one."""
+    if isinstance(value, Method) or _is_reading(value):
+        return True
+    return inspect.isfunction(value) and not value.__module__.startswith("cliptrase.") and _takes_one(value)
+
+
+def _takes_one(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # of a function without a signature
+        pass
+    return True
+
+
+def _unknown(spec: str) -> InputError:
+    return InputError(
+        f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join([*METHODS, *installed(ENTRY_POINTS)])}, or "
+        "FILE.py:NAME, with +regions or -regions after it if wanted; with regions also -denoise, and +majority or +mean"
+    )
 
 
 def _meant(spec: str) -> str:
     """What to say where the name, or one of the switches, is nearly one of the table; empty elsewhere."""
     parts = re.split(r"(?=[+-])", spec.strip().lower())
-    near = [did_you_mean(parts[0].strip(), METHODS), *(did_you_mean(part, SWITCHES) for part in parts[1:])]
+    names = [*METHODS, *installed(ENTRY_POINTS)]
+    near = [did_you_mean(parts[0].strip(), names), *(did_you_mean(part, SWITCHES) for part in parts[1:])]
     if not near[0] or not all(near) or "".join(near) == spec:
         return ""
     return f" (did you mean {''.join(near)}?)"

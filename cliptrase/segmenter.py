@@ -17,7 +17,7 @@ from cliptrase.images import PictureLike, to_rgb
 from cliptrase.inference.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
-from cliptrase.methods import get_methods
+from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
@@ -46,8 +46,8 @@ class Segmenter(nn.Module):
     Args:
         clip: a loaded CLIP model.
         protocol: geometry, templates and clustering parameters.
-        methods: what to compute, one name or several, the first being the one that `segment` returns; see
-            `methods.get_method`.
+        methods: what to compute, one or several, by name or as a `Method`, the first being the one that `segment`
+            returns; see `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
 
     Raises:
@@ -58,7 +58,7 @@ class Segmenter(nn.Module):
         self,
         clip: LoadedClip,
         protocol: EvaluationProtocol | None = None,
-        methods: str | Sequence[str] = ("cliptrase",),
+        methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         cache_dir: Path | None = None,
     ) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Segmenter(nn.Module):
         clip: str = "ViT-B-16",
         pretrained: str | None = None,
         protocol: EvaluationProtocol | None = None,
-        methods: str | Sequence[str] = ("cliptrase",),
+        methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
         """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.

@@ -13,15 +13,26 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        *("errors", "console", "images", "io", "timing", "distributed", "tables", "definitions", "metrics"),
+        *(
+            "errors",
+            "extensions",
+            "console",
+            "images",
+            "io",
+            "timing",
+            "distributed",
+            "tables",
+            "definitions",
+            "metrics",
+        ),
         *("clip.sniffing", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
-        *("attention", "methods", "regions", "protocol", "protocols"),
+        *("attention", "clip.block", "clip.trunk", "readings", "methods", "regions", "protocol", "protocols"),
         *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.results"),
     },
-    {"evaluation.markdown", "evaluation.scoreboard", "clip.block"},
+    {"evaluation.markdown", "evaluation.scoreboard"},
     {
         *("evaluation.comparison", "evaluation.comparison_tables"),
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.model_config"),
@@ -34,7 +45,7 @@ LAYERS = (
 )
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
-    "clip": ("sniffing", "templates", "block", "encoder", "text", "checkpoint", "model_config", "weights"),
+    "clip": ("sniffing", "templates", "block", "trunk", "encoder", "text", "checkpoint", "model_config", "weights"),
     "evaluation": (
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),

@@ -17,13 +17,12 @@ from torch.nn import functional as F
 
 from cliptrase.attention import Projections
 from cliptrase.cli import main
-from cliptrase.clip.encoder import Encoding, VisualEncoder, Walk
+from cliptrase.clip.encoder import Encoding, TowerPass, VisualEncoder
 from cliptrase.drawing.overlay import colourise, hex_colour, overlay
 from cliptrase.images import Reader
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
-from cliptrase.timing import StageTimer
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import scene
 
@@ -173,7 +172,7 @@ class ColourTower:
         self.seen: list[Tensor] = []
 
     def __call__(
-        self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method], timer: StageTimer
+        self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None
     ) -> Encoding:
         self.seen.append(pixels)
         means = F.avg_pool2d(pixels, PATCH)  # (B, 3, h, w)
@@ -184,7 +183,7 @@ class ColourTower:
         same = kind.unsqueeze(1)  # (B, 1, N + 1, 3)
         projections = Projections(same, same, same, tokens, grid)
         features = {method.name: tokens for method in methods}
-        return Encoding([Walk(features, projections)], grid, features)
+        return Encoding([TowerPass(features, projections)], grid, features)
 
 
 def red_and_blue(self: Segmenter, *_: object, **__: object) -> TextClassifier:

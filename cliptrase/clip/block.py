@@ -31,21 +31,20 @@ def project(block: Any, x: Tensor, grid: Size) -> Projections:
     return Projections(*_heads(block, tokens), tokens, grid)
 
 
-def complete_block(block: Any, x: Tensor, attended: Tensor, residual: bool = True, mlp: bool = True) -> Tensor:
+def complete_block(block: Any, attended: Tensor, residual: Tensor | None = None, mlp: bool = True) -> Tensor:
     """The rest of a block after attention.
 
     Args:
         block: an open_clip `ResidualAttentionBlock`.
-        x: (B, T, W) tokens that went in.
         attended: (B, H, T, D) values that its attention gathered.
-        residual: whether `x` is added again.
+        residual: (B, T, W) tokens that its residual connection adds, those that went in; None leaves it out.
         mlp: whether the MLP follows.
 
     Returns:
         (B, T, W).
     """
     attended = block.ls_1(block.attn.out_proj(attended.transpose(1, 2).flatten(2)))
-    x = x + attended if residual else attended
+    x = attended if residual is None else residual + attended
     if not mlp:
         return x
     hidden = block.mlp.c_fc(block.ln_2(x))  # (B, T, 4W)

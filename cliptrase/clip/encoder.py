@@ -1,39 +1,43 @@
-"""Dense features from an open_clip visual tower whose blocks are walked here."""
+"""Dense features from an open_clip visual tower whose blocks are run here, one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, get_args
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliptrase.attention import AttentionRule, Projections, query_key
+from cliptrase.attention import Projections, mean_attention, query_key
 from cliptrase.clip.block import complete_block, project
+from cliptrase.clip.trunk import Block, Kept, Reading, Trunk, from_start
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
 from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
 from cliptrase.timing import stage
 
-# Tokens that a CPU walks with at a time. An MLP's hidden values then stay under 32 MiB for the usual widths; larger
-# ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step and more.
+# Tokens that a CPU takes through the blocks at a time. An MLP's hidden values then stay under 32 MiB for the usual
+# widths; larger ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step
+# and more.
 _TOKENS = 1800
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What one walk through the tower's blocks gives, under one position embedding.
+class TowerPass:
+    """What one pass through the tower's blocks gives, under one position embedding.
 
     Attributes:
         features: by method's name (B, N+1, E) tokens after ln_post and projection, class token first, not of unit
             length.
-        penultimate: projections of the block before the last, from which the correlation is taken.
+        penultimate: projections of the block before the last, from which the correlation is taken; None where no
+            method of the pass has regions.
     """
 
     features: dict[str, Tensor]
-    penultimate: Projections
+    penultimate: Projections | None
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,18 @@ class Encoding:
     """What the tower gives for a batch under several methods.
 
     Attributes:
-        walks: one for each distinct position embedding; on the native grid all methods share one.
+        passes: one for each distinct position embedding; on the native grid all methods share one.
         grid: (h, w) patches, h * w = N.
-        features: see `Walk`, of all walks, in the order asked for.
+        features: see `TowerPass`, of all passes, in the order asked for.
     """
 
-    walks: list[Walk]
+    passes: list[TowerPass]
     grid: Size
     features: dict[str, Tensor]
 
-    @property
-    def penultimate(self) -> Projections:
-        """Projections of the block before the last in the first method's walk."""
-        return self.walks[0].penultimate
-
 
 class VisualEncoder(nn.Module):
-    """Walks the blocks of an open_clip `VisionTransformer` with a class token.
+    """Runs the blocks of an open_clip `VisionTransformer` with a class token.
 
     Args:
         tower: `model.visual` of an open_clip model.
@@ -71,52 +70,65 @@ class VisualEncoder(nn.Module):
         self.tower = _supported(tower)
 
     def require(self, methods: Sequence[Method]) -> None:
-        """Checks that the tower is deep enough.
+        """Checks that the tower has what methods read.
 
         Raises:
-            InputError: a method whose rule governs more blocks than there are.
+            InputError: a method reads a block that the tower does not have, its position embedding is resampled in no
+                known way, or it reads what is no `Reading`.
         """
         blocks = len(self.tower.transformer.resblocks)
         for method in methods:
-            if method.depth > blocks:
+            reading = loaded_reading(method)
+            if method.position_embedding not in get_args(PositionEmbedding):
                 raise InputError(
-                    f"method {method.name} governs the last {method.depth} blocks, but the visual tower has {blocks}; "
+                    f"method {method.name}: position_embedding {method.position_embedding!r} is none of "
+                    f"{', '.join(get_args(PositionEmbedding))}"
+                )
+            if reading.depth > blocks:
+                raise InputError(
+                    f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "
                     "take another method or a deeper tower such as ViT-B-16"
                 )
+            if absent := [number for number in reading.numbers if not -blocks <= number < blocks]:
+                raise InputError(
+                    f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
+                    "another method or a deeper tower such as ViT-B-16"
+                )
 
-    def forward(self, pixels: Tensor, methods: Sequence[Method]) -> Encoding:
+    def forward(self, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None) -> Encoding:
         """Features of a batch under several methods.
 
-        The blocks are walked once for all methods that share the position embedding's resampling, on the native
-        grid for all.
+        Methods that share the position embedding's resampling share one pass through the blocks, on the native grid
+        all do. Each pass keeps what its methods' readings ask for and nothing else.
 
         Args:
             pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
             methods: at least one.
+            text: (C, E) unit embeddings of the names, for readings that ask for them.
 
         Raises:
-            InputError: the tower is too shallow for a method.
+            InputError: the tower is too shallow for a method, or a reading does not return (B, N+1, E).
             ValueError: H or W is not a multiple of the patch.
         """
         self.require(methods)
         grid = self._grid(pixels)
         native = tuple(self.tower.grid_size) == grid
-        companies: dict[PositionEmbedding, list[Method]] = {}
+        by_position: dict[PositionEmbedding, list[Method]] = {}
         for method in methods:
-            companies.setdefault("dino" if native else method.position_embedding, []).append(method)
+            by_position.setdefault("dino" if native else method.position_embedding, []).append(method)
         at_a_time = len(pixels) if pixels.is_cuda else max(1, _TOKENS // (grid[0] * grid[1] + 1))
         parts = []
-        for some in pixels.split(at_a_time):
+        for part in pixels.split(at_a_time):
             with stage("forward", pixels.device):
-                patches = self._patches(some, grid)
-            parts.append([self._walk(patches, how, group, grid) for how, group in companies.items()])
+                patches = self._patches(part, grid)
+            parts.append([self._pass(patches, how, group, grid, text) for how, group in by_position.items()])
         with stage("forward", pixels.device):
-            walks = [_joined(walk) for walk in zip(*parts, strict=True)]
-        found = {name: features for walk in walks for name, features in walk.features.items()}
-        return Encoding(walks, grid, {method.name: found[method.name] for method in methods})
+            passes = [_joined(parts_of_pass) for parts_of_pass in zip(*parts, strict=True)]
+        by_name = {name: features for each in passes for name, features in each.features.items()}
+        return Encoding(passes, grid, {method.name: by_name[method.name] for method in methods})
 
     def blocks(self, pixels: Tensor) -> Iterator[Projections]:
-        """What every block of CLIP's own walk attends with, first to last, one block in memory at a time.
+        """What every block of CLIP's own pass attends with, first to last, one block in memory at a time.
 
         Args:
             pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
@@ -130,7 +142,7 @@ class VisualEncoder(nn.Module):
         for block in blocks:
             p = project(block, x, grid)
             yield p
-            x = complete_block(block, x, query_key(p))
+            x = complete_block(block, query_key(p), x)
         yield project(last, x, grid)
 
     def _grid(self, pixels: Tensor) -> Size:
@@ -155,65 +167,110 @@ class VisualEncoder(nn.Module):
         embedded: Tensor = tower.ln_pre(torch.cat([token, patches], dim=1) + position.to(patches.dtype))
         return embedded
 
-    def _walk(self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size) -> Walk:
+    def _pass(
+        self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size, text: Tensor | None
+    ) -> TowerPass:
         """Runs all blocks over (B, N, W) patches; methods that read alike share the reading."""
-        tower = self.tower
-        readings: dict[_Reading, list[str]] = {}  # and whose they are
+        readings: dict[Reading, list[str]] = {}  # and whose they are
         for method in methods:
-            readings.setdefault(_reading(method), []).append(method.name)
+            readings.setdefault(loaded_reading(method), []).append(method.name)
+        all_names = [method.name for method in methods]
+        voters = [method.name for method in methods if method.regions]
 
-        def serving(names: list[str]) -> AbstractContextManager[None]:
+        def serving(names: Sequence[str] = all_names) -> AbstractContextManager[None]:
             return stage("forward", patches.device, names)
 
-        all_names = [method.name for method in methods]
-        deep_names = [method.name for method in methods if method.depth > 1]
-        with serving(all_names):
+        blocks = list(self.tower.transformer.resblocks)
+        count = len(blocks)
+        asked = _Asked.of(readings, count)
+        kept, carried, penultimate = Kept(), dict[Reading, Any](), None
+        with serving():
             x = self._embed(patches, grid, how)  # (B, N+1, W)
-        blocks = list(tower.transformer.resblocks)
-        streams: dict[_Reading, Tensor] = {}
-        projected: list[Projections] = []  # of the last two blocks
-        for left, block in zip(range(len(blocks), 0, -1), blocks, strict=True):
-            with serving(all_names):
-                p = project(block, x, grid)
-                onward = complete_block(block, x, query_key(p)) if left > 1 else x
+        for number, module in enumerate(blocks):
+            with serving():
+                p = project(module, x, grid)
+                if number in asked.projections:
+                    kept.projections[number] = p
+            if number == count - 2 and voters:
+                penultimate = p
+            if names := asked.attention.get(number):
+                with serving(names):
+                    kept.attention[number] = mean_attention(p)
             for reading, names in readings.items():
-                rule, residual, mlp, depth = reading
-                if left <= depth:
+                if reading.step and count - number <= reading.depth:
                     with serving(names):
-                        streams[reading] = complete_block(block, streams.get(reading, x), rule(p), residual, mlp)
-            projected, x = [*projected[-1:], p], onward
-        if deep_names:
-            with serving(deep_names):
-                attended = F.scaled_dot_product_attention(p.query[:, :, :1], p.key, p.value)
-                token = complete_block(
-                    block, x[:, :1], attended
-                )  # (B, 1, W): all that is needed of CLIP's own last block
+                        block = Block(module, number, x, p)
+                        carried[reading] = reading.step(block, carried.get(reading))
+            if number < count - 1 or number in asked.tokens:
+                with serving(all_names if number < count - 1 else asked.tokens[number]):
+                    x = complete_block(module, query_key(p), x)
+                    if number in asked.tokens:
+                        kept.tokens[number] = x
         features: dict[str, Tensor] = {}
-        for reading, y in streams.items():
-            with serving(readings[reading]):
-                if reading[-1] > 1:
-                    y = torch.cat([token, y[:, 1:]], dim=1)
-                features |= dict.fromkeys(readings[reading], tower.ln_post(y) @ tower.proj)  # (B, N+1, E)
-        return Walk(features, projected[0])
+        for reading, names in readings.items():
+            with serving(names):
+                trunk = Trunk(self.tower, reading, grid, kept, carried.pop(reading, None), text)
+                wanted = (len(patches), patches.shape[1] + 1, self.tower.proj.shape[1])
+                features |= dict.fromkeys(names, _checked(reading(trunk), wanted, names[0]))
+        return TowerPass(features, penultimate)
 
 
-def _joined(walks: Sequence[Walk]) -> Walk:
-    """Walks of a batch's parts as one of the whole batch."""
-    first, *more = walks
+@dataclass(frozen=True)
+class _Asked:
+    """Blocks, counted from 0, of which readings ask for something, each with the methods that do."""
+
+    projections: dict[int, list[str]]
+    tokens: dict[int, list[str]]
+    attention: dict[int, list[str]]
+
+    @classmethod
+    def of(cls, readings: Mapping[Reading, list[str]], count: int) -> "_Asked":
+        by_kind: list[dict[int, list[str]]] = []
+        for kind in ("projections", "tokens", "attention"):
+            by_kind.append({})
+            for reading, names in readings.items():
+                for number in {from_start(block, count) for block in getattr(reading, kind)}:
+                    by_kind[-1].setdefault(number, []).extend(names)
+        return cls(*by_kind)
+
+
+def loaded_reading(method: Method) -> Reading:
+    """A method's reading, loaded where the method's record names it.
+
+    Raises:
+        InputError: it is no `Reading`.
+    """
+    reading = method.load_reading()
+    if not isinstance(reading, Reading):
+        raise InputError(
+            f"method {method.name}: reading {reading!r} is no Reading; make one with cliptrase.readings: "
+            "last_block(rule), second_stream(rule, depth) or @reading(...)"
+        )
+    return reading
+
+
+def _checked(features: Any, wanted: tuple[int, ...], method: str) -> Tensor:
+    """What a reading returned, where it has the shape that all later steps count on."""
+    if isinstance(features, Tensor) and tuple(features.shape) == wanted and features.is_floating_point():
+        return features
+    got = f"{features.dtype} {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+    raise InputError(
+        f"method {method}: its reading returns {got}; wanted are projected tokens, class token first, "
+        f"(B, N+1, E) = {wanted}"
+    )
+
+
+def _joined(parts: Sequence[TowerPass]) -> TowerPass:
+    """Passes of a batch's parts as one of the whole batch."""
+    first, *more = parts
     if not more:
         return first
-    features = {name: torch.cat([walk.features[name] for walk in walks]) for name in first.features}
-    p = [walk.penultimate for walk in walks]
-    query, key, value = (torch.cat([getattr(one, name) for one in p]) for name in ("query", "key", "value"))
-    return Walk(features, Projections(query, key, value, torch.cat([one.tokens for one in p]), p[0].grid))
-
-
-_Reading = tuple[AttentionRule, bool, bool, int]
-
-
-def _reading(method: Method) -> _Reading:
-    """What decides a method's features under a given position embedding."""
-    return method.attention, method.residual, method.mlp, method.depth
+    features = {name: torch.cat([part.features[name] for part in parts]) for name in first.features}
+    p = [part.penultimate for part in parts if part.penultimate is not None]
+    if not p:
+        return TowerPass(features, None)
+    query, key, value = (torch.cat([getattr(part, name) for part in p]) for name in ("query", "key", "value"))
+    return TowerPass(features, Projections(query, key, value, torch.cat([part.tokens for part in p]), p[0].grid))
 
 
 def _unfold(pixels: Tensor, grid: Size) -> Tensor:

@@ -16,7 +16,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from cliptrase.attention import Projections
+from cliptrase.attention import mean_attention
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.drawing.overlay import Picture
@@ -89,7 +89,7 @@ def analyse(encoder: VisualEncoder, pixels: Tensor, chosen: Sequence[tuple[int, 
     before_last = len(encoder.tower.transformer.resblocks) - 2
     class_attention, received, flags, class_share, patch_share = [], [], [], [], []
     for number, p in enumerate(encoder.blocks(pixels)):
-        attention = mean_attention(p)  # (N+1, N+1)
+        attention = mean_attention(p)[0].cpu()  # (N+1, N+1)
         among = attention[1:, 1:]
         to_each = (among.sum(0) - among.diagonal()) / max(1, len(among) - 1)  # (N,)
         is_global = to_each > FACTOR * to_each.mean()
@@ -141,16 +141,6 @@ def denoised_map(segmenter: Segmenter, image: Picture, patch: tuple[int, int] | 
     denoised = remove_global_patches(self_correlation(p.query, p.key, p.value))  # (1, N, N)
     values = denoised[0, place[0] * p.grid[1] + place[1]].view(p.grid)
     return PatchMap(values.cpu().numpy(), place, cell)
-
-
-def mean_attention(p: Projections) -> Tensor:
-    """softmax(q k^T s) of one picture, mean over heads: (N+1, N+1) float32 on the CPU, rows sum to 1."""
-    query, key = p.query[0].float(), p.key[0].float()  # (H, N+1, D)
-    # One head after the other: of a large picture all heads' maps would take gigabytes.
-    total = torch.zeros(query.shape[1], query.shape[1], device=query.device)
-    for q, k in zip(query, key, strict=True):
-        total += (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1)
-    return (total / len(query)).cpu()
 
 
 def require_inside(patch: tuple[int, int], grid: Size) -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.clip.encoder import Encoding, Walk
+from cliptrase.attention import Projections
+from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.methods import Method
@@ -34,19 +35,18 @@ def find_regions(
         by method's name (B, H, W) int64 region of every pixel, -1 all over a picture that has none.
     """
     found: dict[str, Tensor] = {}
-    for walk in encoding.walks:
-        voters = [method for method in methods if method.regions and method.name in walk.features]
-        if voters:
-            with torch.autocast(walk.penultimate.query.device.type, enabled=False):
-                found |= _regions_of_walk(walk, voters, protocol, canvas, size)
+    for tower_pass in encoding.passes:
+        voters = [method for method in methods if method.regions and method.name in tower_pass.features]
+        if voters and tower_pass.penultimate is not None:
+            with torch.autocast(tower_pass.penultimate.query.device.type, enabled=False):
+                found |= _regions_of_pass(tower_pass.penultimate, voters, protocol, canvas, size)
     return found
 
 
-def _regions_of_walk(
-    walk: Walk, voters: Sequence[Method], protocol: EvaluationProtocol, canvas: Size, size: Size
+def _regions_of_pass(
+    p: Projections, voters: Sequence[Method], protocol: EvaluationProtocol, canvas: Size, size: Size
 ) -> dict[str, Tensor]:
-    """Regions come from CLIP's own blocks, not from a method's rule: methods of one walk share them."""
-    p = walk.penultimate
+    """Regions come from CLIP's own blocks, not from a method's rule: methods of one pass share them."""
     device = p.query.device
     with stage("correlation", device, [method.name for method in voters]):
         correlation = self_correlation(p.query, p.key, p.value)

@@ -71,7 +71,7 @@ def encode_windows(
 
     Args:
         pixels: (B, 3, H, W) normalised, any size.
-        encoder: walks the tower.
+        encoder: runs the tower.
         patch: (height, width) of a patch.
         methods: of the run.
         protocol: `sclip` or `clearclip`, with the setting's own values.

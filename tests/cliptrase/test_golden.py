@@ -48,7 +48,8 @@ def picture(number: int, size: int) -> Tensor:
 
 def clusters_of(encoding: Encoding, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
     """Correlation (B, N+1, N+1) and cluster numbers (B, N)."""
-    p = encoding.penultimate
+    p = encoding.passes[0].penultimate
+    assert p is not None
     correlation = self_correlation(p.query, p.key, p.value)
     return correlation, dbscan(remove_global_patches(correlation), protocol.eps, protocol.min_samples)
 

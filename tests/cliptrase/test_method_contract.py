@@ -15,7 +15,7 @@ from cliptrase.methods import METHODS, get_method
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
-from tests.cliptrase.test_encoder import tower
+from tests.cliptrase.clip.test_encoder import tower
 from tests.kit import scene_batch
 
 NAMES = ["cat", "dog", "sky", "tree", "sea", "road", "house", "boat", "lamp", "bird", "horse", "field"]
@@ -83,7 +83,7 @@ def test_features_are_the_methods_own(encoder: VisualEncoder, name: str) -> None
     for other in METHODS:
         if other != name:
             assert not torch.allclose(found[:, 1:], features(encoder, pixels, other)[:, 1:], atol=1e-2)
-    if METHODS[name].depth > 1:
+    if METHODS[name].load_reading().depth:
         torch.testing.assert_close(found[:, 0], features(encoder, pixels, "vanilla")[:, 0], rtol=0, atol=1e-5)
 
 
@@ -161,7 +161,7 @@ def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int
 @pytest.mark.parametrize("name", METHODS)
 def test_shallow_towers(name: str) -> None:
     """A tower of as many blocks as the rule governs is enough; one less is told before anything runs."""
-    depth = METHODS[name].depth
+    depth = METHODS[name].load_reading().depth
     shape = {"width": 64, "image_size": 32, "patch_size": 16, "head_width": 32}
     pixels = pictures(1, (2, 3))
     found = features(VisualEncoder(tower(shape | {"layers": max(depth, 2)}).visual), pixels, name)

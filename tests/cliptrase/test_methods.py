@@ -18,9 +18,8 @@ def test_table() -> None:
     }
     for name, rule in rules.items():
         method = METHODS[name]
-        assert method.attention is rule
-        assert method.residual
-        assert method.mlp
+        read = method.load_reading().read
+        assert read.keywords == {"rule": rule, "residual": True, "mlp": True}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def test_suffixes(spec: str, name: str, regions: bool) -> None:
     """One that changes nothing changes no name, so that equal methods are one column."""
     method = get_method(spec)
     assert (method.name, method.regions) == (name, regions)
-    assert method.attention is METHODS[name.split("+")[0].split("-")[0]].attention
+    assert method.reading == METHODS[name.split("+")[0].split("-")[0]].reading
 
 
 @pytest.mark.parametrize("spec", ["clip", "", "+regions", "cliptrase+region", "cliptrase+regions-regions", "CLIPtrase"])

@@ -6,6 +6,7 @@ stored feature is compared.
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,15 +88,18 @@ def test_every_stored_feature(
 
 @pytest.mark.parametrize("size", [(224, 224), (224, 336)])
 def test_all_methods_together_are_each_alone(size: tuple[int, int], encoder: VisualEncoder) -> None:
-    """Sharing walks changes nothing: one on the native grid, elsewhere one for each way of resampling."""
+    """Sharing passes changes nothing: one on the native grid, elsewhere one for each way of resampling."""
     picture = pixels(12, *size)
     with torch.no_grad():
-        together = encoder(picture, list(METHODS.values()))
+        methods = [replace(method, regions=True) for method in METHODS.values()]  # which keeps the projections too
+        together = encoder(picture, methods)
         assert list(together.features) == list(METHODS)
         resamplings = {method.position_embedding for method in METHODS.values()}
-        assert len(together.walks) == (1 if size == (224, 224) else len(resamplings))
-        for method in METHODS.values():
+        assert len(together.passes) == (1 if size == (224, 224) else len(resamplings))
+        for method in methods:
             alone = encoder(picture, [method])
             assert torch.equal(together.features[method.name], alone.features[method.name])
-            (walk,) = (walk for walk in together.walks if method.name in walk.features)
-            assert torch.equal(walk.penultimate.query, alone.penultimate.query)
+            (shared,) = (each for each in together.passes if method.name in each.features)
+            assert shared.penultimate is not None
+            assert alone.passes[0].penultimate is not None
+            assert torch.equal(shared.penultimate.query, alone.passes[0].penultimate.query)

@@ -40,7 +40,8 @@ def noise_picture(height: int, width: int) -> Tensor:
 
 @torch.no_grad()
 def cluster_counts(segmenter: Segmenter, images: Tensor) -> list[int]:
-    p = segmenter.encoder(segmenter.prepare(images), segmenter.methods).penultimate
+    p = segmenter.encoder(segmenter.prepare(images), segmenter.methods).passes[0].penultimate
+    assert p is not None
     affinity = remove_global_patches(self_correlation(p.query, p.key, p.value))
     clusters = dbscan(affinity, segmenter.protocol.eps, segmenter.protocol.min_samples)
     return (clusters.amax(1) + 1).tolist()

@@ -89,9 +89,10 @@ def limit_of(trainer: Trainer, batch_size: int) -> str:
 
 
 def source_of(method: Method) -> str:
-    """A hash of a method's record, of the source of its attention rule and of what the rule carries with it."""
-    record = [(row.name, _source(getattr(method, row.name))) for row in fields(method) if row.name != "source"]
-    return hashed(*record)
+    """A hash of a method's record, of the source of its reading and of what the reading carries with it."""
+    record = {row.name: getattr(method, row.name) for row in fields(method) if row.name != "source"}
+    record["reading"] = method.load_reading()
+    return hashed(*((name, _source(value)) for name, value in record.items()))
 
 
 def hashed(*parts: Any) -> str:

@@ -19,6 +19,7 @@ from tests.kit import scene_batch
 
 TEXT = {"context_length": 8, "vocab_size": 16, "width": 64, "heads": 1, "layers": 1}
 VANILLA = [METHODS["vanilla"]]
+VOTING = [get_method("vanilla+regions")]
 
 
 def tower(vision: dict[str, Any], quick_gelu: bool = False, embed: int = 32) -> open_clip.CLIP:
@@ -115,7 +116,8 @@ def test_projections_of_the_block_before_the_last(loaded_clip: LoadedClip) -> No
     with torch.no_grad():
         visual(pixels)
         handle.remove()
-        p = VisualEncoder(visual)(pixels, VANILLA).penultimate
+        p = VisualEncoder(visual)(pixels, VOTING).passes[0].penultimate
+        assert p is not None
         projected = F.linear(seen[0], block.attn.in_proj_weight, block.attn.in_proj_bias)
     torch.testing.assert_close(p.tokens, seen[0], rtol=0, atol=1e-5)
     for found, flat in zip((p.query, p.key, p.value), projected.chunk(3, -1), strict=True):
@@ -124,12 +126,13 @@ def test_projections_of_the_block_before_the_last(loaded_clip: LoadedClip) -> No
     assert p.grid == (14, 14)
 
 
-def test_walking_block_by_block_is_the_same_walk(loaded_clip: LoadedClip) -> None:
+def test_going_block_by_block_is_the_same_pass(loaded_clip: LoadedClip) -> None:
     visual = loaded_clip.model.visual
     encoder, pixels = VisualEncoder(visual), scene_batch([3, 4], 64, 96) / 255
     with torch.no_grad():
         blocks = list(encoder.blocks(pixels))
-        expected = encoder(pixels, VANILLA).penultimate
+        expected = encoder(pixels, VOTING).passes[0].penultimate
+    assert expected is not None
     assert len(blocks) == len(visual.transformer.resblocks)
     assert torch.equal(blocks[-2].query, expected.query)
     assert torch.equal(blocks[-2].tokens, expected.tokens)
@@ -174,18 +177,18 @@ def test_coca_is_refused() -> None:
 
 
 def test_a_batch_in_parts_is_the_batch(loaded_clip: LoadedClip, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Off the native grid, where methods take walks of their own; two pictures at a time, then the fifth."""
+    """Off the native grid, where methods take passes of their own; two pictures at a time, then the fifth."""
     encoder = VisualEncoder(loaded_clip.model.visual)
-    methods = [METHODS[name] for name in ("cliptrase", "maskclip")]
+    methods = [get_method(name) for name in ("cliptrase", "maskclip+regions")]
     pixels = scene_batch([1, 2, 3, 4, 5], 64, 96) / 255
     with torch.no_grad():
         whole = encoder(pixels, methods)
         monkeypatch.setattr("cliptrase.clip.encoder._TOKENS", 50)  # 4 x 6 patches and the class token, twice
         parts = encoder(pixels, methods)
-    assert len(parts.walks) == len(whole.walks) == 2
+    assert len(parts.passes) == len(whole.passes) == 2
     for name in whole.features:
         torch.testing.assert_close(parts.features[name], whole.features[name], rtol=0, atol=1e-5)
-    for found, expected in zip(parts.walks, whole.walks, strict=True):
+    for found, expected in zip(parts.passes, whole.passes, strict=True):
         for part in ("query", "key", "value", "tokens"):
             mine, usual = getattr(found.penultimate, part), getattr(expected.penultimate, part)
             torch.testing.assert_close(mine, usual, rtol=0, atol=1e-4)
@@ -193,7 +196,7 @@ def test_a_batch_in_parts_is_the_batch(loaded_clip: LoadedClip, monkeypatch: pyt
 
 @pytest.mark.parametrize("side", [64, 96])
 def test_what_a_method_needs_is_timed_as_alone(side: int) -> None:
-    """Every stretch that is timed ticks once. Off the tower's own grid of 4 x 4 there are walks that not all need."""
+    """Every stretch that is timed ticks once. Off the tower's own grid of 4 x 4 there are passes that not all need."""
     encoder = VisualEncoder(
         tower({"layers": 7, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}).visual
     )

@@ -18,11 +18,11 @@ from cliptrase.errors import InputError
 from cliptrase.global_patches.analysis import FACTOR, analyse, denoised_map
 from cliptrase.global_patches.command import main, parse_patch, show
 from cliptrase.global_patches.figure import WIDE, attention_maps, correlation_maps, figure, picture_panel, share_chart
-from cliptrase.methods import METHODS
+from cliptrase.methods import get_method
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
-from tests.cliptrase.test_encoder import tower
+from tests.cliptrase.clip.test_encoder import tower
 from tests.kit import scene, scene_batch
 
 Array = NDArray[np.float64]
@@ -156,7 +156,8 @@ def test_the_row_of_one_patch(
     own = Segmenter(loaded_clip, protocol)
     image = scene(3, *size)[0]
     batch = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
-    p = own.encoder(own.prepare(batch), [METHODS["vanilla"]]).penultimate
+    p = own.encoder(own.prepare(batch), [get_method("vanilla+regions")]).passes[0].penultimate
+    assert p is not None
     expected = remove_global_patches(self_correlation(p.query, p.key, p.value))[0]
     found = denoised_map(own, image, (1, 2))
     assert (found.patch, found.cell, found.values.shape) == ((1, 2), (cell, cell), p.grid)

@@ -24,6 +24,7 @@ from cliptrase.evaluation.provenance import Start
 from cliptrase.io import FolderLock, remove_half_written, write_bytes
 from cliptrase.methods import METHODS, Method
 from cliptrase.protocols import get_protocol
+from cliptrase.readings import last_block
 from cliptrase.runs.callbacks.counts_file import counts_path, read_counts, write_counts
 from cliptrase.runs.callbacks.identity import differences, hashed, identity, limit_of, source_of
 from cliptrase.runs.callbacks.run_folder import UNENDED, RunFolder, take_run_folder
@@ -146,10 +147,10 @@ def test_a_method_is_known_by_its_source_and_what_it_carries() -> None:
         *(attention.query_key, attention.value_path, sharpened, made(1), made(2)),
         *(partial(sharpened, by=1), partial(sharpened, by=2)),
     ]
-    known = [source_of(Method("mine", rule, "here")) for rule in rules]
+    known = [source_of(Method("mine", "here", last_block(rule))) for rule in rules]
     assert len(set(known)) == len(known)
-    assert known == [source_of(Method("mine", rule, "elsewhere")) for rule in rules]
-    assert source_of(Method("mine", made(1), "here")) == known[3]
+    assert known == [source_of(Method("mine", "elsewhere", last_block(rule))) for rule in rules]
+    assert source_of(Method("mine", "here", last_block(made(1)))) == known[3]
     assert len({source_of(method) for method in METHODS.values()}) == len(METHODS)
 
 
@@ -161,7 +162,7 @@ def test_a_rule_of_the_users_own_file_is_known_by_the_whole_file(tmp_path: Path)
         path.write_text(f"def helper(p): return p.value * {number}\ndef rule(p): return helper(p)\n")
         space: dict[str, Any] = {}
         exec(compile(path.read_text(), str(path), "exec"), space)
-        hashes.append(source_of(Method("own", space["rule"], "here")))
+        hashes.append(source_of(Method("own", "here", last_block(space["rule"]))))
     assert hashes[0] == hashes[2] != hashes[1]
 
 

@@ -1,0 +1,216 @@
+"""What a method reads: a tower's blocks as they pass, what is kept of them, and the record that asks for it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from cliptrase.attention import Projections
+from cliptrase.clip.block import complete_block
+from cliptrase.errors import InputError
+from cliptrase.ops.classification import Size
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block of the tower while CLIP's own pass goes through it.
+
+    Attributes:
+        module: the open_clip `ResidualAttentionBlock`.
+        number: its place, counted from 0.
+        tokens: (B, N+1, W) that go in, class token first.
+        projections: what it attends with.
+    """
+
+    module: Any
+    number: int
+    tokens: Tensor
+    projections: Projections
+
+    def complete(self, attended: Tensor, residual: Tensor | None = None, mlp: bool = True) -> Tensor:
+        """The rest of the block after attention; see `block.complete_block`."""
+        return complete_block(self.module, attended, residual, mlp)
+
+
+@dataclass(frozen=True)
+class GuestFeatures:
+    """What a guest tower says of the images.
+
+    Attributes:
+        tokens: (B, n, E') patch features, not of unit length.
+        grid: (h, w) patches, h * w = n.
+    """
+
+    tokens: Tensor
+    grid: Size
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How features are read from what CLIP computed, and what of it must be kept until then.
+
+    Blocks are counted from 0, or from the end: -1 is the last.
+
+    Attributes:
+        read: from a `Trunk` to (B, N+1, E) tokens after ln_post and projection, class token first; a pure function.
+        projections: blocks whose `Projections` it reads.
+        tokens: blocks after which it reads the tokens.
+        attention: blocks whose mean attention over heads it reads.
+        text: whether it reads the names' text embeddings.
+        guest: whether it reads a guest tower's features.
+        step: called with each of the last `depth` blocks as the tower passes it and with what the call before
+            returned (None at first). `read` finds what the last call returned in `Trunk.carried`. Only one block's
+            projections are then in memory at a time.
+        depth: see `step`.
+
+    Raises:
+        InputError: `step` without `depth` or `depth` without `step`.
+    """
+
+    read: Callable[["Trunk"], Tensor]
+    projections: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+    attention: tuple[int, ...] = ()
+    text: bool = False
+    guest: bool = False
+    step: Callable[[Block, Any], Any] | None = None
+    depth: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("projections", "tokens", "attention"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if (self.step is None) != (self.depth == 0) or self.depth < 0:
+            raise InputError(
+                f"a reading's step is called at the last `depth` blocks; depth {self.depth} does not go with "
+                f"{'no step' if self.step is None else 'a step'}"
+            )
+
+    def __call__(self, trunk: "Trunk") -> Tensor:
+        """`read`."""
+        return self.read(trunk)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All blocks that it names, as it counts them."""
+        return (*self.projections, *self.tokens, *self.attention, *((-self.depth,) if self.depth else ()))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What readings asked for in one pass of the tower, by block counted from 0.
+
+    Attributes:
+        projections: of blocks.
+        tokens: (B, N+1, W) after blocks.
+        attention: (B, N+1, N+1) mean over heads, float32.
+    """
+
+    projections: dict[int, Projections] = field(default_factory=dict)
+    tokens: dict[int, Tensor] = field(default_factory=dict)
+    attention: dict[int, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What CLIP's visual tower computed for a batch, as one reading asked for it.
+
+    Attributes:
+        tower: the open_clip `VisionTransformer`.
+        reading: that asked.
+        grid: (h, w) patches, h * w = N.
+        kept: of the pass.
+        carried: what the last call of the reading's `step` returned; None without one.
+        text_embeddings: (C, E) unit embeddings of the names, where they are known.
+        guest_features: of the guest tower, where there is one.
+    """
+
+    tower: Any
+    reading: Reading
+    grid: Size
+    kept: Kept
+    carried: Any = None
+    text_embeddings: Tensor | None = None
+    guest_features: GuestFeatures | None = None
+
+    def projections(self, block: int) -> Projections:
+        """What a block attends with: q, k, v by head, and the normalised tokens they are made of.
+
+        Raises:
+            InputError: the reading did not ask for this block's.
+        """
+        return self._asked("projections", block, self.kept.projections)
+
+    def tokens(self, block: int) -> Tensor:
+        """(B, N+1, W) tokens after a block, class token first.
+
+        Raises:
+            InputError: the reading did not ask for this block's.
+        """
+        return self._asked("tokens", block, self.kept.tokens)
+
+    def attention(self, block: int) -> Tensor:
+        """(B, N+1, N+1) a block's softmax(q k^T s), mean over heads, float32; rows sum to 1.
+
+        Raises:
+            InputError: the reading did not ask for this block's.
+        """
+        return self._asked("attention", block, self.kept.attention)
+
+    @property
+    def text(self) -> Tensor:
+        """(C, E) unit embeddings of the names that the images are segmented by.
+
+        Raises:
+            InputError: the reading did not ask for them.
+        """
+        if self.text_embeddings is None:
+            raise InputError("a reading that uses trunk.text asks for it: Reading(..., text=True)")
+        return self.text_embeddings
+
+    @property
+    def guest(self) -> GuestFeatures:
+        """What the guest tower says of the images.
+
+        Raises:
+            InputError: the reading did not ask for it.
+        """
+        if self.guest_features is None:
+            raise InputError("a reading that uses trunk.guest asks for it: Reading(..., guest=True)")
+        return self.guest_features
+
+    def complete(self, block: int, attended: Tensor, residual: Tensor | None = None, mlp: bool = True) -> Tensor:
+        """The rest of a block after attention: output projection, residual connection, MLP.
+
+        Args:
+            block: counted from 0, or from the end.
+            attended: (B, H, T, D) values that its attention gathered, of all or of some tokens.
+            residual: (B, T, W) tokens that its residual connection adds, those that went in; None leaves it out.
+            mlp: whether the MLP follows.
+
+        Returns:
+            (B, T, W).
+        """
+        return complete_block(self.tower.transformer.resblocks[block], attended, residual, mlp)
+
+    def project(self, tokens: Tensor) -> Tensor:
+        """ln_post and projection to the text's space: (B, T, W) to (B, T, E)."""
+        projected: Tensor = self.tower.ln_post(tokens) @ self.tower.proj
+        return projected
+
+    def _asked(self, kind: str, block: int, kept: Mapping[int, _T]) -> _T:
+        count = len(self.tower.transformer.resblocks)
+        asked = getattr(self.reading, kind)
+        if from_start(block, count) not in {from_start(number, count) for number in asked}:
+            raise InputError(
+                f"a reading that uses trunk.{kind}({block}) asks for it: Reading(..., {kind}=({block},)); this one "
+                f"asks for {kind} of {', '.join(map(str, asked)) or 'no block'}"
+            )
+        return kept[from_start(block, count)]
+
+
+def from_start(block: int, count: int) -> int:
+    """A block's number from 0, of `count`."""
+    return block + count if block < 0 else block
