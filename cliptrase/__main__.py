@@ -2,15 +2,17 @@
 
 import sys
 
+from cliptrase.cli import main as command_line
 from cliptrase.console import complain, run
 
 _OWN = ("cliptrase", "datamodules")
+_PRINTING = ("--print_config", "--help", "-h", "--version")  # standard output is then what was asked for
 
 
 def main() -> int:
-    """Loads the command line, which takes seconds, and runs it."""
+    """Runs the command, and says which package is missing where one is."""
     try:
-        from cliptrase.cli import main as command_line
+        return command_line()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in _OWN:
@@ -19,12 +21,12 @@ def main() -> int:
             f"the package {missing} is not installed for {sys.executable}; run `uv run python cli.py ...`, which "
             "installs what is needed, or install cliptrase into this Python"
         )
-    return command_line()
 
 
 def console() -> None:
     """Runs the command line and ends the process."""
-    sys.exit(run(main, prints="--print_config" in sys.argv))
+    prints = sys.argv[1:2] in ([], ["doctor"], ["list"]) or any(word in sys.argv for word in _PRINTING)
+    sys.exit(run(main, prints))
 
 
 if __name__ == "__main__":

@@ -2,18 +2,48 @@
 
 import difflib
 import re
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message says what, its value and the cure."""
+    """Something the user gave cannot be used; the message says what, its value and the cure.
+
+    A message writes the names of parameters in backquotes: "`clip` 'ViT-B-61' is not an architecture". Python users
+    read it as it is; a command shows its options instead (`--model.clip`), see `with_options`.
+
+    Attributes:
+        status: exit status of a command that ends for it.
+    """
+
+    status = 1
 
 
-def one_line(error: BaseException) -> str:
-    """What another library says of its error, as part of a sentence."""
+class UsageError(InputError):
+    """A command was called in a way that it does not have: an unknown option or command, say."""
+
+    status = 2
+
+
+def with_options(sentence: str, options: Mapping[str, str]) -> str:
+    """A sentence with a command's options in place of parameters.
+
+    >>> with_options("`clip` 'x' is not an architecture; run `git lfs pull`", {"clip": "--model.clip"})
+    "--model.clip 'x' is not an architecture; run `git lfs pull`"
+    """
+    return re.sub(r"`([\w.]+)`", lambda match: options.get(match[1], match[0]), sentence)
+
+
+def one_line(error: BaseException | str, longest: int = 300) -> str:
+    """What another library says of its error, as part of a sentence of at most some `longest` characters.
+
+    >>> one_line(ValueError("a first line", "and a second"))
+    "('a first line', 'and a second')"
+    >>> one_line("a text of many words", longest=10)
+    'a text of ...'
+    """
     plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # some colour their messages for a terminal
-    return textwrap.shorten(plain, 300, placeholder=" ...") or type(error).__name__
+    text = " ".join(plain.split()) or type(error).__name__
+    return text if len(text) <= longest else f"{text[:longest].rpartition(' ')[0] or text[:longest]} ..."
 
 
 def first_few(words: Iterable[str], number: int = 5) -> str:

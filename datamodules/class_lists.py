@@ -14,8 +14,9 @@ from typing import NamedTuple, NoReturn
 
 import yaml
 
+from cliptrase.errors import one_line
 from cliptrase.vocabulary import as_read, unreadable
-from datamodules.errors import DataError, one_line
+from datamodules.errors import DataError
 
 ENDINGS = frozenset({".txt", ".csv", ".tsv", ".json", ".yaml", ".yml", ".names", ".lst", ".list"})
 _MOST_BYTES = 16 << 20

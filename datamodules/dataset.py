@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from cliptrase.errors import one_line
 from datamodules.census import count_values
 from datamodules.checks import check_values
-from datamodules.errors import DataError, one_line
+from datamodules.errors import DataError
 from datamodules.pairs import Pair
 from datamodules.reading import read_image, read_index_map
 from datamodules.spec import DatasetSpec

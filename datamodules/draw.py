@@ -1,13 +1,17 @@
-"""`python -m datamodules.draw --root DIR` writes the demo's scenes as files: real input for every other command."""
+"""`python cli.py draw --root DIR` writes the demo's scenes as files: real input for every other command."""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
 
-from cliptrase.console import complain, run, stopped
+from cliptrase.console import run
+from cliptrase.errors import UsageError
+from cliptrase.options import Parser, answer
+from datamodules.errors import DataError
 from datamodules.shapes_scenes import NAMES, scene
 
 
@@ -28,20 +32,30 @@ def write_folder(root: Path, scenes: int, progress: bool = True) -> None:
         Image.fromarray(drawn.labels).save(root / "gt" / f"scene_{index:04d}.png")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Writes the folder and says how to run on it."""
-    parser = argparse.ArgumentParser(prog="python -m datamodules.draw", description="Writes the demo's test scenes.")
-    parser.add_argument("--root", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--scenes", type=int, default=200, help="how many")
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the folder and says how to run on it.
+
+    Args:
+        arguments: after the command's name; the process's own by default.
+
+    Returns:
+        exit status; see `cliptrase.options.answer`.
+    """
+    parser = Parser("draw", "Writes the demo's test scenes as a folder of pictures and label maps.")
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder to write to")
+    parser.add_argument("--scenes", type=int, default=200, metavar="N", help="how many (%(default)s)")
+    return answer(parser, _draw, arguments, "the scenes are not all there; start again by the same command")
+
+
+def _draw(options: argparse.Namespace) -> int:
     if options.scenes < 1:
-        parser.error(f"--scenes must be at least 1, not {options.scenes}")
+        raise UsageError(f"`scenes` must be at least 1, not {options.scenes}")
     try:
         write_folder(options.root, options.scenes)
     except OSError as error:
-        return complain(f"--root {options.root} cannot be written ({error.strerror or error}); name another place")
-    except KeyboardInterrupt as stop:
-        return stopped(stop, "the scenes are not all there; start again by the same command")
+        raise DataError(
+            f"`root` {options.root} cannot be written ({error.strerror or error}); name another place"
+        ) from error
     print(
         f"{options.scenes} scenes: --data Folder --data.root {options.root} --data.classes {options.root}/classes.txt"
     )

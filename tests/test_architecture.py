@@ -17,6 +17,7 @@ LAYERS = (
             "errors",
             "extensions",
             "console",
+            "options",
             "images",
             "io",
             "timing",
@@ -50,7 +51,7 @@ ORDERS = {
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "results"),
         *("markdown", "scoreboard", "comparison", "comparison_tables"),
     ),
-    "cli": ("arguments", "complaints", "processes", "evaluate"),
+    "cli": ("arguments", "complaints", "processes", "evaluate", "evaluation", "report", "global_patches"),
     "runs": (
         "module",
         "callbacks.identity",
@@ -63,10 +64,10 @@ ORDERS = {
         "callbacks.tensorboard",
     ),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
-    "global_patches": ("analysis", "figure", "command"),
+    "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "window_maps", "whole", "windows"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
-    "report": ("markup", "comparison", "page", "reading", "__main__"),
+    "report": ("markup", "comparison", "page", "reading"),
 }
 LIGHTNING = {"runs", "cli"}
 
@@ -145,4 +146,4 @@ def test_the_model_knows_nothing_of_the_data_modules() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "datamodules").rglob("*.py")), ids=lambda path: path.stem)
 def test_data_modules_know_nothing_of_the_model_but_vocabulary_and_reader(path: Path) -> None:
     modules = {".".join(name.split(".")[:2]) for name in imports(path) if name.startswith("cliptrase")}
-    assert modules <= {"cliptrase.console", "cliptrase.errors", "cliptrase.images", "cliptrase.vocabulary"}
+    assert modules <= {f"cliptrase.{name}" for name in ("console", "errors", "images", "options", "vocabulary")}

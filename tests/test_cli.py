@@ -1,6 +1,7 @@
 """The command line's contract: options in any order, one folder a run, what is in its files."""
 
 import csv
+import re
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from cliptrase.cli import main
+from cliptrase.cli import COMMANDS, main
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
@@ -294,7 +295,10 @@ def test_every_shipped_configuration_is_understood(config: Path, capsys: pytest.
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    assert "{test,predict}" in capsys.readouterr().out
+    asked = capsys.readouterr().out
+    assert re.findall(r"^  ([a-z-]+)  +\w", asked, flags=re.MULTILINE) == list(COMMANDS)
+    assert main([]) == 2
+    assert capsys.readouterr().out == asked
 
 
 def test_configurations_are_found_from_any_folder(
@@ -361,6 +365,6 @@ class TestFolder:
 
 def test_a_warning_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-    assert main(["--help"]) == 0
+    assert main(["test", "--help"]) == 0
     assert warnings.formatwarning("left out: PC59", UserWarning, "benchmark.py", 91) == "warning: left out: PC59\n"
     assert "benchmark.py:91" in warnings.formatwarning("old", DeprecationWarning, "benchmark.py", 91)

@@ -45,10 +45,10 @@ def complain(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], 'expected "subcommand" to be one of {test,predict}'),
         (["fit"], "nothing is trained here, so there is no 'fit': take 'test' or 'predict'"),
         (["validate"], "nothing is trained here, so there is no 'validate'"),
-        (["train"], "invalid choice: 'train' (choose from 'test', 'predict')"),
+        (["train"], "there is no command 'train'; take one of test, predict, prepare, doctor, "),
+        (["pedict"], "there is no command 'pedict'; did you mean predict? Else take one of test, "),
         (["test", "--config", "configs/paper_224.yaml"], "no data: give --data with one of ADE150, "),
         (["test", "--model.clip", "ViT-B-16"], "no data: give --data with one of ADE150, "),
         (["test", "--data", "VOC99"], "--data VOC99 is not a data set; take one of ADE150, "),

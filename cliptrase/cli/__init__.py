@@ -1,58 +1,89 @@
-"""The command line: what a command does, and errors in one sentence."""
+"""The command line: `python cli.py COMMAND`, `cliptrase COMMAND` and `python -m cliptrase COMMAND` are one.
+
+Every command is a function `main(arguments) -> exit status` in a module of its own, which is imported when it is asked
+for and imports only what it needs.
+"""
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
 
-from jsonargparse import ArgumentError
+from cliptrase import __version__
+from cliptrase.console import complain
+from cliptrase.errors import did_you_mean
+from cliptrase.options import program
 
-from cliptrase.cli.arguments import with_defaults
-from cliptrase.cli.complaints import (
-    from_machine,
-    mendable,
-    of_other_processes,
-    quiet_libraries,
-    refused_by_parser,
-    usage,
-)
-from cliptrase.cli.evaluate import EvaluationCLI, StoppedRun
-from cliptrase.cli.processes import is_first
-from cliptrase.console import complain, stopped
 
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        module: whose `main` runs it.
+        summary: what it does, in a few words.
+    """
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "test": Command("cliptrase.cli.evaluation", "score methods on data sets; without options, the demo"),
+    "predict": Command("cliptrase.cli.evaluation", "write masks of pictures with label maps or without"),
+    "prepare": Command("datamodules.prepare.command", "make a data set's folders of what its publisher offers"),
+    "doctor": Command("datamodules.doctor.command", "say what is wrong with the folders of data sets"),
+    "draw": Command("datamodules.draw", "write the demo's scenes as files"),
+    "report": Command("cliptrase.cli.report", "make a page of the results of runs"),
+    "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
+}
+_WITH_NAME = ("test", "predict")  # one module serves both
 _UNTRAINED = ("fit", "validate")
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the command line.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
 
     Args:
-        args: arguments after the program's name; the process's own by default.
+        arguments: after the program's name; the process's own by default.
 
     Returns:
         exit status: 0 where everything asked was done, 1 for input that cannot be used, 2 for wrong usage, 128 and the
-        signal's number for a run that a signal stopped.
+        signal's number where a signal stopped the command.
     """
-    arguments = list(sys.argv[1:] if args is None else args)
-    if arguments and arguments[0] in _UNTRAINED:
-        return complain(f"nothing is trained here, so there is no {arguments[0]!r}: take 'test' or 'predict'", status=2)
-    quiet_libraries()
-    try:
-        EvaluationCLI(with_defaults(arguments))
-    except ArgumentError as error:
-        if sentence := mendable(error):
-            return complain(sentence)
-        return complain(usage(str(error)), status=2)
-    except StoppedRun as stop:
-        return complain(str(stop), stop.status) if is_first() else stop.status
-    except KeyboardInterrupt as stop:
-        return stopped(stop, "nothing was computed yet")
-    except SystemExit as stop:  # --help and --print_config
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except Exception as error:
-        if sentence := mendable(error) or from_machine(error):
-            return complain(sentence)
-        if of_other_processes(error):
-            return complain("another process of this run stopped, for the reason that it gave") if is_first() else 1
-        if refused_by_parser(error):
-            return complain(usage(str(error)), status=2)
-        raise
-    return 0
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
+    if name in COMMANDS:
+        command = COMMANDS[name]
+        status: int = import_module(command.module).main([name, *rest] if name in _WITH_NAME else rest)
+        return status
+    if name in ("-h", "--help"):
+        print(overview())
+        return 0
+    if name == "--version":
+        print(f"cliptrase {__version__}")
+        return 0
+    if not name:
+        print(overview())
+        return 2
+    if name in _UNTRAINED:
+        return complain(f"nothing is trained here, so there is no {name!r}: take 'test' or 'predict'", status=2)
+    near = did_you_mean(name, COMMANDS)
+    meant = f"did you mean {near}? Else take" if near else "take"
+    return complain(f"there is no command {name!r}; {meant} one of {', '.join(COMMANDS)}", status=2)
+
+
+def overview() -> str:
+    """Help without a command."""
+    width = max(map(len, COMMANDS)) + 2
+    lines = (f"  {name:{width}}{command.summary}" for name, command in COMMANDS.items())
+    return "\n".join(
+        (
+            f"Usage: {program()} COMMAND ...",
+            "",
+            "CLIPtrase and other training-free open-vocabulary segmentation, evaluated.",
+            "",
+            *lines,
+            "",
+            f"`{program()} COMMAND --help` says more; `{program()} test` runs the demo,",
+            "which needs neither data nor network.",
+        )
+    )

@@ -12,8 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from cliptrase.cli.arguments import DATA, NO_DATA
-from cliptrase.errors import InputError
-from datamodules import DataError
+from cliptrase.errors import InputError, one_line
 
 # Lines in which jsonargparse tells of its own types, not of the user's input.
 _ABOUT_TYPES = (
@@ -24,8 +23,6 @@ _ABOUT_TYPES = (
     "Does not validate",
     "- Does not",
 )
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST = 400  # characters of what a library says
 _NO_MEMORY = re.compile(r"not enough memory|can't allocate memory|out of memory|Insufficient memory|bad_alloc", re.I)
 _NO_SHARED_MEMORY = re.compile(r"shared memory|Bus error|unable to (write to|open|mmap) .*torch_", re.I)
 _WORKER_KILLED = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
@@ -47,20 +44,15 @@ def mendable(error: BaseException) -> str:
     """
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, InputError | DataError):
-            return plain(str(cause))
+        if isinstance(cause, InputError):
+            return one_line(cause, 10_000)
         cause = cause.__cause__
     return ""
 
 
-def plain(text: str) -> str:
-    """Text of any library in one line, without the codes that colour it on a terminal."""
-    return " ".join(line.strip() for line in _COLOURS.sub("", text).splitlines() if line.strip())
-
-
 def from_machine(error: BaseException) -> str:
     """What the machine lacks, where that led to `error`, else nothing: memory, a data worker, room for files."""
-    text = plain(str(error))
+    text = one_line(error, 10_000)
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, MemoryError | torch.OutOfMemoryError) or (
@@ -68,10 +60,10 @@ def from_machine(error: BaseException) -> str:
         ):
             return (
                 "there is not enough memory: give a smaller --data.batch_size, fewer --data.num_workers or a smaller "
-                f"--protocol.size ({shortened(_last_line(cause))})"
+                f"--protocol.size ({one_line(_last_line(cause))})"
             )
         if isinstance(cause, MisconfigurationException):  # Lightning's word for options that cannot be
-            return f"--trainer options cannot be used here ({shortened(str(cause)).rstrip('.')})"
+            return f"--trainer options cannot be used here ({one_line(str(cause)).rstrip('.')})"
         if isinstance(cause, OSError) and (writer := _lightning_writes(cause)):
             return (
                 f"{writer} cannot write its files ({cause.strerror or cause}); make room, or leave it out by "
@@ -107,12 +99,6 @@ def refused_by_parser(error: BaseException) -> bool:
         frame = frame.tb_next
     raised_in = frame.tb_frame.f_globals.get("__name__", "") if frame else ""
     return isinstance(error, ValueError) and raised_in.startswith("jsonargparse.")
-
-
-def shortened(text: str) -> str:
-    """What a library says, as part of a sentence."""
-    line = plain(text)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
 
 
 def _last_line(error: BaseException) -> str:

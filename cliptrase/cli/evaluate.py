@@ -16,10 +16,10 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
-from cliptrase.cli.complaints import of_other_processes, shortened
+from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.errors import InputError, counted, first_few
+from cliptrase.errors import InputError, counted, first_few, one_line
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.run_folder import RunFolder, RunLogger
@@ -233,7 +233,7 @@ class EvaluationCLI(LightningCLI):
         try:
             super()._set_seed()
         except ValueError as error:
-            raise InputError(f"--seed_everything cannot be used: {shortened(str(error))}") from error
+            raise InputError(f"--seed_everything cannot be used: {one_line(str(error))}") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer whose files all lie in one new folder.
@@ -296,7 +296,7 @@ def refusal(error: Exception, asked: Namespace) -> str:
         for name, value in vars(asked).items()
         if isinstance(value, str | int | float | list) and value != usual.get(name) and name not in _HARMLESS
     ]
-    reason = shortened(str(error) or type(error).__name__).rstrip(".")
+    reason = one_line(str(error) or type(error).__name__).rstrip(".")
     if any(name.startswith("SLURM_") for name in os.environ) and "SLURM" in reason:
         return f"this job of SLURM cannot be used ({reason}); start by srun, or set SLURM_JOB_NAME=interactive"
     options = " ".join(given) or "the usual --trainer options"

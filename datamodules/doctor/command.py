@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cliptrase.console import complain, stopped
+from cliptrase.options import Parser, answer
 from datamodules.benchmark import ALL_SETTINGS
 from datamodules.doctor.findings import Finding, cure, files, places
 from datamodules.doctor.scan import Scan, scan
@@ -62,16 +62,11 @@ def main(args: Sequence[str] | None = None) -> int:
         exit status: 0 without an error, 1 with one or where nothing is found, 2 for wrong usage, 128 and the
         signal's number where a signal stopped it.
     """
-    try:
-        options = _parser().parse_args(args)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    try:
-        reports = examine(options.root.expanduser(), options.setting, options.workers)
-    except DataError as error:
-        return complain(str(error))
-    except KeyboardInterrupt as stop:
-        return stopped(stop)
+    return answer(_parser(), _report, args)
+
+
+def _report(options: argparse.Namespace) -> int:
+    reports = examine(options.root.expanduser(), options.setting, options.workers)
     if options.json:
         print(json.dumps(as_json(options.root, reports), indent=2))
     else:
@@ -94,7 +89,7 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
         DataError: root is no folder, or nothing is there and no setting was named.
     """
     if not root.is_dir():
-        raise DataError(f"--root {root} is no folder; name the one that holds the data sets")
+        raise DataError(f"`root` {root} is no folder; name the one that holds the data sets")
     specs = [spec for name in ALL_SETTINGS if not names or name in names for spec in _editions(root, name)]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
@@ -176,10 +171,8 @@ def _print(reports: Sequence[Report]) -> None:
             print(f"{report.spec.name}: {finding.level}: {finding.message}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m datamodules.doctor", description="Says what is wrong with the folders of data sets."
-    )
+def _parser() -> Parser:
+    parser = Parser("doctor", "Says what is wrong with the folders of data sets.")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data sets, --data.root")
     parser.add_argument(
         "--setting",

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.errors import InputError
+from cliptrase.errors import InputError, one_line
 from cliptrase.images import ColoursError, Reader
-from datamodules.errors import DataError, one_line
+from datamodules.errors import DataError
 from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
 from datamodules.parallel import each
 from datamodules.spec import DatasetSpec

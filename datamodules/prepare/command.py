@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cliptrase.console import complain, stopped
+from cliptrase.errors import one_line
+from cliptrase.options import Parser, answer
 from datamodules.benchmark import ALL_SETTINGS
-from datamodules.errors import DataError, one_line
+from datamodules.errors import DataError
 from datamodules.pairs import find_pairs
 from datamodules.parallel import add_workers, each
 from datamodules.prepare import ade20k, cityscapes, coco, pascal_context, voc
@@ -39,27 +40,23 @@ def main(args: Sequence[str] | None = None) -> int:
         exit status: 0 where every file was made, 1 where a source cannot be used, 2 for wrong usage, 128 and the
         signal's number where a signal stopped it.
     """
-    try:
-        options = _parser().parse_args(args)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    try:
-        return _prepare(options)
-    except DataError as error:
-        return complain(str(error))
-    except OSError as error:
-        return complain(
-            f"stopped by the file system ({one_line(error)}); make room or name another place by --root, "
-            "then start again to continue"
-        )
-    except KeyboardInterrupt as stop:
-        return stopped(stop, "the same command continues where this one ended")
+    return answer(_parser(), _prepare, args, "the same command continues where this one ended")
 
 
 def _prepare(options: argparse.Namespace) -> int:
+    try:
+        return _run(options)
+    except OSError as error:
+        raise DataError(
+            f"stopped by the file system ({one_line(error)}); make room or name another place by `root`, then start "
+            "again to continue"
+        ) from error
+
+
+def _run(options: argparse.Namespace) -> int:
     source, root = options.source.expanduser(), options.root.expanduser()
     if not source.is_dir():
-        raise DataError(f"--source {source} is no folder; name the one that the archives were unpacked to")
+        raise DataError(f"`source` {source} is no folder; name the one that the archives were unpacked to")
     make_plan, _ = PREPARATIONS[options.name]
     plan = make_plan(
         Request(
@@ -108,14 +105,11 @@ def _count(spec: DatasetSpec, root: Path, done: set[Path]) -> str:
     return f"{spec.name}: {len(pairs)} pictures and label maps in {folder}{note}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m datamodules.prepare",
-        description="Makes the folders that the settings read of what the publishers' archives unpack to.",
-    )
-    names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+def _parser() -> Parser:
+    parser = Parser("prepare", "Makes the folders that are read of what the publishers' archives unpack to.")
+    names = parser.add_subparsers(dest="name", required=True, metavar="NAME", parser_class=Parser)
     for name, (_, text) in PREPARATIONS.items():
-        one = names.add_parser(name, help=text, description=text)
+        one = names.add_parser(name, help=text, prog=f"prepare {name}", description=text)
         one.add_argument("--source", type=Path, required=True, metavar="DIR", help="where the archives were unpacked")
         one.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data sets, --data.root")
         add_workers(one)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from cliptrase.cli import main
+from cliptrase.cli.report import main as report
 from cliptrase.console import run as process
-from cliptrase.report.__main__ import main as report
 from tests.bad_inputs import choices, files, places, words
 from tests.bad_inputs.cases import ROOT_OF_CASE, Case, scoring, write_plain_inputs
 from tests.children import CRASHED, FORK, Outcome, call

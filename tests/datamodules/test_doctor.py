@@ -104,9 +104,17 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 2
-    assert main(["--root", str(tmp_path), "--setting", "ImageNet"]) == 2
-    assert "usage:" in capsys.readouterr().err
+    for arguments, expected in (
+        ([], "the following arguments are required: --root"),
+        (
+            ["--root", str(tmp_path), "--setting", "ImageNet"],
+            "--setting 'ImageNet' is not known; take one of ",
+        ),
+        (["--root", str(tmp_path), "--seting", "VOC20"], "doctor has no option --seting; did you mean --setting? "),
+    ):
+        assert main(arguments) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"error: {expected}")
 
 
 def test_objects_not_prepared_are_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from cliptrase.cli.global_patches import main, parse_patch
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.correlation import remove_global_patches, self_correlation
@@ -16,8 +17,8 @@ from cliptrase.drawing.overlay import heat
 from cliptrase.drawing.patch_panel import PatchMap
 from cliptrase.errors import InputError
 from cliptrase.global_patches.analysis import FACTOR, analyse, denoised_map
-from cliptrase.global_patches.command import main, parse_patch, show
 from cliptrase.global_patches.figure import WIDE, attention_maps, correlation_maps, figure, picture_panel, share_chart
+from cliptrase.global_patches.view import show
 from cliptrase.methods import get_method
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
@@ -270,9 +271,7 @@ def test_files_that_cannot_be_used(
 
 
 def test_wrong_usage(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main([str(photo), "--out", "figure.png"])
-    assert stop.value.code == 2
+    assert main([str(photo), "--out", "figure.png"]) == 2
     assert "--patch" in capsys.readouterr().err
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliptrase.cli.report import main
 from cliptrase.drawing.canvas import png_bytes
 from cliptrase.errors import InputError
-from cliptrase.report.__main__ import main
 from cliptrase.report.page import page
 from cliptrase.report.reading import read_run
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from cliptrase.cli.report import main
 from cliptrase.evaluation.results import COLUMNS
-from cliptrase.report.__main__ import main
 from cliptrase.report.markup import Html, element, joined
 from cliptrase.report.page import Run, page
 from cliptrase.report.reading import read_run

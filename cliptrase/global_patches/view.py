@@ -1,0 +1,45 @@
+"""A picture as the tower sees it, for the figure of its global patches."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.weights import LoadedClip
+from cliptrase.drawing.overlay import Picture
+from cliptrase.drawing.picture import fit
+from cliptrase.errors import InputError
+from cliptrase.images import PictureLike, to_rgb
+from cliptrase.inference.pixels import to_whole_patches
+
+_LONGEST = 4  # times the shorter side
+
+
+def show(
+    picture: PictureLike, clip: LoadedClip, encoder: VisualEncoder, size: int | None = None
+) -> tuple[Picture, Tensor]:
+    """A picture as the tower sees it: whole, its last row and column repeated up to whole patches.
+
+    Args:
+        picture: a path, a PIL image of any mode, or an array; see `images.to_rgb`.
+        clip: for mean and deviation of its pictures.
+        encoder: of that model.
+        size: pixels of the shorter side; None takes the tower's own. The longer one is cut down to four times that.
+
+    Returns:
+        (H, W, 3) uint8, and the same normalised (1, 3, H, W); H and W are multiples of the patch.
+
+    Raises:
+        InputError: a size below 1, or a picture that cannot be read.
+    """
+    patch = (int(encoder.tower.patch_size[0]), int(encoder.tower.patch_size[1]))
+    side = (
+        min(cells * pixels for cells, pixels in zip(encoder.tower.grid_size, patch, strict=True))
+        if size is None
+        else size
+    )
+    if side < 1:
+        raise InputError(f"`size` must be at least 1 pixel, not {side}")
+    whole = to_whole_patches(fit(to_rgb(picture), side, _LONGEST * side).float(), patch)  # (1, 3, H, W), 0..255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (clip.mean, clip.std))
+    return whole[0].permute(1, 2, 0).numpy().astype(np.uint8), (whole / 255 - mean) / std
