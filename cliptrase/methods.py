@@ -168,6 +168,13 @@ def get_methods(specs: str | Method | Sequence[str | Method]) -> list[Method]:
     return list(methods.values())
 
 
+def split_methods(specs: str | Sequence[str | Method] | None) -> list[str | Method]:
+    """The methods of a list, or of a text with commas between names; none for None."""
+    if isinstance(specs, str):
+        return [part.strip() for part in specs.split(",") if part.strip()]
+    return list(specs or [])
+
+
 def _outside(place: str, value: Any) -> Method:
     """A method of what stands in a user's file or module."""
     if isinstance(value, Method):

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
@@ -16,11 +16,17 @@ from cliptrase.evaluation.counts import Counts, SettingCounter
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.results import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
+from cliptrase.methods import Method, split_methods
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.timing import StageTimer, listening
+
+if TYPE_CHECKING:
+    MethodLike = str | Method
+else:  # of a record the command line would make an option for each field
+    MethodLike = str
 
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -57,8 +63,9 @@ class TrainingFreeSegmentation(LightningModule):
         clip: open_clip architecture, `local-dir:DIR`, `hf-hub:REPOSITORY` or `embedded`.
         pretrained: open_clip tag or weights file; not used with `local-dir:` and `hf-hub:`.
         activation: `auto`, or the GELU that a weights file was trained with.
-        method: the method scored under `settings`, with switches; see `methods.get_method`.
-        compare: further methods scored in the same run.
+        method: the method scored under `settings`: a name with switches, `FILE.py:NAME`, `package.module:NAME`, or in
+            Python a `Method`; see `methods.get_method`.
+        compare: further methods scored in the same run: a list, or names with commas between them.
         protocol: geometry, templates, clustering parameters, scoring.
 
     Raises:
@@ -70,14 +77,14 @@ class TrainingFreeSegmentation(LightningModule):
         clip: str = "ViT-B-16",
         pretrained: str | None = None,
         activation: Activation = "auto",
-        method: str = "cliptrase",
-        compare: list[str] | None = None,
+        method: MethodLike = "cliptrase",
+        compare: list[MethodLike] | str | None = None,
         protocol: EvaluationProtocol | None = None,
     ) -> None:
         super().__init__()
         self.protocol = protocol or get_protocol()
         loaded = load_clip(clip, pretrained, activation)
-        self.segmenter = Segmenter(loaded, self.protocol, [method, *(compare or [])])
+        self.segmenter = Segmenter(loaded, self.protocol, [method, *split_methods(compare)])
         self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []

@@ -1,4 +1,4 @@
-"""What every method of the table keeps: shapes, dtypes, batch independence, any grid, half precision, any tower."""
+"""What every method keeps, from outside too: shapes, dtypes, batch independence, any grid, half precision, towers."""
 
 import copy
 
@@ -16,11 +16,13 @@ from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.clip.test_encoder import tower
-from tests.kit import scene_batch
+from tests.kit import outside_methods, scene_batch
 
 NAMES = ["cat", "dog", "sky", "tree", "sea", "road", "house", "boat", "lamp", "bird", "horse", "field"]
 GRIDS = [(2, 5), (14, 14), (7, 11), (1, 1)]
-EVERY = list(METHODS.values())
+# As a user names them; the file is loaded anew, apart from the module that the tests import.
+OUTSIDE = {name: f"{outside_methods.__file__}:{name.upper()}" for name in ("key_key", "mixed")}
+EVERY = {**METHODS, **{name: get_method(spec) for name, spec in OUTSIDE.items()}}
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,11 @@ def pictures(count: int, grid: tuple[int, int], patch: int = 16) -> Tensor:
 
 @torch.no_grad()
 def features(encoder: VisualEncoder, pixels: Tensor, name: str) -> Tensor:
-    return encoder(pixels, [METHODS[name]]).features[name]
+    return encoder(pixels, [EVERY[name]]).features[name]
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_shape_dtype_and_batch_independence(encoder: VisualEncoder, name: str, grid: tuple[int, int]) -> None:
     pixels = pictures(3, grid)
     before = pixels.clone()
@@ -53,7 +55,7 @@ def test_shape_dtype_and_batch_independence(encoder: VisualEncoder, name: str, g
 
 
 @pytest.mark.parametrize("grid", [(7, 11), (14, 14)])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_double_precision_agrees(encoder: VisualEncoder, name: str, grid: tuple[int, int]) -> None:
     exact = VisualEncoder(copy.deepcopy(encoder.tower).double())
     pixels = pictures(2, grid)
@@ -63,7 +65,7 @@ def test_double_precision_agrees(encoder: VisualEncoder, name: str, grid: tuple[
 
 
 @pytest.mark.parametrize("grid", [(7, 11), (14, 14)])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_bfloat16_is_close(encoder: VisualEncoder, name: str, grid: tuple[int, int]) -> None:
     """bfloat16 has 8 bits: a feature turns by less than 1.3 degrees, on average by less than 0.7."""
     pixels = pictures(2, grid)
@@ -75,21 +77,21 @@ def test_bfloat16_is_close(encoder: VisualEncoder, name: str, grid: tuple[int, i
     assert cosine.mean() > 0.99993
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_features_are_the_methods_own(encoder: VisualEncoder, name: str) -> None:
     """No two rows of the table say the same thing, and the second streams' class token is CLIP's own."""
     pixels = pictures(1, (14, 14))
     found = features(encoder, pixels, name)
-    for other in METHODS:
+    for other in EVERY:
         if other != name:
             assert not torch.allclose(found[:, 1:], features(encoder, pixels, other)[:, 1:], atol=1e-2)
-    if METHODS[name].load_reading().depth:
+    if EVERY[name].load_reading().depth:
         torch.testing.assert_close(found[:, 0], features(encoder, pixels, "vanilla")[:, 0], rtol=0, atol=1e-5)
 
 
 def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     """All in one run are each alone, in a batch and one by one, label for label."""
-    specs = [name + switch for name in METHODS for switch in ("-regions", "+regions")]
+    specs = [OUTSIDE.get(name, name) + switch for name in EVERY for switch in ("-regions", "+regions")]
     specs += ["cliptrase-denoise", "vanilla+regions-denoise", "gem+regions+mean", "cliptrase+mean"]
     protocol = get_protocol(size=160, eps=0.7, min_samples=3)
     segmenter = Segmenter(loaded_clip, protocol, specs)
@@ -108,9 +110,10 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
         assert torch.equal(found, torch.cat([single[name] for single in one_by_one]))
         alone = Segmenter(loaded_clip, protocol, [spec])(images, classifier, (90, 130)).labels
         assert torch.equal(found, alone[name])
-    switched = [(name + "+regions", name) for name in METHODS if name != "cliptrase"]
+    switched = [(name + "+regions", name) for name in EVERY if not EVERY[name].regions]
     switched += [
         ("cliptrase", "cliptrase-regions"),
+        ("mixed", "mixed-regions"),
         ("cliptrase", "cliptrase-denoise"),
         ("cliptrase", "cliptrase+mean"),
     ]
@@ -146,7 +149,7 @@ def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int
     encoder = VisualEncoder(model.visual)
     pixels = pictures(1, grid, model.visual.patch_size[0])
     with torch.no_grad():
-        encoding = encoder(pixels, EVERY)
+        encoding = encoder(pixels, list(EVERY.values()))
         assert encoding.grid == grid
         for found in encoding.features.values():
             assert found.shape == (1, grid[0] * grid[1] + 1, model.visual.output_dim)
@@ -158,10 +161,10 @@ def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int
                 torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_shallow_towers(name: str) -> None:
     """A tower of as many blocks as the rule governs is enough; one less is told before anything runs."""
-    depth = METHODS[name].load_reading().depth
+    depth = EVERY[name].load_reading().depth
     shape = {"width": 64, "image_size": 32, "patch_size": 16, "head_width": 32}
     pixels = pictures(1, (2, 3))
     found = features(VisualEncoder(tower(shape | {"layers": max(depth, 2)}).visual), pixels, name)
@@ -215,11 +218,11 @@ def test_switches_that_do_not_exist(spec: str) -> None:
         get_method(spec)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_gradients_reach_the_pixels(encoder: VisualEncoder, name: str) -> None:
     """Nothing that a gradient needs is overwritten, and asking for one changes no feature."""
     pixels = pictures(1, (2, 3)).requires_grad_()
-    found = encoder(pixels, [METHODS[name]]).features[name]
+    found = encoder(pixels, [EVERY[name]]).features[name]
     (gradient,) = torch.autograd.grad(found[:, 1:].square().sum(), pixels)
     assert gradient.isfinite().all()
     assert gradient.abs().amax() > 0

@@ -1,6 +1,7 @@
 """The encoder against open_clip's own, and the towers that it refuses."""
 
 import itertools
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from cliptrase.attention import Projections
+from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.trunk import Kept
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, get_method
@@ -213,3 +217,45 @@ def test_what_a_method_needs_is_timed_as_alone(side: int) -> None:
         assert together.seconds(name) == ticks([name]).seconds(), name
     assert together.seconds("gem")["forward"] > together.seconds("vanilla")["forward"]
     assert together.seconds("vanilla")["forward"] < together.seconds()["forward"]
+
+
+@pytest.mark.parametrize("name", [*METHODS, "vanilla+regions"])
+def test_nothing_is_kept_that_is_not_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Projections alive while blocks pass, a second stream's included, and what is left when a reading reads."""
+    encoder = VisualEncoder(
+        tower({"layers": 9, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}).visual
+    )
+    made: list[weakref.ref[Projections]] = []
+    alive: list[list[int]] = []
+
+    def look() -> None:
+        alive.append([number for number, reference in enumerate(made) if reference() is not None])
+
+    def projected(*arguments: Any) -> Projections:
+        look()
+        p = project(*arguments)
+        made.append(weakref.ref(p))
+        return p
+
+    def complete(*arguments: Any) -> torch.Tensor:
+        look()
+        return complete_block(*arguments)
+
+    kept: list[Kept] = []
+    monkeypatch.setattr("cliptrase.clip.encoder.project", projected)
+    monkeypatch.setattr("cliptrase.clip.trunk.complete_block", complete)
+    monkeypatch.setattr("cliptrase.clip.encoder.Kept", lambda: kept.append(Kept()) or kept[-1])
+    method = get_method(name)
+    with torch.no_grad():
+        encoding = encoder(torch.zeros(1, 3, 64, 64), [method])
+    assert max(map(len, alive)) <= 2 + method.regions
+    assert alive[-1] == [7, 8][not method.regions :]
+    reading = method.load_reading()
+    assert list(kept[0].projections) == [8]
+    assert list(kept[0].tokens) == [7] * bool(reading.tokens)
+    assert not kept[0].attention
+    kept.clear()
+    alive.clear()
+    look()
+    assert alive[-1] == [7] * method.regions
+    assert (encoding.passes[0].penultimate is not None) == method.regions

@@ -1,0 +1,74 @@
+"""A method from a file of the user's on the command line: compare, intervals, report, resume."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cliptrase.cli import main
+from datamodules import PC59, VOC20
+from tests.command import QUIET, complaint, run
+from tests.kit import outside_methods, write_detectron2_tree
+from tests.test_resume import stop
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return Path(shutil.copy(outside_methods.__file__, tmp_path / "mine.py"))
+
+
+@pytest.fixture
+def options(tmp_path: Path, tiny_clip: Path) -> list[str]:
+    for module in (VOC20, PC59):
+        root = write_detectron2_tree(tmp_path / "datasets", module.spec, sizes=((96, 96), (80, 70)))
+    chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64"]
+    data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(root)]
+    return [*chosen, *data, "--data.batch_size", "1", "--model.clip", f"local-dir:{tiny_clip}"]
+
+
+def test_a_run_of_ones_own_methods(options: list[str], file: Path, tmp_path: Path) -> None:
+    chosen = ["--model.method", f"{file}:KEY_KEY", "--model.compare", f"{file}:MIXED-regions,vanilla"]
+    finished = run("test", tmp_path / "out", *options, *chosen)
+    methods = finished.results["methods"]
+    assert list(methods) == ["key_key", "mixed-regions", "vanilla"]
+    for name in ("mixed-regions", "vanilla"):
+        assert methods[name]["settings"]["VOC20"]["intervals"]["difference_to_first"] is not None
+    assert "mixed-regions" in (finished.folder / "report.html").read_text()
+    with np.load(finished.folder / "confusion" / "VOC20.npz") as counts:
+        assert any("key_key" in key for key in counts.files)
+    again = run("test", tmp_path / "again", *options, "--config", str(finished.folder / "config.yaml"))
+    assert again.results["methods"] == methods
+
+
+def test_resume_knows_a_method_by_its_source(
+    options: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--model.method", f"{file}:key_key", "--trainer.callbacks", "[]", "--trainer.logger", "false"]
+    arguments = ["test", *options, *chosen, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    folder = stop(arguments, 3)
+    capsys.readouterr()
+    assert main([*arguments, "--resume"]) == 0
+    assert f"resumed: {folder} " in capsys.readouterr().out
+    assert json.loads((folder / "results.json").read_text())["provenance"]["unfinished"] == []
+    stopped = stop(arguments, 3)
+    capsys.readouterr()
+    file.write_text(file.read_text().replace("p.key, p.key, p.value", "p.key, p.key, -p.value"))
+    assert main([*arguments, "--resume"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing to resume" in said
+    assert "source of method key_key" in said
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert stopped.exists()
+
+
+def test_what_is_no_method_is_one_sentence(
+    options: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(file.read_text() + "\n\nimport no_such_library\n")
+    out = ["--trainer.default_root_dir", str(tmp_path / "out"), *QUIET]
+    said = complaint(capsys, "test", *options, *out, "--model.method", f"{file}:KEY_KEY")
+    assert said.startswith(f"method '{file}:KEY_KEY': {file} cannot be imported: ModuleNotFoundError in line ")
+    said = complaint(capsys, "test", *options, *out, "--model.compare", f"{tmp_path}/absent.py:KEY_KEY")
+    assert "absent.py cannot be read" in said
