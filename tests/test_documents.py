@@ -11,9 +11,9 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
+from datamodules.shapes_scenes import scene
 from tests.children import call
 from tests.documents import Block, blocks, commands
-from datamodules.shapes_scenes import scene
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
