@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks import measure, record, subjects
-from cliptrase import SegmentationScores, Segmenter
+from cliptrase import SegmentationCounts, Segmenter
 from cliptrase.methods import METHODS
 
 
@@ -20,11 +20,11 @@ def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[
     images = subjects.pictures(batch, size).to(segmenter.device)
     classifier = subjects.classifier(names, segmenter.model.visual.output_dim, segmenter.device)
     truth = torch.randint(names, (batch, size, size), generator=torch.Generator().manual_seed(0)).to(segmenter.device)
-    scores = {method.name: SegmentationScores(names).to(segmenter.device) for method in segmenter.methods}
+    counts = SegmentationCounts([method.name for method in segmenter.methods], names).to(segmenter.device)
 
     def work() -> None:
-        for name, labels in segmenter(images, classifier).labels.items():
-            scores[name].update(labels, truth)
+        counts.reset()
+        counts.update(segmenter(images, classifier).labels, truth, range(batch))
 
     return work
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from benchmarks import measure, record, subjects
 from benchmarks.plain import PlainSegmenter
-from cliptrase import SegmentationScores
+from cliptrase import SegmentationCounts
 from cliptrase.timing import StageTimer, listening
 from datamodules.transforms import Geometry
 
@@ -94,9 +94,9 @@ def measure_one(
 
     peak = measure.peak_memory_mib(step, device)
     predicted = step()
-    metric = SegmentationScores(names).to(device)
+    counts = SegmentationCounts(["cliptrase"], names).to(device)
     works: dict[str, Callable[[], object]] = {"step": step, "bare": encode}
-    works["scores"] = lambda: metric.update(predicted, predicted.flip(0))
+    works["scores"] = lambda: counts.update({"cliptrase": predicted}, predicted.flip(0), range(batch))
     if len(few):
         works["plain"] = one_by_one
         works["as_released"] = lambda: one_by_one(as_released)

@@ -20,7 +20,7 @@ from benchmarks import record
 from cliptrase.cli.evaluate import geometry, label_scheme
 from cliptrase.clip.weights import load_clip
 from cliptrase.errors import InputError
-from cliptrase.evaluation.counts import Counts, SettingCounter
+from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import detectron2_scores, mmseg_scores, released_scores
 from cliptrase.protocol import EvaluationProtocol
@@ -55,18 +55,20 @@ def count(
         name: segmenter.classifier(spec.vocabulary, spec.class_token_weighting, setting=setting)
         for name, spec in specs.items()
     }
-    counter = SettingCounter(list(specs), dataset.spec.vocabulary.num_labels).to(segmenter.device)
+    num_labels = dataset.spec.vocabulary.num_labels
+    counter = SegmentationCounts(list(specs), num_labels, dataset.stems).to(segmenter.device)
     method = segmenter.methods[0].name
     loader = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=group_by_size)
     for groups in tqdm(loader, desc=setting, unit="batch", disable=None):
         for group in groups:
-            kept = [index for index, valid in enumerate(group.valid) if valid]
+            kept = [place for place, valid in enumerate(group.valid) if valid]
             if kept:
                 encoded = segmenter.encode(group.images[kept].to(segmenter.device), group.size, setting)
                 predictions = {name: segmenter.label(encoded, words)[method] for name, words in classifiers.items()}
                 labels = group.labels[kept].to(segmenter.device)
-                counter.update(predictions, labels, [group.stems[index] for index in kept])
-    return counter.totals()
+                counter.update(predictions, labels, [group.numbers[place] for place in kept])
+    counts: dict[str, Counts] = counter.compute()
+    return counts
 
 
 def rows(

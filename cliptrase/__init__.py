@@ -7,7 +7,7 @@ Segmentation", ECCV 2024 (arXiv 2407.08268).
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cliptrase.metrics import SegmentationScores as SegmentationScores
+    from cliptrase.evaluation.counts import SegmentationCounts as SegmentationCounts
     from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
     from cliptrase.protocols import get_protocol as get_protocol
     from cliptrase.segmenter import Prediction as Prediction
@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "EvaluationProtocol": "cliptrase.protocol",
     "Prediction": "cliptrase.segmenter",
-    "SegmentationScores": "cliptrase.metrics",
+    "SegmentationCounts": "cliptrase.evaluation.counts",
     "Segmenter": "cliptrase.segmenter",
     "Vocabulary": "cliptrase.vocabulary",
     "get_protocol": "cliptrase.protocols",
@@ -28,7 +28,7 @@ _PLACES = {
 __all__ = [
     "EvaluationProtocol",
     "Prediction",
-    "SegmentationScores",
+    "SegmentationCounts",
     "Segmenter",
     "Vocabulary",
     "__version__",

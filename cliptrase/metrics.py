@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 
 class Scores(NamedTuple):
@@ -177,40 +176,3 @@ def _margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """True positives, ground-truth and predicted pixels of each class, (C,) float64 each."""
     counts = confusion.double()
     return counts.diagonal(), counts.sum(1), counts.sum(0)
-
-
-class SegmentationScores(Metric):
-    """One confusion matrix over all pictures and processes, in exact integer counts.
-
-    Args:
-        num_labels: C.
-    """
-
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    confusion: Tensor
-    images: Tensor
-
-    def __init__(self, num_labels: int) -> None:
-        super().__init__()
-        self.num_labels = num_labels
-        self.add_state("confusion", torch.zeros(num_labels, num_labels, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("images", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        """Counts a batch.
-
-        Args:
-            prediction: (B, H, W) integer labels in [0, C).
-            target: (B, H, W) integer labels; values outside [0, C) are left out.
-
-        Raises:
-            ValueError: shapes differ or a prediction is out of range.
-        """
-        self.confusion += confusion_matrix(prediction, target, self.num_labels)
-        self.images += len(prediction)
-
-    def compute(self) -> tuple[Tensor, Tensor]:
-        """(C, C) int64 confusion matrix, to be read by `released_scores` and its like, and pictures ()."""
-        return self.confusion, self.images

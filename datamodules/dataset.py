@@ -33,6 +33,7 @@ class Item(NamedTuple):
     labels: Tensor | None  # (H, W) int32 in [0, labels), -1 where not scored
     size: tuple[int, int]  # (H, W) of the label map
     stem: str
+    number: int  # in the data set, from 0; FILLER for one that stands for no image
     valid: bool  # False where the label map holds nothing but ignored pixels, and for fillers
     error: str = ""  # what is wrong with a picture that is passed over
 
@@ -44,6 +45,7 @@ class ImageBatch(NamedTuple):
     labels: Tensor | None  # (B, H, W) int32
     size: tuple[int, int]
     stems: list[str]
+    numbers: list[int]  # in the data set
     valid: list[bool]
     errors: list[str]
 
@@ -87,12 +89,12 @@ class SegmentationDataset(Dataset[Item], ABC):
 
     def __getitem__(self, index: int) -> Item:
         if index == FILLER:
-            return self[0]._replace(valid=False)
+            return self[0]._replace(number=FILLER, valid=False)
         source = self.read(index)
         if source.labels is None:
             image = self.pipeline(image=source.image)["image"]
             height, width = (image if self.geometry.mode == "crop" else source.image).shape[:2]
-            return Item(_to_tensor(image), None, (height, width), source.stem, valid=True)
+            return Item(_to_tensor(image), None, (height, width), source.stem, index, valid=True)
         shown = self.pipeline(image=source.image, mask=source.labels)
         raw = shown["mask"].astype(np.int32)
         ignored = (raw == self.spec.ignore_label) | (raw < self.spec.label_offset)
@@ -101,7 +103,8 @@ class SegmentationDataset(Dataset[Item], ABC):
         # A crop goes by what is unlabelled, as the released code does, also where that counts as background.
         empty = bool(ignored.all() if self.geometry.mode == "crop" else (labels == UNLABELLED).all())
         height, width = labels.shape
-        return Item(_to_tensor(shown["image"]), torch.from_numpy(labels), (height, width), source.stem, valid=not empty)
+        shown_image, scored = _to_tensor(shown["image"]), torch.from_numpy(labels)
+        return Item(shown_image, scored, (height, width), source.stem, index, valid=not empty)
 
     @property
     def _ignored(self) -> int:
@@ -192,6 +195,7 @@ def group_by_size(items: Sequence[Item]) -> list[ImageBatch]:
             else torch.stack([m.labels for m in members if m.labels is not None]),
             size=members[0].size,
             stems=[item.stem for item in members],
+            numbers=[item.number for item in members],
             valid=[item.valid for item in members],
             errors=[item.error for item in members if item.error],
         )

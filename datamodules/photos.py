@@ -129,7 +129,7 @@ class PhotoDataset(SegmentationDataset):
         except DataError as error:
             message = "" if index == FILLER else str(error)
             nothing = torch.zeros(3, 1, 1, dtype=torch.uint8)
-            return Item(nothing, None, (1, 1), self.files[index][0], valid=False, error=message)
+            return Item(nothing, None, (1, 1), self.files[index][0], index, valid=False, error=message)
 
 
 def read_words(words: str | list[str], background: str | list[str], root: Path) -> Vocabulary:

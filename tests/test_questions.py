@@ -17,7 +17,7 @@ from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import check_names
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
-from cliptrase.evaluation.counts import SettingCounter
+from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import MOST_LABELS, Vocabulary, single_names
 from datamodules import Folder, Photos
@@ -111,18 +111,17 @@ def test_one_class_has_figures_and_a_warning(own: Callable[..., list[str]], tmp_
 
 
 def test_the_confusion_matrix_of_one_class_keeps_its_dimensions() -> None:
-    counter = SettingCounter(["one"], 1)
-    counter.update({"one": torch.zeros(1, 2, 3, dtype=torch.int64)}, torch.tensor([[[0, 0, -1], [0, -1, 0]]]), ["a"])
-    counter.leave_out(["b", "a"])
-    assert counter.totals()["one"].confusion.tolist() == [[4]]
-    assert counter.left_out == ["b"]
+    counts = SegmentationCounts(["one"], 1)
+    labels = torch.tensor([[[0, 0, -1], [0, -1, 0]]])
+    counts.update({"one": torch.zeros(1, 2, 3, dtype=torch.int64)}, labels, [0])
+    assert counts.compute()["one"].confusion.tolist() == [[4]]
 
 
 def test_labels_beyond_memory_and_masks_are_refused_before_they_are_counted() -> None:
     with pytest.raises(
         InputError, match="30000 labels cannot be scored: their confusion matrix takes 7 GB for each method"
     ):
-        SettingCounter(["one"], 30_000)
+        SegmentationCounts(["one"], 30_000)
     with pytest.raises(InputError, match="the vocabulary has 100000 labels, but label maps hold at most 65536"):
         Vocabulary(single_names([f"w{number}" for number in range(100_000)]))
     assert Vocabulary(single_names([f"w{number}" for number in range(MOST_LABELS)])).num_labels == MOST_LABELS

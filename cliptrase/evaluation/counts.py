@@ -1,100 +1,163 @@
-"""Counts of one setting over all methods, pictures and processes."""
+"""Counts of one data set over all methods, images and processes."""
 
-import warnings
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.utilities.distributed import gather_all_tensors
 
-from cliptrase.distributed import all_gather_rows
 from cliptrase.errors import InputError
-from cliptrase.metrics import SegmentationScores, picture_counts
+from cliptrase.metrics import confusion_matrix, picture_counts
 from cliptrase.timing import stage
 
 MOST_LABELS = 20_000  # of a confusion matrix: 3.2 GB
 
 
-class Counts(NamedTuple):
-    """What one method's predictions on one setting come to."""
-
-    confusion: Tensor  # (C, C) int64, rows are ground truth
+class _Counts(NamedTuple):
+    confusion: Tensor
     images: int
-    pictures: Tensor  # (P, 3, C) int32 hits, truth and predicted pixels of each picture
-    stems: list[str]  # of the pictures, sorted
+    pictures: Tensor
+    stems: list[str]
+    left_out: list[str]
 
 
-class SettingCounter(nn.Module):
-    """Counts pictures of one setting under every method.
+class Counts(_Counts):
+    """What one method's predictions on one data set come to.
 
-    What is kept of each picture takes 12 bytes a class and method on the CPU: 28 MB for 5,104 pictures of 459 classes.
+    Attributes:
+        confusion: (C, C) int64, rows are ground truth.
+        images: how many were scored, P.
+        pictures: (P, 3, C) int32 hits, truth and predicted pixels of each image.
+        stems: names of the images, sorted.
+        left_out: names of images that hold nothing to score, sorted.
+    """
+
+    __slots__ = ()
+
+    def __new__(  # noqa: D102 (said above)
+        cls, confusion: Tensor, images: int, pictures: Tensor, stems: Sequence[str], left_out: Sequence[str] = ()
+    ) -> "Counts":
+        if confusion.ndim == 0:  # torchmetrics hands on a matrix of one class without its dimensions
+            confusion = confusion.reshape(1, 1)
+        return super().__new__(cls, confusion, images, pictures, list(stems), list(left_out))
+
+
+class SegmentationCounts(Metric):
+    """A confusion matrix for each method and the counts of each image, exact, over all batches and processes.
+
+    Confusion matrices are on the metric's device. The counts of each image are on the CPU: they take 12 bytes a class
+    and method, 28 MB for 5,104 images of 459 classes.
 
     Args:
-        methods: names.
+        methods: names, M of them.
         num_labels: C.
+        stems: names of the data set's images, in its order; without them the numbers of images name them.
 
     Raises:
         InputError: a confusion matrix of so many labels would not fit into memory.
+
+    Example:
+        >>> counts = SegmentationCounts(["mine"], num_labels=2)
+        >>> counts.update({"mine": torch.tensor([[[0, 1]]])}, labels=torch.tensor([[[0, 0]]]), index=[0])
+        >>> counts.compute()["mine"].confusion.tolist()
+        [[1, 1], [0, 0]]
     """
 
-    def __init__(self, methods: Sequence[str], num_labels: int) -> None:
-        super().__init__()
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update = False
+    confusion: Tensor  # (M, C, C) int64
+    pictures: list[Tensor] | Tensor  # (B, M, 3, C) int32 each; a tensor while processes are brought together
+    index: list[Tensor] | Tensor  # (B,) int64 each
+    empty: list[Tensor] | Tensor  # (B,) int64 each: index of images with nothing to score
+
+    def __init__(self, methods: Sequence[str], num_labels: int, stems: Sequence[str] | None = None) -> None:
+        super().__init__(compute_with_cache=False)
         if num_labels > MOST_LABELS:
             raise InputError(
                 f"{num_labels} labels cannot be scored: their confusion matrix takes {8 * num_labels**2 / 1e9:.0f} GB "
                 f"for each method; name at most {MOST_LABELS} classes"
             )
+        self.methods = list(methods)
         self.num_labels = num_labels
-        self.scores = nn.ModuleDict({method: SegmentationScores(num_labels) for method in methods})
-        self._batches: list[tuple[list[str], NDArray[np.int32]]] = []  # stems (B,), counts (B, methods, 3, C)
-        self._passed_over: set[str] = set()
-        self.left_out: list[str] = []  # stems of pictures with nothing to score, once `totals` was called
+        self.stems = stems
+        zeros = torch.zeros(len(methods), num_labels, num_labels, dtype=torch.int64)
+        self.add_state("confusion", zeros, dist_reduce_fx="sum")
+        for name in ("pictures", "index", "empty"):
+            self.add_state(name, [], dist_reduce_fx="cat")
 
-    def update(self, predictions: Mapping[str, Tensor], labels: Tensor, stems: Sequence[str]) -> None:
+    def update(
+        self, predictions: Mapping[str, Tensor], labels: Tensor, index: Sequence[int], left_out: Sequence[int] = ()
+    ) -> None:
         """Counts a batch.
 
         Args:
-            predictions: by method (B, H, W) integer labels in [0, C).
+            predictions: by method (B, H, W) integer labels in [0, C); read only where there are images.
             labels: (B, H, W) integer; values outside [0, C) are left out.
-            stems: names of the pictures, each once a setting.
+            index: numbers of the B images in their data set, each to be counted once.
+            left_out: numbers of images that hold nothing to score; negative ones stand for no image.
 
         Raises:
             ValueError: shapes differ or a prediction is out of range.
         """
         counts = []
-        device = next(iter(predictions.values())).device
-        for method, metric in self.scores.items():
-            with stage("scores", device, [method]):
-                metric.update(predictions[method], labels)  # type: ignore[operator]
+        for number, method in enumerate(self.methods if index else ()):
+            with stage("scores", labels.device, [method]):
+                self.confusion[number] += confusion_matrix(predictions[method], labels, self.num_labels)
                 counts.append(picture_counts(predictions[method], labels, self.num_labels))
-        with stage("scores", device):
-            self._batches.append((list(stems), torch.stack(counts, 1).cpu().numpy()))
+        with stage("scores", labels.device):
+            self._append(torch.stack(counts, 1).cpu() if counts else None, index, left_out)
 
-    def leave_out(self, stems: Sequence[str]) -> None:
-        """Notes pictures that hold nothing to score, such as those whose crop is empty."""
-        self._passed_over.update(stems)
+    def compute(self) -> dict[str, Counts]:
+        """Counts by method over all processes, which must all call this: the same for any split into batches.
 
-    def totals(self) -> dict[str, Counts]:
-        """Counts of every method over all processes, which must all call this: the same for any split into batches."""
-        rows = all_gather_rows([*self._batches, (sorted(self._passed_over), None)])
-        self._batches = []
-        batches = [(names, counts) for names, counts in rows if counts is not None]
-        stems = [stem for names, _ in batches for stem in names]
-        # What fills up a process without pictures is another's picture.
-        self.left_out = sorted({stem for names, counts in rows if counts is None for stem in names} - set(stems))
-        order = sorted(range(len(stems)), key=stems.__getitem__)
-        empty = np.zeros((0, len(self.scores), 3, self.num_labels), np.int32)
-        pictures = torch.from_numpy(np.concatenate([empty, *(counts for _, counts in batches)])[order])
-        stems = [stems[place] for place in order]
-        found = {}
-        for number, (method, metric) in enumerate(self.scores.items()):
-            with warnings.catch_warnings():
-                # A process may have had no picture to score; that is no mistake.
-                warnings.filterwarnings("ignore", message="The ``compute`` method of metric")
-                confusion, images = metric.compute()  # type: ignore[operator]
-            # torchmetrics hands on what holds one number, as a single class's matrix does, without its dimensions.
-            confusion = confusion.reshape(self.num_labels, self.num_labels)
-            found[method] = Counts(confusion.cpu(), int(images), pictures[:, number].contiguous(), stems)
-        return found
+        Raises:
+            ValueError: an image was counted twice.
+        """
+        self._begin()
+        index = dim_zero_cat(self.index).tolist()
+        if len(set(index)) < len(index):
+            twice = next(number for place, number in enumerate(index) if number in index[:place])
+            raise ValueError(f"image {self._name(twice)} was counted twice; give each image of a data set once")
+        # By name, so that intervals do not depend on how a data set is sorted.
+        order = sorted(range(len(index)), key=lambda place: self._key(index[place]))
+        pictures = dim_zero_cat(self.pictures)[order]
+        stems = [self._name(index[place]) for place in order]
+        left_out = [self._name(number) for number in sorted(set(dim_zero_cat(self.empty).tolist()), key=self._key)]
+        return {
+            method: Counts(self.confusion[number].cpu(), len(stems), pictures[:, number].contiguous(), stems, left_out)
+            for number, method in enumerate(self.methods)
+        }
+
+    def sync(self, dist_sync_fn: Callable[..., Any] | None = None, *args: Any, **options: Any) -> None:
+        """Brings the states of all processes together; see `Metric.sync`."""
+        self._begin()
+        super().sync(dist_sync_fn or self._gather, *args, **options)
+
+    def _gather(self, state: Tensor, group: Any = None) -> list[Tensor]:
+        # NCCL takes only tensors of its devices, and the counts of each image are on the CPU.
+        return [part.to(state.device) for part in gather_all_tensors(state.to(self.device), group)]
+
+    def _begin(self) -> None:
+        """Gives states without entries one of no images: torchmetrics' own placeholder has another shape and type."""
+        if isinstance(self.index, list) and not self.index:
+            self._append(None, (), ())
+
+    def _append(self, pictures: Tensor | None, index: Sequence[int], left_out: Sequence[int]) -> None:
+        none = torch.zeros(0, len(self.methods), 3, self.num_labels, dtype=torch.int32)
+        entries = {
+            "pictures": none if pictures is None else pictures,
+            "index": torch.tensor(list(index), dtype=torch.int64),
+            "empty": torch.tensor([number for number in left_out if number >= 0], dtype=torch.int64),
+        }
+        for name, entry in entries.items():
+            getattr(self, name).append(entry)
+
+    def _name(self, number: int) -> str:
+        return str(number) if self.stems is None else self.stems[number]
+
+    def _key(self, number: int) -> Any:
+        return number if self.stems is None else self.stems[number]

@@ -12,7 +12,7 @@ from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.distributed import all_gather_rows
 from cliptrase.errors import InputError
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
-from cliptrase.evaluation.counts import Counts, SettingCounter
+from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.results import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
@@ -20,7 +20,7 @@ from cliptrase.methods import Method, split_methods
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
-from cliptrase.segmenter import Segmenter
+from cliptrase.segmenter import Prediction, Segmenter
 from cliptrase.timing import StageTimer, listening
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class ImageBatch(Protocol):
     def size(self) -> Size: ...
     @property
     def stems(self) -> list[str]: ...
+    @property
+    def numbers(self) -> list[int]: ...  # in the data set; negative for pictures that stand for none
     @property
     def valid(self) -> list[bool]: ...  # False for pictures that are neither scored nor written
 
@@ -123,8 +125,10 @@ class TrainingFreeSegmentation(LightningModule):
             dataset.spec.name: extent(len(dataset), size, trainer.world_size, trainer.limit_test_batches)
             for dataset in datamodule.datasets
         }
+        stems = {dataset.spec.name: dataset.stems for dataset in datamodule.datasets}
         self.counters = nn.ModuleList(
-            SettingCounter(self.methods, setting.vocabulary.num_labels) for setting in self.settings
+            SegmentationCounts(self.methods, setting.vocabulary.num_labels, stems[setting.name])
+            for setting in self.settings
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -177,16 +181,17 @@ class TrainingFreeSegmentation(LightningModule):
             if group.labels is None:
                 raise ValueError("a test batch holds no label maps; give the data module's test loader")
             kept = _valid(group)
-            left_out = [stem for stem, valid in zip(group.stems, group.valid, strict=True) if not valid]
-            self.counters[dataloader_idx].leave_out(left_out)  # type: ignore[operator]
-            if not kept:
-                continue
             images, labels = group.images[kept], group.labels[kept]
-            stems = [group.stems[index] for index in kept]
+            index = [group.numbers[place] for place in kept]
+            left_out = [number for number, valid in zip(group.numbers, group.valid, strict=True) if not valid]
+            found, classifier = Prediction({}, {}), self.classifiers[dataloader_idx]
             with listening(self.timer):
-                found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
-                self.counters[dataloader_idx].update(found.labels, labels, stems)  # type: ignore[operator]
-            outputs.append(LabelMaps(stems, images, found.labels, labels, found.regions))
+                if kept:
+                    found = self.segmenter(images, classifier, group.size)
+                self.counters[dataloader_idx].update(found.labels, labels, index, left_out)  # type: ignore[operator]
+            if kept:
+                stems = [group.stems[place] for place in kept]
+                outputs.append(LabelMaps(stems, images, found.labels, labels, found.regions))
         return outputs
 
     def predict_step(self, batch: Sequence[ImageBatch], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
@@ -209,9 +214,10 @@ class TrainingFreeSegmentation(LightningModule):
         """Brings together what all processes counted of settings before `end`, where that is not done yet."""
         for setting, counter in zip(self.settings[:end], self.counters, strict=False):
             if setting.name not in self.counts:
-                counts = counter.totals()  # type: ignore[operator]
+                counts: dict[str, Counts] = counter.compute()  # type: ignore[operator]
+                counter.reset()  # type: ignore[operator]  # frees the counts of each image
                 self.counts[setting.name] = counts if self.trainer.is_global_zero else {}
-                self.left_out[setting.name] = counter.left_out  # type: ignore[assignment]
+                self.left_out[setting.name] = counts[self.method].left_out
                 self.peak_memory_mib = max(all_gather_rows([peak_memory_mib(self.device)]))
 
     @property

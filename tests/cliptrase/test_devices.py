@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from cliptrase import Segmenter, Vocabulary
 from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.evaluation.counts import SettingCounter
+from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
@@ -105,10 +105,10 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
         with sdpa_kernel(SDPBackend.MATH), listening(timer):
             labels = segmenter(images.to(device), classifier).labels
         assert {isinstance(maps, PretendTensor) for maps in labels.values()} == {device == DEVICE}
-        counter = SettingCounter(list(labels), classifier.num_labels).to(device)
+        counter = SegmentationCounts(list(labels), classifier.num_labels).to(device)
         with listening(timer):
-            counter.update(labels, truth.to(device), ["a", "b"])
-        totals = counter.totals()
+            counter.update(labels, truth.to(device), [0, 1])
+        totals = counter.compute()
         found.append({method: maps.cpu() for method, maps in labels.items()})
         found[-1] |= {f"counts of {method}": totals[method].confusion for method in labels}
         assert set(timer.seconds()) >= {"text", "forward", "classification", "scores"}

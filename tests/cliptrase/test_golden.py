@@ -15,8 +15,9 @@ from cliptrase.clip.encoder import Encoding, VisualEncoder
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.methods import METHODS
-from cliptrase.metrics import SegmentationScores, released_scores
+from cliptrase.metrics import released_scores
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
@@ -91,13 +92,13 @@ def test_every_pixel(loaded_clip: LoadedClip, size: int, spec: DatasetSpec) -> N
 def test_scores(size: int, name: str) -> None:
     golden = load("paper")
     spec = {"VOC20": VOC20.spec, "VOC21": VOC21.spec}[name]
-    metric = SegmentationScores(spec.vocabulary.num_labels)
+    metric = SegmentationCounts(["cliptrase"], spec.vocabulary.num_labels)
     predictions, labels = (golden[f"{name}/{size}/{key}"] for key in ("predictions", "labels"))
-    metric.update(torch.from_numpy(predictions), torch.from_numpy(labels))
+    metric.update({"cliptrase": torch.from_numpy(predictions)}, torch.from_numpy(labels), range(len(SIZES)))
     expected = json.loads((GOLDEN / "scores.json").read_text())[f"{name}_{size}"]
-    confusion, images = metric.compute()
-    assert released_scores(confusion).rounded() == expected
-    assert int(images) == len(SIZES)
+    counts = metric.compute()["cliptrase"]
+    assert released_scores(counts.confusion).rounded() == expected
+    assert counts.images == len(SIZES)
 
 
 @pytest.mark.parametrize("number", WHOLE)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cliptrase.metrics import (
     ClassScores,
     Scores,
-    SegmentationScores,
     confusion_matrix,
     detectron2_class_scores,
     detectron2_scores,
@@ -124,14 +123,6 @@ def test_scores_of_each_class() -> None:
     assert released.iou.dtype == torch.float64
 
 
-def test_counts_beyond_float32() -> None:
-    """One pixel in 2^24 + 1 and more is not lost."""
-    metric = SegmentationScores(2)
-    metric.confusion += torch.tensor([[2**24, 0], [0, 0]])
-    metric.update(torch.zeros(1, 1, 1, dtype=torch.int64), torch.zeros(1, 1, 1, dtype=torch.int64))
-    assert int(metric.compute()[0][0, 0]) == 2**24 + 1
-
-
 def test_shapes_that_differ_and_predictions_out_of_range() -> None:
     zeros = torch.zeros(1, 2, 2, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"prediction \(1, 2, 2\) and target \(1, 2, 3\) differ in shape"):
@@ -147,43 +138,3 @@ def test_integer_types_of_label_maps(dtype: torch.dtype) -> None:
     truth = torch.tensor([[[0, 1, 2, 100]]]).to(dtype)
     guess = torch.tensor([[[0, 2, 2, 1]]])
     assert confusion_matrix(guess, truth, 3).tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1]]
-
-
-def test_metric_counts_resets_and_keeps_integers() -> None:
-    rng = np.random.default_rng(0)
-    metric = SegmentationScores(5)
-    total = np.zeros((5, 5), dtype=int)
-    for batch in (3, 1, 4):
-        guess, truth = rng.integers(0, 5, (batch, 6, 7)), rng.integers(-1, 6, (batch, 6, 7))
-        metric.update(torch.from_numpy(guess), torch.from_numpy(truth))
-        total += np.array(references.confusion(guess, truth, 5))
-    confusion, images = metric.compute()
-    np.testing.assert_array_equal(confusion.numpy(), total)
-    assert int(images) == 8
-    metric.reset()
-    assert int(metric.confusion.sum()) == int(metric.images) == 0
-    assert metric.confusion.dtype == metric.images.dtype == torch.int64
-
-
-def test_processes_are_summed() -> None:
-    """Two processes' states are added, as the Metric declares, whatever their shares are."""
-    rng = np.random.default_rng(1)
-    guess, truth = (torch.from_numpy(rng.integers(0, 4, (5, 8, 8))) for _ in range(2))
-    alone = SegmentationScores(4)
-    alone.update(guess, truth)
-    first, second = SegmentationScores(4), SegmentationScores(4)
-    first.update(guess[:4], truth[:4])
-    second.update(guess[4:], truth[4:])
-    reductions = first._reductions
-    assert set(reductions) == {"confusion", "images"}
-    merged = {
-        name: reduce(torch.stack([getattr(first, name), getattr(second, name)])) for name, reduce in reductions.items()
-    }
-    assert torch.equal(merged["confusion"], alone.compute()[0])
-    assert int(merged["images"]) == 5
-    first.merge_state(second)
-    assert torch.equal(first.confusion, alone.confusion)
-
-
-def test_metric_stays_out_of_checkpoints() -> None:
-    assert SegmentationScores(4).state_dict() == {}
