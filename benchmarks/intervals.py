@@ -27,8 +27,9 @@ from torch import Tensor
 
 from benchmarks import record
 from cliptrase.evaluation.intervals import LEVEL, RARE, estimates, influences
-from cliptrase.metrics import mean_iou
+from cliptrase.metrics import scores
 
+_DEFINITION = "detectron2"
 _TAILS = (0.5 - LEVEL / 2, 0.5 + LEVEL / 2)
 _NORMAL = float(scipy.stats.norm.ppf(_TAILS[1]))
 _DRAWS = 600
@@ -147,6 +148,12 @@ def normal(found: Resampled) -> Bounds:
 SHAPES = {"percentile": percentile, "basic": basic, "normal": normal, "bca": accelerated}
 
 
+def mean_iou(counts: Tensor) -> Tensor:
+    """(..., 3, C) hits, truth and predicted pixels to (...) float64 percent."""
+    hits, truth, predicted = counts.unbind(-2)
+    return scores(hits, truth, predicted, _DEFINITION).mIoU
+
+
 def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, list[Bounds]]]:
     """Bounds of the second method and of its difference to the first, by every way.
 
@@ -158,8 +165,8 @@ def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, 
     flat, whole = counts.flatten(2), counts.sum(1, keepdim=True)
     held = whole[0, 0, 1] > 0
     point = ious(whole)  # (2, 1, C)
-    value = mean_iou(whole[:, 0], "detectron2").numpy()
-    without = mean_iou(whole - counts, "detectron2").numpy()  # (2, P)
+    value = mean_iou(whole[:, 0]).numpy()
+    without = mean_iou(whole - counts).numpy()  # (2, P)
     hit, union = counts[:, :, 0], counts[:, :, 1] + counts[:, :, 2] - counts[:, :, 0]
     parts = 100 * ((hit - point * union) / union.sum(1, keepdim=True))[..., held].mean(-1).numpy()  # (2, P)
 
@@ -178,7 +185,7 @@ def bootstraps(counts: Tensor, rng: np.random.Generator) -> Iterator[tuple[str, 
             there = sums[:, :, 1] + sums[:, :, 2] - sums[:, :, 0] > 0
             samples = 100 * torch.where(there, ious(sums), point)[..., held].mean(-1).numpy()
         else:
-            samples = mean_iou(sums, "detectron2").numpy()
+            samples = mean_iou(sums).numpy()
         for shape, bounds in SHAPES.items():
             found = both(samples, without if name == "poisson" else -parts)
             yield f"{shape}, {name}", [bounds(one) for one in found]
@@ -215,7 +222,7 @@ def studentised(counts: Tensor, weights: Tensor, found: list[Resampled]) -> list
 
 def own(counts: Tensor) -> list[Bounds]:
     """Bounds of the product."""
-    found = influences(counts, [str(number) for number in range(counts.shape[1])], "detectron2")
+    found = influences(counts, [str(number) for number in range(counts.shape[1])], _DEFINITION)
     if found is None:
         raise ValueError("a set needs two pictures")
     second = estimates(found)[1]
@@ -238,7 +245,7 @@ def measure(scenario: Scenario, sets: int, compared: int, seed: int = 0) -> list
         often = (counts[0, :, 1] > 0).sum(0)
         rare.append([int((often > 0).sum()), int(((often > 0) & (often < RARE)).sum())])
         held.append(_figures(ratios[:, often > 0]))
-        first, second = mean_iou(counts.double().sum(1), "detectron2").tolist()
+        first, second = mean_iou(counts.double().sum(1)).tolist()
         figures.append((second, second - first))
         ways = [("product", own(counts)), *(bootstraps(counts.double(), other) if number < compared else ())]
         for name, bounds in ways:

@@ -27,9 +27,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import cliptrase.cli  # noqa: F401 (imported before the fork)
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
+from cliptrase.report.csv_tables import comparison_csv
+from cliptrase.report.load import read_run
+from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
-from cliptrase.report.reading import read_run
 from cliptrase.runs.callbacks.run_folder import UNENDED
 from datamodules import ADE150, PC59, VOC20
 from tests.kit import save_tiny_clip, write_detectron2_tree

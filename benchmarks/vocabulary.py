@@ -22,15 +22,13 @@ from cliptrase.clip.weights import load_clip
 from cliptrase.errors import InputError
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.intervals import estimates, influences
-from cliptrase.metrics import detectron2_scores, mmseg_scores, released_scores
+from cliptrase.metrics import margins, scores
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.segmenter import Segmenter
 from datamodules.benchmark import ALL_SETTINGS
 from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec, LabelScheme
-
-_SCORES = {"released": released_scores, "detectron2": detectron2_scores, "mmseg": mmseg_scores}
 
 
 def editions(spec: DatasetSpec, names: list[str] | None, void: bool) -> dict[str, DatasetSpec]:
@@ -80,14 +78,13 @@ def rows(
     found = estimates(pictures) if pictures else None
     table = []
     for number, (name, spec) in enumerate(specs.items()):
-        scores = _SCORES[protocol.scoring](counts[name].confusion)
         row = {
             "vocabulary": name,
             "hash": spec.vocabulary.digest,
             "names": len(spec.vocabulary.names),
             "background": len(spec.vocabulary.background),
             "images": counts[name].images,
-            **scores.rounded(),
+            **scores(*margins(counts[name].confusion), protocol.scoring).rounded(),
         }
         if found:
             estimate = found[number]

@@ -34,7 +34,21 @@ class Definition:
     iou_over: Classes
     source: str
 
+    @property
+    def sentence(self) -> str:
+        """What a reader of the scores has to know.
 
+        >>> Definition("mine", 0.0, "truth", "all", "a paper").sentence
+        'mine (a paper): nothing is added; mAcc over classes in the truth, mIoU over all classes.'
+        """
+        added = f"{self.added:g} pixels are added to each denominator" if self.added else "nothing is added"
+        accuracy_over, iou_over = _WORDS[self.accuracy_over], _WORDS[self.iou_over]
+        return f"{self.name} ({self.source}): {added}; mAcc over {accuracy_over}, mIoU over {iou_over}."
+
+
+_WORDS: Mapping[Classes, str] = MappingProxyType(
+    {"all": "all classes", "truth": "classes in the truth", "union": "classes in the truth or predicted"}
+)
 _ROWS = (
     Definition("released", 0.01, "all", "truth", "CLIPtrase's released code, which made its published scores"),
     Definition("detectron2", 0.0, "truth", "truth", "detectron2's SemSegEvaluator"),
@@ -44,15 +58,17 @@ _ROWS = (
 DEFINITIONS: Mapping[str, Definition] = MappingProxyType({row.name: row for row in _ROWS})
 
 
-def get_definition(name: str) -> Definition:
-    """The row of `DEFINITIONS` with that name.
+def get_definition(definition: Definition | str) -> Definition:
+    """The row of `DEFINITIONS` with that name; a definition as it is.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such row.
 
     >>> get_definition("mmseg").iou_over
     'union'
     """
-    if name not in DEFINITIONS:
-        raise InputError(f"scores have no definition {name!r}; take one of {', '.join(DEFINITIONS)}")
-    return DEFINITIONS[name]
+    if isinstance(definition, Definition):
+        return definition
+    if definition not in DEFINITIONS:
+        raise InputError(f"scores have no definition {definition!r}; take one of {', '.join(DEFINITIONS)}")
+    return DEFINITIONS[definition]

@@ -1,31 +1,52 @@
 """Segmentation scores from one confusion matrix over the whole data set, and counts of each picture."""
 
 import math
-from typing import NamedTuple
+from typing import Generic, NamedTuple, SupportsFloat, TypeVar
 
 import torch
 from torch import Tensor
 
+from cliptrase.definitions import Classes, Definition, get_definition
 
-class Scores(NamedTuple):
-    """Figures in percent, unrounded."""
+Value = TypeVar("Value", bound=SupportsFloat)
 
-    pAcc: float
-    mAcc: float
-    fwIoU: float
-    mIoU: float
+
+class Scores(NamedTuple, Generic[Value]):
+    """Percentages, unrounded: float64 tensors of the same shape, or floats."""
+
+    pAcc: Value
+    mAcc: Value
+    fwIoU: Value
+    mIoU: Value
+
+    def floats(self) -> "Scores[float]":
+        """The same as floats, of tensors that hold one number each."""
+        return Scores(*map(float, self))
 
     def rounded(self) -> dict[str, float | None]:
-        """By name, two decimals; None where nothing was scored."""
-        return {name: None if math.isnan(value) else round(value, 2) for name, value in self._asdict().items()}
+        """By name to two decimals, of single numbers; None where nothing was scored.
+
+        >>> Scores(100.0, 33.333, 50.0, float("nan")).rounded()
+        {'pAcc': 100.0, 'mAcc': 33.33, 'fwIoU': 50.0, 'mIoU': None}
+        """
+        return {name: rounded(value) for name, value in zip(self._fields, self, strict=True)}
 
 
 class ClassScores(NamedTuple):
-    """Per-class fractions and pixel counts."""
+    """Scores of each class, as fractions."""
 
-    accuracy: Tensor  # (C,) float64 in [0, 1]; NaN where detectron2 accuracy is undefined
-    iou: Tensor  # (C,) float64 in [0, 1], likewise
-    pixels: Tensor  # (C,) int64 ground-truth pixels
+    accuracy: Tensor  # (..., C) float64 in [0, 1]; NaN where a denominator is 0
+    iou: Tensor  # (..., C) float64 in [0, 1], likewise
+
+
+def rounded(value: SupportsFloat) -> float | None:
+    """A score to two decimals, None for NaN.
+
+    >>> rounded(33.333), rounded(float("nan"))
+    (33.33, None)
+    """
+    number = float(value)
+    return None if math.isnan(number) else round(number, 2)
 
 
 def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int) -> Tensor:
@@ -56,79 +77,89 @@ def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int) -> Ten
     return counts.view(num_labels, num_labels)
 
 
-def released_scores(confusion: Tensor) -> Scores:
-    """Scores as the released CLIPtrase code defines them, which made the published figures.
-
-    0.01 pixels are added to each denominator; mAcc is over all classes, an absent one counting 0; mIoU and fwIoU
-    are over classes present in the ground truth.
+def margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Hits, truth and predicted pixels of each class.
 
     Args:
-        confusion: (C, C) int64, rows are ground truth.
-    """
-    accuracy, iou, pixels = released_class_scores(confusion)
-    return _summary(confusion, accuracy.mean(), iou[pixels > 0])
-
-
-def released_class_scores(confusion: Tensor) -> ClassScores:
-    """Accuracy and IoU of each class by the released definition: (C, C) int64 to three (C,) tensors."""
-    hit, truth, predicted = _margins(confusion)
-    return ClassScores(hit / (truth + 0.01), hit / (truth + predicted - hit + 0.01), confusion.sum(1))
-
-
-def detectron2_scores(confusion: Tensor) -> Scores:
-    """Scores as detectron2's SemSegEvaluator defines them: nothing added, means over classes present in the truth.
-
-    Args:
-        confusion: (C, C) int64, rows are ground truth.
-    """
-    accuracy, iou, pixels = detectron2_class_scores(confusion)
-    present = pixels > 0
-    return _summary(confusion, accuracy[present].mean(), iou[present])
-
-
-def detectron2_class_scores(confusion: Tensor) -> ClassScores:
-    """Accuracy and IoU of each class with nothing added: (C, C) int64 to three (C,) tensors.
-
-    Accuracy is NaN for a class absent from the truth, IoU for one that is neither there nor predicted.
-    """
-    hit, truth, predicted = _margins(confusion)
-    return ClassScores(hit / truth, hit / (truth + predicted - hit), confusion.sum(1))
-
-
-def mmseg_scores(confusion: Tensor) -> Scores:
-    """Scores as mmsegmentation's IoUMetric defines them, pAcc being its aAcc.
-
-    A class that is predicted but absent from the truth counts in mIoU, by 0; mAcc is over classes present in the
-    truth. IoUMetric has no fwIoU: it is detectron2's.
-
-    Args:
-        confusion: (C, C) int64, rows are ground truth.
-    """
-    accuracy, iou, pixels = mmseg_class_scores(confusion)
-    present = pixels > 0
-    return _summary(confusion, accuracy[present].mean(), iou[present], iou[~iou.isnan()])
-
-
-def mmseg_class_scores(confusion: Tensor) -> ClassScores:
-    """Accuracy and IoU of each class as mmsegmentation's IoUMetric: a single class's are detectron2's."""
-    return detectron2_class_scores(confusion)
-
-
-def mean_iou(counts: Tensor, definition: str) -> Tensor:
-    """The mIoU of many sets of pictures at once, as the functions above define it.
-
-    Args:
-        counts: (..., 3, C) hits, truth and predicted pixels of each class, summed over a set's pictures.
-        definition: of the mean and its classes.
+        confusion: (..., C, C) integer, rows are ground truth.
 
     Returns:
-        (...) float64 percent, NaN where no class is averaged.
+        three (..., C) tensors: the diagonal, the sums of rows and the sums of columns.
+
+    >>> [margin.tolist() for margin in margins(torch.tensor([[6, 2], [1, 0]]))]
+    [[6, 0], [8, 1], [7, 2]]
     """
-    hit, truth, predicted = counts.double().unbind(-2)  # (..., C) each
-    union = truth + predicted - hit
-    averaged = union > 0 if definition == "mmseg" else truth > 0
-    iou = hit / (union + (0.01 if definition == "released" else 0))
-    return 100 * torch.where(averaged, iou, 0).sum(-1) / averaged.sum(-1)
+    return confusion.diagonal(dim1=-2, dim2=-1), confusion.sum(-1), confusion.sum(-2)
+
+
+def scores(hits: Tensor, truth: Tensor, predicted: Tensor, definition: Definition | str) -> Scores[Tensor]:
+    """Scores of data sets from each class's pixels, summed over a data set's pictures.
+
+    Pixels without ground truth count in none of the three.
+
+    Args:
+        hits: (..., C) pixels of each class that are predicted as such.
+        truth: (..., C) ground-truth pixels.
+        predicted: (..., C) predicted pixels.
+        definition: a row of `DEFINITIONS`, its name, or another definition.
+
+    Returns:
+        percentages, (...) float64 each; NaN where the truth holds no pixel.
+
+    Raises:
+        InputError: there is no definition of that name.
+
+    >>> confusion = torch.tensor([[6, 2, 0], [1, 0, 1], [0, 0, 0]])
+    >>> scores(*margins(confusion), "detectron2").rounded()
+    {'pAcc': 60.0, 'mAcc': 37.5, 'fwIoU': 53.33, 'mIoU': 33.33}
+    >>> scores(*margins(confusion), "mmseg").rounded()["mIoU"]  # a class that is only predicted counts 0
+    22.22
+    """
+    rule = get_definition(definition)
+    accuracy, iou = class_scores(hits, truth, predicted, rule)
+    hits, truth, predicted = hits.double(), truth.double(), predicted.double()
+    total = truth.sum(-1)
+    averages = (
+        hits.sum(-1) / total,
+        _mean(accuracy, in_mean(rule.accuracy_over, hits, truth, predicted)),
+        torch.where(truth > 0, truth / total[..., None] * iou, 0).sum(-1),
+        _mean(iou, in_mean(rule.iou_over, hits, truth, predicted)),
+    )
+    return Scores(*(torch.where(total > 0, 100 * average, math.nan) for average in averages))
+
+
+def class_scores(hits: Tensor, truth: Tensor, predicted: Tensor, definition: Definition | str) -> ClassScores:
+    """Accuracy and IoU of each class; arguments and errors as for `scores`.
+
+    >>> confusion = torch.tensor([[6, 2, 0], [1, 0, 1], [0, 0, 0]])
+    >>> class_scores(*margins(confusion), "detectron2").accuracy
+    tensor([0.7500, 0.0000,    nan], dtype=torch.float64)
+    """
+    added = get_definition(definition).added
+    hits, truth, predicted = hits.double(), truth.double(), predicted.double()
+    return ClassScores(hits / (truth + added), hits / (truth + predicted - hits + added))
+
+
+def in_mean(classes: Classes, hits: Tensor, truth: Tensor, predicted: Tensor) -> Tensor:
+    """Which classes a mean is over: (..., C) bool.
+
+    Args:
+        classes: as a `Definition` says it.
+        hits: (..., C) pixels.
+        truth: likewise.
+        predicted: likewise.
+
+    >>> in_mean("union", *margins(torch.tensor([[6, 2, 0], [1, 0, 0], [0, 0, 0]]))).tolist()
+    [True, True, False]
+    """
+    if classes == "all":
+        return torch.ones_like(truth, dtype=torch.bool)
+    return truth > 0 if classes == "truth" else truth + predicted - hits > 0
+
+
+def _mean(values: Tensor, where: Tensor) -> Tensor:
+    """Mean over the last axis of those values that a mask holds; NaN for none."""
+    return torch.where(where, values, 0).sum(-1) / where.sum(-1)
 
 
 def picture_counts(prediction: Tensor, target: Tensor, num_labels: int) -> Tensor:
@@ -153,26 +184,3 @@ def picture_counts(prediction: Tensor, target: Tensor, num_labels: int) -> Tenso
 
     hit = count(target, scored & (prediction == target))
     return torch.stack([hit, count(target, scored), count(prediction, scored)], 1).int()
-
-
-def _summary(confusion: Tensor, accuracy: Tensor, present_iou: Tensor, averaged: Tensor | None = None) -> Scores:
-    """Percentages of mean accuracy () and the IoU of present classes (P,); NaN where nothing was scored.
-
-    `averaged` holds the IoU of the classes of the mean where they are not just those.
-    """
-    hit, truth, _ = _margins(confusion)
-    frequency = truth[truth > 0] / truth.sum()
-    if not len(frequency):
-        return Scores(*[float("nan")] * 4)
-    return Scores(
-        pAcc=100 * float(hit.sum() / truth.sum()),
-        mAcc=100 * float(accuracy),
-        fwIoU=100 * float((frequency * present_iou).sum()),
-        mIoU=100 * float((present_iou if averaged is None else averaged).mean()),
-    )
-
-
-def _margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """True positives, ground-truth and predicted pixels of each class, (C,) float64 each."""
-    counts = confusion.double()
-    return counts.diagonal(), counts.sum(1), counts.sum(0)

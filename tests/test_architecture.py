@@ -31,11 +31,11 @@ LAYERS = (
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
         *("attention", "clip.block", "clip.trunk", "readings", "methods", "regions", "protocol", "protocols"),
-        *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.results"),
+        *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.records"),
     },
-    {"evaluation.markdown", "evaluation.scoreboard"},
+    {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
-        *("evaluation.comparison", "evaluation.comparison_tables"),
+        "evaluation.comparison",
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.model_config"),
     },
     {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
@@ -48,8 +48,8 @@ LAYERS = (
 ORDERS = {
     "clip": ("sniffing", "templates", "block", "trunk", "encoder", "text", "checkpoint", "model_config", "weights"),
     "evaluation": (
-        *("provenance", "published", "conditions", "intervals", "notes", "counts", "results"),
-        *("markdown", "scoreboard", "comparison", "comparison_tables"),
+        *("provenance", "published", "conditions", "intervals", "notes", "counts", "records"),
+        *("document", "formatting", "scoreboard", "comparison"),
     ),
     "cli": ("arguments", "complaints", "processes", "evaluate", "evaluation", "report", "global_patches"),
     "runs": (
@@ -67,7 +67,10 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "window_maps", "whole", "windows"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
-    "report": ("markup", "comparison", "page", "reading"),
+    "report": (
+        *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
+        *("comparison_html", "score_html", "setting_html", "page"),
+    ),
 }
 LIGHTNING = {"runs", "cli"}
 

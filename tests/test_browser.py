@@ -150,7 +150,7 @@ def test_tensorboard_shows_sheets(finished: Run, tensorboard: str, tmp_path: Pat
 
 def test_tensorboard_shows_the_tables(finished: Run, tensorboard: str, tmp_path: Path) -> None:
     page = text_with("predicted as", f"{tensorboard}/#text", tmp_path / "text")
-    scores = finished.results["settings"]["Shapes"]["scores"]
+    scores = finished.results["settings"]["Shapes"]["scores"]["released"]
     assert "scores/text_summary" in page
     for value in scores.values():
         assert f"{value:.2f}" in page
@@ -162,7 +162,7 @@ def test_the_report_renders(finished: Run, tmp_path: Path) -> None:
     address = (finished.folder / "report.html").as_uri()
     page = dom(address, tmp_path / "dom")
     for method in finished.results["methods"].values():
-        for value in method["settings"]["Shapes"]["scores"].values():
+        for value in method["settings"]["Shapes"]["scores"]["released"].values():
             assert f"{value:.2f}" in page
     light = screenshot(address, tmp_path / "light", (1280, 1600))
     dark = screenshot(address, tmp_path / "dark", (1280, 1600), "--blink-settings=preferredColorScheme=0")

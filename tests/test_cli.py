@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import COMMANDS, main
+from cliptrase.definitions import DEFINITIONS
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
@@ -43,19 +44,22 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     options = [*small(voc, tiny_clip), "--data", "VOC20", "--model.compare", "[vanilla, vanilla+regions]"]
     finished = run("test", tmp_path / "out", *options)
     document = finished.results
-    assert set(document) == {"settings", "methods", "provenance"}
+    assert set(document) == {"schema", "headline", "settings", "methods", "provenance"}
     assert list(document["methods"]) == ["cliptrase", "vanilla", "vanilla+regions"]
     result = document["settings"]["VOC20"]
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
     assert set(result) == {
-        *("images", "definition", "scores", "detectron2", "mmseg", "intervals"),
+        *("images", "definition", "scores", "intervals"),
         *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
-        *("images_found", "images_expected", "cut", "published_comparable", "remarks"),
+        *("images_available", "images_expected", "cut", "published_comparable", "remarks"),
         *("rare_classes", "simulated_coverage"),
     }
     assert result["protocol_hash"] == document["provenance"]["protocol"]["hash"]
     assert result["vocabulary_hash"] == document["provenance"]["vocabularies"]["VOC20"]["hash"]
-    assert set(result["scores"]) == set(result["detectron2"]) == {"pAcc", "mAcc", "fwIoU", "mIoU"}
+    assert list(result["scores"]) == list(DEFINITIONS)
+    assert all(set(scores) == {"pAcc", "mAcc", "fwIoU", "mIoU"} for scores in result["scores"].values())
+    assert document["headline"]["mIoU"] == result["scores"]["released"]["mIoU"]
+    assert document["headline"]["interval"] == result["intervals"]["mIoU"]
     assert [entry["name"] for entry in result["per_class"]] == list(VOC20.spec.vocabulary.label_names)
     assert sum(entry["pixels"] for entry in result["per_class"]) > 0
     assert result["published"] is None  # 64 pixels are nobody's published protocol
@@ -72,7 +76,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
         ("cliptrase", "released"),
         ("cliptrase", "detectron2"),
     ]
-    assert float(rows[0]["mIoU"]) == result["scores"]["mIoU"]
+    assert float(rows[0]["mIoU"]) == result["scores"]["released"]["mIoU"]
     assert yaml.safe_load((finished.folder / "config.yaml").read_text())["protocol"] == asdict(
         get_protocol("paper", size=64)
     )
@@ -145,7 +149,7 @@ def test_a_label_map_that_is_empty_everywhere_gives_no_figures_and_a_sentence(
     (folder,) = (tmp_path / "out").iterdir()
     result = Run(folder).results["settings"]["VOC21"]
     assert result["images"] == 0
-    assert set(result["scores"].values()) == {None}
+    assert set(result["scores"]["released"].values()) == {None}
 
 
 def test_without_a_cluster_patches_keep_their_names(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:
@@ -177,7 +181,7 @@ def test_masks_are_what_test_scores(voc: Path, tiny_clip: Path, tmp_path: Path) 
         assert mask.shape == size
         right += int(((mask == truth) & (truth < 20)).sum())
         total += int((truth < 20).sum())
-    assert scored["scores"]["pAcc"] == round(100 * right / total, 2)
+    assert scored["scores"]["released"]["pAcc"] == round(100 * right / total, 2)
     assert scored["images"] == 3
 
 
@@ -195,7 +199,7 @@ def test_protocols_of_the_field(voc: Path, tiny_clip: Path, tmp_path: Path, prot
         assert mask.shape == size
         right += int(((mask == truth) & (truth < 20)).sum())
         total += int((truth < 20).sum())
-    assert scored["settings"]["VOC20"]["mmseg"]["pAcc"] == round(100 * right / total, 2)
+    assert scored["settings"]["VOC20"]["scores"]["mmseg"]["pAcc"] == round(100 * right / total, 2)
     assert list(scored["methods"]) == [protocol, "cliptrase"]
     provenance = scored["provenance"]
     assert provenance["protocol"]["label"].startswith(f"{protocol} 64")
@@ -241,7 +245,7 @@ def test_mixed_precision_is_close(tmp_path: Path) -> None:
         ]
         for precision in ("32-true", "bf16-mixed")
     }
-    assert abs(scores["32-true"]["scores"]["pAcc"] - scores["bf16-mixed"]["scores"]["pAcc"]) < 1
+    assert abs(scores["32-true"]["scores"]["released"]["pAcc"] - scores["bf16-mixed"]["scores"]["released"]["pAcc"]) < 1
 
 
 def test_a_method_goes_by_its_own_name(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_one_class_has_figures_and_a_warning(own: Callable[..., list[str]], tmp_
     ):
         found = run("test", tmp_path / "out", *options).results["settings"]["Folder"]
     assert found["images"] == 2
-    assert found["detectron2"] == dict.fromkeys(("pAcc", "mAcc", "fwIoU", "mIoU"), 100.0)
+    assert found["scores"]["detectron2"] == dict.fromkeys(("pAcc", "mAcc", "fwIoU", "mIoU"), 100.0)
 
 
 def test_the_confusion_matrix_of_one_class_keeps_its_dimensions() -> None:

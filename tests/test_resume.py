@@ -306,7 +306,7 @@ def test_confusion_matrices_are_kept(options: list[str], tmp_path: Path) -> None
     margins = [confusion.diagonal(), confusion.sum(1), confusion.sum(0)]
     assert np.array_equal(pictures.sum(0), margins)
     right, total = int(confusion.diagonal().sum()), int(confusion.sum())
-    assert finished.results["settings"]["VOC20"]["scores"]["pAcc"] == round(100 * right / total, 2)
+    assert finished.results["settings"]["VOC20"]["scores"]["released"]["pAcc"] == round(100 * right / total, 2)
 
 
 @pytest.mark.parametrize(("signum", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "stopped by SIGTERM")])

@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _write(options: argparse.Namespace) -> int:
     from cliptrase.io import require_other, write_text
+    from cliptrase.report.load import read_run
     from cliptrase.report.page import page
-    from cliptrase.report.reading import read_run
 
     first = options.run[0] if options.run[0].is_dir() else options.run[0].parent
     out = options.out or (first / "report.html" if len(options.run) == 1 else Path("comparison.html"))

@@ -1,22 +1,22 @@
 """Methods against settings, one row a method: mIoU and difference to the first method, each with its interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from cliptrase.evaluation import notes
 from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE
+from cliptrase.evaluation.formatting import INTERVAL, best_of, is_best
 from cliptrase.evaluation.published import elsewhere_rows, protocol_of, published_elsewhere
-from cliptrase.evaluation.results import INTERVAL, best_of, is_best
 
 SPEED = (
-    "Images per second are those of a run of the method alone: what methods share counts in full with each of them, "
-    "what only others need not at all. The wait for data is this run's own."
+    "Images per second are those of a run of the method alone: work that methods share is charged in full to each of "
+    "them; work of other methods is not charged. The wait for data is that of this run."
 )
 HOW = (
     "Intervals come from what each picture adds to the mIoU (infinitesimal jackknife, Student's t); all methods are "
-    "scored on the same pictures. An interval of a difference that does not hold 0 tells two methods apart."
+    "scored on the same pictures. If the interval of a difference excludes 0, the two methods differ at the 95 % level."
 )
 
 
@@ -32,6 +32,14 @@ class Cell(NamedTuple):
     published: float | None  # by the method's authors under this very protocol
     source: str | None
     remarks: Sequence[str] = ()  # what is not as it was for published figures
+
+
+class Beside(NamedTuple):
+    """What a method's authors publish, and why it does not compare; nothing where they publish nothing."""
+
+    published: float | None
+    source: str | None
+    remarks: Sequence[str]
 
 
 class Row(NamedTuple):
@@ -62,8 +70,8 @@ class Comparison:
     @property
     def provenance(self) -> Mapping[str, Any]:
         """How the figures were made."""
-        found: Mapping[str, Any] = self.document.get("provenance") or {}
-        return found
+        provenance: Mapping[str, Any] = self.document["provenance"]
+        return provenance
 
     @property
     def settings(self) -> list[str]:
@@ -96,8 +104,7 @@ class Comparison:
     @property
     def definition(self) -> str:
         """Whose definition of the scores: the protocol's own."""
-        settings: Mapping[str, Mapping[str, Any]] = self.document["settings"]
-        return next((str(result.get("definition", "released")) for result in settings.values()), "released")
+        return str(self.document["headline"]["definition"])
 
     @property
     def title(self) -> str:
@@ -142,6 +149,17 @@ class Comparison:
         return [name for name in self.settings if any(row.cells[name].published is not None for row in self.rows)]
 
     @property
+    def lines(self) -> Iterator[tuple[Row, list[tuple[Cell | Beside | None, bool]]]]:
+        """Each method's cells, published scores beside, and whether a cell is the best of its column."""
+        for row in self.rows:
+            line: list[tuple[Cell | Beside | None, bool]] = []
+            for name, cell in row.cells.items():
+                line.append((cell, self.leads(row, name)))
+                if name in self.has_published:
+                    line.append((Beside(cell.published, cell.source, cell.remarks), False))
+            yield row, [*line, *([(row.average, self.leads(row, None))] if self.with_average else [])]
+
+    @property
     def elsewhere(self) -> list[list[str]]:
         """Figures of other systems and protocols, a line of heads first; empty where there are none."""
         methods = [row.method for row in self.rows]
@@ -155,17 +173,12 @@ class Comparison:
 
 
 def _row(method: str, part: Mapping[str, Any], speed: float | None) -> Row:
-    """A method of `results.json`, of an older version too, which has no averages."""
+    """A method of `results.json`."""
     cells = {name: _cell(result) for name, result in part["settings"].items()}
     remarks = list(dict.fromkeys(_of_setting(name, remark) for name, cell in cells.items() for remark in cell.remarks))
-    if average := part.get("average"):
-        return Row(method, cells, Cell(None, None, average["mIoU"], *_intervals(average), None, None, remarks), speed)
-    figures = [cell.mIoU for cell in cells.values()]
-    known = [value for value in figures if value is not None]
-    if "average" in part or not len(known) == len(figures) > 1:
-        return Row(method, cells, None, speed)
-    mean = round(sum(known) / len(known), 2)
-    return Row(method, cells, Cell(None, None, mean, None, None, None, None, None, remarks), speed)
+    average = part["average"]
+    mean = Cell(None, None, average["mIoU"], *_intervals(average), None, None, remarks) if average else None
+    return Row(method, cells, mean, speed)
 
 
 def _of_setting(name: str, remark: str) -> str:
@@ -175,23 +188,20 @@ def _of_setting(name: str, remark: str) -> str:
 
 def _intervals(part: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Interval, difference to the first method and its interval, each None where there is none."""
-    intervals = part.get("intervals") or {}
+    intervals = part["intervals"] or {}
     difference = intervals.get("difference_to_first") or {}
     return intervals.get("mIoU"), difference.get("mIoU"), difference.get("interval")
 
 
 def _cell(result: Mapping[str, Any]) -> Cell:
-    """A result of `results.json`, of an older version too."""
-    definition = result.get("definition", "released")
-    scores = result["scores" if definition == "released" else definition]
-    published = (result.get("published") or {}).get("mIoU")
-    source = result.get("published_source")
+    """A data set's result of `results.json`."""
+    published = (result["published"] or {}).get("mIoU")
     return Cell(
         result["images"],
-        result.get("vocabulary_hash"),
-        scores["mIoU"],
+        result["vocabulary_hash"],
+        result["scores"][result["definition"]]["mIoU"],
         *_intervals(result),
         published,
-        source or ("the paper" if published is not None else None),
-        result.get("remarks") or (),
+        result["published_source"] or ("the paper" if published is not None else None),
+        result["remarks"],
     )

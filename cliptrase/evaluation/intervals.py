@@ -24,7 +24,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from cliptrase.metrics import mean_iou
+from cliptrase.definitions import get_definition
+from cliptrase.metrics import in_mean, scores
 
 LEVEL = 0.95
 RARE = 10  # a class in fewer pictures is rare
@@ -88,7 +89,7 @@ def influences(counts: Tensor, stems: Sequence[str], definition: str) -> Influen
     Args:
         counts: (M, P, 3, C) integer hits, truth and predicted pixels.
         stems: names of the P pictures; those without a scored pixel are left out.
-        definition: of the mIoU.
+        definition: name of the mIoU's definition.
 
     Returns:
         None for fewer than two pictures, which tell nothing of how pictures differ.
@@ -97,7 +98,8 @@ def influences(counts: Tensor, stems: Sequence[str], definition: str) -> Influen
     counts, stems = counts[:, scored], [stem for stem, kept in zip(stems, scored.tolist(), strict=True) if kept]
     if len(stems) < 2:
         return None
-    values = mean_iou(counts.double().sum(1), definition)  # (M,)
+    hits, truth, predicted = counts.double().sum(1).unbind(-2)  # (M, C) each
+    values = scores(hits, truth, predicted, definition).mIoU  # (M,)
     first: tuple[Tensor, Tensor, Tensor] | None = None
     pictures, alone, between = [], [], []
     for own in counts:
@@ -119,19 +121,19 @@ def _parts(counts: Tensor, definition: str) -> tuple[Tensor, Tensor, Tensor]:
 
     Args:
         counts: (P, 3, C).
-        definition: of the mIoU.
+        definition: name of the mIoU's definition.
 
     Returns:
         (P, C') influences on the mIoU in percent, (P, C') shares of each class's union, and (C',) what each class's
         IoU adds to the mIoU.
     """
+    rule = get_definition(definition)
     hit, truth, predicted = counts.double().unbind(1)  # (P, C) each
-    union = truth + predicted - hit
+    # A class that the truth does not hold may count in the mean, but with an IoU of 0, which no picture moves.
+    averaged = int(in_mean(rule.iou_over, hit.sum(0), truth.sum(0), predicted.sum(0)).sum())
     held = truth.sum(0) > 0
-    # A class that is predicted and never there counts in mmseg's mean with an IoU of 0, which no picture moves.
-    averaged = int((union.sum(0) > 0).sum()) if definition == "mmseg" else int(held.sum())
-    hit, union = hit[:, held], union[:, held]
-    total = union.sum(0) + (0.01 if definition == "released" else 0)
+    hit, union = hit[:, held], (truth + predicted - hit)[:, held]
+    total = union.sum(0) + rule.added
     iou = hit.sum(0) / total
     share = 100 / averaged
     return share * (hit - iou * union) / total, union / total, share * iou

@@ -14,7 +14,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     Args:
         document: content of `results.json`.
     """
-    protocol = protocol_of(document.get("provenance") or {})
+    protocol = protocol_of(document["provenance"])
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
@@ -26,11 +26,11 @@ def notes(document: Mapping[str, Any]) -> list[str]:
 def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     """Settings that are not the published ones, or that were not looked at as a whole."""
     for name, result in document["settings"].items():
-        images, expected = result["images"], result.get("images_expected") or ()
-        remarks = [count_remark(images, result.get("images_found", images), expected), result.get("cut")]
+        images, expected = result["images"], result["images_expected"] or ()
+        remarks = [count_remark(images, result["images_available"], expected), result["cut"]]
         if any(remarks):
             yield f"{name}: {', '.join(filter(None, remarks))}."
-    unfinished = (document.get("provenance") or {}).get("unfinished")
+    unfinished = document["provenance"].get("unfinished")
     if isinstance(unfinished, list) and unfinished:
         yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
 
@@ -38,14 +38,14 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """How far the intervals of each setting can be trusted: with few pictures, and where classes are rare."""
     for name, result in settings.items():
-        if not result.get("intervals"):
+        if not result["intervals"]:
             continue
         if result["images"] < FEW:
             yield f"{name}: {result['images']} pictures are too few for an interval to be trusted."
-        if result.get("rare_classes"):
+        if result["rare_classes"]:
             seen = sum(row["pixels"] > 0 for row in result["per_class"])
             occur = "occurs" if result["rare_classes"] == 1 else "occur"
             rare = f"{name}: {result['rare_classes']} of {seen} classes {occur} in fewer than ten pictures"
-            held = result.get("simulated_coverage")
+            held = result["simulated_coverage"]
             cover = f"; in simulation such intervals hold {held[0]} %, of differences {held[1]} %" if held else ""
             yield f"{rare}{cover}."

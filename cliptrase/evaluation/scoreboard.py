@@ -10,7 +10,7 @@ from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
-from cliptrase.evaluation.results import Average, Origin, Sample, SettingResult
+from cliptrase.evaluation.records import Average, ResultKey, Sample, SettingResult
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
@@ -97,7 +97,7 @@ class Scoreboard:
         expected = setting.expected_counts
         return SettingResult.from_confusion(
             setting.name,
-            Origin(label, self.protocol.digest, setting.vocabulary.digest),
+            ResultKey(label, self.protocol.digest, setting.vocabulary.digest),
             setting.vocabulary.label_names,
             counts.confusion,
             counts.images,

@@ -14,7 +14,7 @@ from cliptrase.errors import InputError
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
-from cliptrase.evaluation.results import SettingResult
+from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.methods import Method, split_methods
 from cliptrase.ops.classification import Size, TextClassifier

@@ -57,7 +57,7 @@ def figures(root: Path) -> list[dict[str, Any]]:
     if not folders or not (folders[-1] / "results.json").is_file():
         return []
     document = json.loads((folders[-1] / "results.json").read_text())
-    return [{**result["scores"], "images": result["images"]} for result in document["settings"].values()]
+    return [{**result["scores"]["released"], "images": result["images"]} for result in document["settings"].values()]
 
 
 def complaint(case: Case, root: Path, plain: Path) -> str:

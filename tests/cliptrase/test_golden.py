@@ -17,7 +17,7 @@ from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.methods import METHODS
-from cliptrase.metrics import released_scores
+from cliptrase.metrics import margins, scores
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
@@ -97,7 +97,7 @@ def test_scores(size: int, name: str) -> None:
     metric.update({"cliptrase": torch.from_numpy(predictions)}, torch.from_numpy(labels), range(len(SIZES)))
     expected = json.loads((GOLDEN / "scores.json").read_text())[f"{name}_{size}"]
     counts = metric.compute()["cliptrase"]
-    assert released_scores(counts.confusion).rounded() == expected
+    assert scores(*margins(counts.confusion), "released").rounded() == expected
     assert counts.images == len(SIZES)
 
 

@@ -7,23 +7,29 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from torch import Tensor
 
+from cliptrase.definitions import DEFINITIONS, Definition, get_definition
+from cliptrase.errors import InputError
 from cliptrase.metrics import (
-    ClassScores,
     Scores,
+    class_scores,
     confusion_matrix,
-    detectron2_class_scores,
-    detectron2_scores,
-    mean_iou,
-    mmseg_class_scores,
-    mmseg_scores,
+    margins,
     picture_counts,
-    released_class_scores,
-    released_scores,
+    scores,
 )
 from tests import references
 
-DEFINITIONS = [(released_scores, True), (detectron2_scores, False)]
+
+def of_matrix(confusion: Tensor, definition: str) -> Scores[float]:
+    return scores(*margins(confusion), definition).floats()
+
+
+def by_reference(plain: list[list[int]], definition: str) -> dict[str, float] | None:
+    if definition == "mmseg":
+        return references.mmseg_scores(plain)
+    return references.scores(plain, released=definition == "released")
 
 
 @st.composite
@@ -37,7 +43,7 @@ def maps(draw: st.DrawFn) -> tuple[int, np.ndarray, np.ndarray]:
     return num_labels, np.array(guess), np.array(truth)
 
 
-def check_scores(found: Scores, expected: dict[str, float] | None) -> None:
+def check_scores(found: Scores[float], expected: dict[str, float] | None) -> None:
     if expected is None:
         assert all(math.isnan(value) for value in found)
         assert set(found.rounded().values()) == {None}
@@ -56,9 +62,8 @@ def test_scores_are_the_plain_ones(case: tuple[int, np.ndarray, np.ndarray]) -> 
     plain = references.confusion(guess, truth, num_labels)
     assert counts.tolist() == plain
     assert counts.dtype == torch.int64
-    for score, released in DEFINITIONS:
-        check_scores(score(counts), references.scores(plain, released))
-    check_scores(mmseg_scores(counts), references.mmseg_scores(plain))
+    for definition in DEFINITIONS:
+        check_scores(of_matrix(counts, definition), by_reference(plain, definition))
 
 
 @given(maps())
@@ -77,22 +82,19 @@ def test_counts_of_pictures_add_up_to_the_scores(case: tuple[int, np.ndarray, np
         plain = torch.tensor(references.confusion(one.numpy(), other.numpy(), num_labels))
         assert own.tolist() == [plain.diagonal().tolist(), plain.sum(1).tolist(), plain.sum(0).tolist()]
     confusion = confusion_matrix(prediction, target, num_labels)
-    for definition, score in (
-        ("released", released_scores),
-        ("detectron2", detectron2_scores),
-        ("mmseg", mmseg_scores),
-    ):
-        found = mean_iou(torch.stack([counts.sum(0), counts[0]]), definition)  # type: ignore[arg-type]
-        assert found.tolist()[0] == pytest.approx(score(confusion).mIoU, rel=1e-12, nan_ok=True)
+    for definition in DEFINITIONS:
+        together = scores(*torch.stack([counts.sum(0), counts[0]]).unbind(-2), definition)  # (2,) each
+        expected = of_matrix(confusion, definition)
+        assert [float(value[0]) for value in together] == pytest.approx(list(expected), rel=1e-12, nan_ok=True)
 
 
 def test_a_class_predicted_but_absent_counts_in_mmsegs_mean() -> None:
     """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    mmseg, detectron2 = mmseg_scores(counts), detectron2_scores(counts)
+    mmseg, detectron2 = (of_matrix(counts, name) for name in ("mmseg", "detectron2"))
     assert mmseg.mIoU == pytest.approx(100 * (6 / 9) / 3)
     assert mmseg[:3] == detectron2[:3]
-    classes = mmseg_class_scores(counts)
+    classes = class_scores(*margins(counts), "mmseg")
     assert classes.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
     assert classes.accuracy.tolist() == pytest.approx([6 / 8, 0, math.nan, math.nan], nan_ok=True)
 
@@ -100,7 +102,7 @@ def test_a_class_predicted_but_absent_counts_in_mmsegs_mean() -> None:
 def test_released_and_detectron2_by_hand() -> None:
     """Class 2 is absent from the truth but predicted; class 3 is nowhere."""
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    released, detectron2 = released_scores(counts), detectron2_scores(counts)
+    released, detectron2 = (of_matrix(counts, name) for name in ("released", "detectron2"))
     assert released.pAcc == detectron2.pAcc == 60
     assert released.mAcc == pytest.approx(100 * (6 / 8.01) / 4)
     assert detectron2.mAcc == pytest.approx(100 * (6 / 8) / 2)
@@ -113,14 +115,29 @@ def test_released_and_detectron2_by_hand() -> None:
 
 def test_scores_of_each_class() -> None:
     counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
-    released, detectron2 = released_class_scores(counts), detectron2_class_scores(counts)
-    assert released.pixels.tolist() == detectron2.pixels.tolist() == [8, 2, 0, 0]
+    released, detectron2 = (class_scores(*margins(counts), name) for name in ("released", "detectron2"))
+    assert margins(counts)[1].tolist() == [8, 2, 0, 0]
     assert released.accuracy.tolist() == pytest.approx([6 / 8.01, 0, 0, 0])
     assert released.iou.tolist() == pytest.approx([6 / 9.01, 0, 0, 0])
     assert detectron2.accuracy.tolist() == pytest.approx([0.75, 0, math.nan, math.nan], nan_ok=True)
     assert detectron2.iou.tolist() == pytest.approx([6 / 9, 0, 0, math.nan], nan_ok=True)
-    assert isinstance(released, ClassScores)
     assert released.iou.dtype == torch.float64
+
+
+def test_a_definition_of_ones_own() -> None:
+    """It needs no row in the table: here all classes count in both means, and one pixel is added."""
+    counts = torch.tensor([[6, 2, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    result = scores(*margins(counts), Definition("mine", 1.0, "all", "all", "this test")).floats()
+    assert result.mAcc == pytest.approx(100 * (6 / 9) / 4)
+    assert result.mIoU == pytest.approx(100 * (6 / 10) / 4)
+
+
+def test_definitions_are_read_only_and_an_unknown_one_is_named() -> None:
+    with pytest.raises(TypeError):
+        DEFINITIONS["mine"] = DEFINITIONS["mmseg"]  # type: ignore[index]
+    assert [name == row.name for name, row in DEFINITIONS.items()] == [True] * 3
+    with pytest.raises(InputError, match="no definition 'textbook'; take one of released, detectron2, mmseg"):
+        get_definition("textbook")
 
 
 def test_shapes_that_differ_and_predictions_out_of_range() -> None:

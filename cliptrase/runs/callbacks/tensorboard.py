@@ -21,10 +21,9 @@ from cliptrase.drawing.charts import class_bars, confusion_picture
 from cliptrase.drawing.sheets import Example, sheet
 from cliptrase.errors import InputError
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.comparison_tables import comparison_texts
-from cliptrase.evaluation.markdown import markdown_pairs, markdown_scores
-from cliptrase.evaluation.results import COLUMNS
+from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.global_patches.analysis import denoised_map
+from cliptrase.report.markdown import comparison_texts, markdown_pairs, markdown_scores
 from cliptrase.runs.callbacks.run_folder import RunFolder
 from cliptrase.runs.callbacks.sheet_choice import Choice, Line, Sheet, chosen, keep
 from cliptrase.runs.callbacks.sheets_again import sheets_left
@@ -218,12 +217,12 @@ class TensorBoardSummary(Callback):
             writer.add_text(tag, text)
         main = pl_module.methods[0]
         for result in results[main]:
-            confusion, classes = pl_module.counts[result.name][main].confusion.numpy(), result.headline_classes
-            if not classes.pixels.any():
+            confusion, present = pl_module.counts[result.name][main].confusion.numpy(), result.pixels > 0
+            if not present.any():
                 continue
             title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
-            names = [name for name, pixels in zip(result.label_names, classes.pixels, strict=True) if pixels]
-            bars = class_bars(names, (100 * classes.iou[classes.pixels > 0]).tolist(), f"IoU: {title}")
+            names = [name for name, there in zip(result.label_names, present, strict=True) if there]
+            bars = class_bars(names, (100 * result.headline_classes.iou[present]).tolist(), f"IoU: {title}")
             add_png(writer, f"class IoU/{result.name}", png_bytes(bars), *bars.shape[:2])
             matrix = confusion_picture(confusion, result.label_names, f"Most confused: {title}")
             add_png(writer, f"confusion/{result.name}", png_bytes(matrix), *matrix.shape[:2])

@@ -10,19 +10,16 @@ from PIL import Image
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
+from cliptrase.evaluation.document import results_document
+from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.provenance import environment
-from cliptrase.evaluation.results import (
-    COLUMNS,
-    SettingResult,
-    print_table,
-    results_csv,
-    results_document,
-    score_table,
-)
+from cliptrase.evaluation.records import SettingResult
 from cliptrase.io import write_bytes, write_json, write_text
+from cliptrase.report.csv_tables import comparison_csv, results_csv
+from cliptrase.report.load import read_run
+from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
-from cliptrase.report.reading import read_run
+from cliptrase.report.terminal import comparison_table, narrow_comparison_table, print_table, score_table
 from cliptrase.runs.callbacks.counts_file import write_counts
 from cliptrase.runs.callbacks.run_folder import RunFolder
 from cliptrase.runs.module import TrainingFreeSegmentation
@@ -193,7 +190,7 @@ class ResultsPrinter(Callback):
         shown = results, pl_module.protocol.label, compared.notes
         print_table(score_table(*shown), score_table(*shown, narrow=True))
         if len(results) > 1:
-            print_table(comparison_table(compared))
+            print_table(comparison_table(compared), narrow_comparison_table(compared))
         for name in ("results.json", "report.html"):
             path = self.results.folder.path / name
             if path.exists():

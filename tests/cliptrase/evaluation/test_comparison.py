@@ -9,16 +9,18 @@ from typing import Any, cast
 
 import pytest
 
-from cliptrase.evaluation.comparison import Cell, Comparison
-from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.formatting import format_interval, format_score
 from cliptrase.evaluation.published import published_beside
-from cliptrase.evaluation.results import figure, interval_text
 from cliptrase.protocols import get_protocol
+from cliptrase.report.csv_tables import comparison_csv
+from cliptrase.report.markdown import comparison_markdown
 from cliptrase.runs.callbacks.writers import seconds_alone
 from cliptrase.timing import StageTimer
 from datamodules import PC59, VOC20
 from tests.command import Run, run
 from tests.kit import write_detectron2_tree
+from tests.results_documents import run_document, setting_entry
 
 METHODS = ["cliptrase", "vanilla", "sclip"]
 SETTINGS = ["VOC20", "PC59"]
@@ -49,9 +51,9 @@ def test_rows_are_the_results(finished: Run) -> None:
     for row in found.rows:
         for name, cell in row.cells.items():
             result = document["methods"][row.method]["settings"][name]
-            assert cell.mIoU == result["mmseg"]["mIoU"]
+            assert cell.mIoU == result["scores"]["mmseg"]["mIoU"]
             assert cell.interval == result["intervals"]["mIoU"]
-            first = document["settings"][name]["mmseg"]["mIoU"]
+            first = document["settings"][name]["scores"]["mmseg"]["mIoU"]
             if row.method == METHODS[0]:
                 assert cell.difference is None
             else:
@@ -82,14 +84,16 @@ def test_files_agree_with_the_document(finished: Run) -> None:
     for line in lines:
         part = finished.results["methods"][line["method"]]
         average = line["setting"] == "average"
-        result = {**part["average"], "mmseg": part["average"]} if average else part["settings"][line["setting"]]
+        result = (
+            {**part["average"], "scores": {"mmseg": part["average"]}} if average else part["settings"][line["setting"]]
+        )
         assert [float(line["low"]), float(line["high"])] == result["intervals"]["mIoU"]
         beside = published_beside(get_protocol("sclip"), line["method"], line["setting"])
         assert (line["published_mIoU"], line["published_source"]) == (
             (str(beside[0]), beside[1]) if beside else ("", "")
         )
         assert bool(line["difference"]) == (line["method"] != METHODS[0])
-        cell = f"{figure(result['mmseg']['mIoU'])} ({interval_text(result['intervals']['mIoU'])})"
+        cell = f"{format_score(result['scores']['mmseg']['mIoU'])} ({format_interval(result['intervals']['mIoU'])})"
         assert re.search(rf"^\| {line['method']} \|.*{re.escape(cell)}", text, re.MULTILINE)
     assert "Comparison of methods" in (finished.folder / "report.html").read_text()
 
@@ -122,24 +126,20 @@ def test_one_method_is_not_compared(
     assert not list(alone.folder.glob("comparison.*"))
     assert alone.results["provenance"]["peak_memory_mib"] == 1 << 20
     result = alone.results["settings"]["VOC20"]
-    assert result["intervals"]["mIoU"][0] <= result["scores"]["mIoU"] <= result["intervals"]["mIoU"][1]
+    assert result["intervals"]["mIoU"][0] <= result["scores"]["released"]["mIoU"] <= result["intervals"]["mIoU"][1]
     assert result["intervals"]["difference_to_first"] is None
     assert "Comparison of methods" not in (alone.folder / "report.html").read_text()
 
 
-def test_an_average_needs_all_settings_of_more_than_one() -> None:
-    figures = {"scores": {"mIoU": 20.0}, "images": 3}
-    none = {"scores": {"mIoU": None}, "images": 0}
-
-    def average(settings: dict[str, Any]) -> Cell | None:
-        """Of an older `results.json`, which has no interval of it."""
-        return Comparison({"settings": settings, "methods": {"a": {"settings": settings}}}).rows[0].average
-
-    assert average({"x": figures}) is None
-    assert average({"x": figures, "y": none}) is None
-    found = average({"x": figures, "y": {**figures, "scores": {"mIoU": 30.0}}})
-    assert found is not None
-    assert (found.mIoU, found.images, found.interval) == (25, None, None)
+def test_an_average_is_the_documents() -> None:
+    """It is not computed anew: a method without one has none in the tables either."""
+    entries = {"x": setting_entry(20.0), "y": setting_entry(30.0)}
+    average = {"settings": ["x", "y"], "mIoU": 25.0, "intervals": None}
+    comparison = Comparison(run_document(dict.fromkeys(("a", "b"), entries), {}, {"a": average}))
+    with_average, without = (row.average for row in comparison.rows)
+    assert with_average is not None
+    assert (with_average.mIoU, with_average.images, with_average.interval) == (25, None, None)
+    assert without is None
 
 
 def test_seconds_of_a_method_alone() -> None:

@@ -16,20 +16,24 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.comparison_tables import comparison_csv, comparison_markdown, comparison_table
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counts import Counts
+from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.intervals import simulated_coverage
-from cliptrase.evaluation.markdown import markdown_scores
 from cliptrase.evaluation.notes import notes
-from cliptrase.evaluation.results import SettingResult, results_csv, results_document, score_table
+from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
-from cliptrase.report.page import Run, page
+from cliptrase.report.csv_tables import comparison_csv, results_csv
+from cliptrase.report.load import LoadedRun
+from cliptrase.report.markdown import comparison_markdown, markdown_scores
+from cliptrase.report.page import page
+from cliptrase.report.terminal import comparison_table, score_table
 from datamodules import COCO171, PC59, VOC20
 from datamodules.dataset import UnpaddedDistributedSampler
 from datamodules.spec import DatasetSpec, LabelScheme
+from tests.results_documents import run_document, setting_entry
 
 OPENAI = Model("ViT-B-16", "openai", "quick_gelu")
 PAPER = get_protocol("paper", size=336)
@@ -166,7 +170,7 @@ def all_tables(results: dict[str, list[SettingResult]], document: dict[str, Any]
         "comparison.csv": comparison_csv(found),
         "results.csv": results_csv(results),
         "TensorBoard": markdown_scores(results, found.protocol, found.notes),
-        "report": page([Run("run", document)]),
+        "report": page([LoadedRun("run", document)]),
     }
 
 
@@ -187,8 +191,8 @@ def test_the_whole_set_under_the_published_model_has_its_difference() -> None:
     results, document = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.spec], images=1448)
     own = document["settings"]["VOC20"]
     assert (own["published_comparable"], own["remarks"], own["cut"]) == (True, [], None)
-    report = page([Run("run", document)])
-    assert f"{own['scores']['mIoU'] - 81.2:+.2f}" in report
+    report = page([LoadedRun("run", document)])
+    assert f"{own['scores']['released']['mIoU'] - 81.2:+.2f}" in report
     assert "remark" not in results_csv(results).splitlines()[1]
     assert csv.DictReader(io.StringIO(results_csv(results))).fieldnames[-1] == "remark"  # type: ignore[index]
     for text in (*all_tables(results, document).values(),):
@@ -255,7 +259,7 @@ def test_rare_classes_stand_beside_intervals() -> None:
         told = f"VOC20: {rare} of 2 classes {'occurs' if rare == 1 else 'occur'} in fewer than ten pictures"
         cover = f"; in simulation such intervals hold {held[0]} %, of differences {held[1]} %" if held else ""
         assert f"{told}{cover}." in notes(document)
-        assert told in page([Run("run", document)])
+        assert told in page([LoadedRun("run", document)])
     _, alone = made(Conditions(OPENAI, {"VOC20": Extent(1449)}), [VOC20.spec], images=1)
     assert not any("rare" in note or "fewer" in note for note in notes(alone))  # there is no interval
 
@@ -263,11 +267,9 @@ def test_rare_classes_stand_beside_intervals() -> None:
 def test_notes_of_the_protocol_stand_below_the_tables() -> None:
     """From the values that `results.json` holds; a document without them says nothing."""
     protocol = get_protocol("clearclip")
-    document = {
-        "settings": {"VOC21": {"images": 1449, "images_expected": [1449]}},
-        "methods": {"clearclip": {}, "naclip": {}},
-        "provenance": {"protocol": {"label": protocol.label, **asdict(protocol)}},
-    }
+    entry = setting_entry(40.0, images=1449, images_available=1449, images_expected=[1449])
+    provenance = {"protocol": {"label": protocol.label, **asdict(protocol)}}
+    document = run_document({method: {"VOC21": entry} for method in ("clearclip", "naclip")}, provenance)
     (sentence,) = notes(document)
     assert sentence == protocol.notes(["naclip"], ["VOC21"])[0]
     assert notes({**document, "methods": {"clearclip": {}}}) == notes({**document, "provenance": {}}) == []
@@ -284,7 +286,7 @@ def test_bold_is_the_best_and_the_main_method_is_marked_otherwise() -> None:
         (line,) = re.findall(r"^\| vanilla \| \*\*.*$", comparison_markdown(found), re.MULTILINE)
         assert f"**{values[0]:.2f}" in line
         assert comparison_markdown(found).count("**") == 2
-        strong = page([Run("run", shown)])
+        strong = page([LoadedRun("run", shown)])
         assert f"<strong>{values[0]:.2f}</strong>" in strong
         assert f"<strong>{values[1]:.2f}</strong>" not in strong
         assert strong.index('class="main"') < strong.index(ordered[0], strong.index('class="main"'))
@@ -302,7 +304,7 @@ def test_equal_figures_are_all_bold_and_one_method_has_none() -> None:
     assert comparison_markdown(Comparison(document)).count("**") == 4
     one, alone = made(Conditions(OPENAI), [VOC20.spec])
     assert "**" not in markdown_scores(one, "paper 336")
-    assert "<strong>" not in page([Run("run", alone)])
+    assert "<strong>" not in page([LoadedRun("run", alone)])
     assert math.isfinite(results["vanilla"][0].headline.mIoU)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.intervals import SCENARIOS, Scenario, measure
+from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.intervals import (
     LEVEL,
     Estimate,
@@ -19,7 +20,7 @@ from cliptrase.evaluation.intervals import (
     rarity,
     simulated_coverage,
 )
-from cliptrase.metrics import mean_iou
+from cliptrase.metrics import scores
 from tests import references
 
 CLASSES = 4
@@ -82,7 +83,7 @@ def plain_interval(value: float, parts: np.ndarray, weights: np.ndarray) -> list
     return [value - reach, value + reach]
 
 
-@pytest.mark.parametrize("definition", ["released", "detectron2", "mmseg"])
+@pytest.mark.parametrize("definition", list(DEFINITIONS))
 def test_slopes_and_plain_loops_give_the_same(definition: str) -> None:
     """A picture's influence is the slope of the mIoU in how often the picture counts."""
     rows = confusions(12, seed=3)
@@ -189,7 +190,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     simulation, which is binomial: three standard deviations.
     """
     population = counts_of(confusions(50_000, seed=7))
-    truth = mean_iou(population.sum(1), "mmseg")
+    truth = scores(*population.sum(1).unbind(-2), "mmseg").mIoU
     generator = torch.Generator().manual_seed(8)
     sets, pictures = 800, 150
     held = torch.zeros(3)
@@ -238,7 +239,7 @@ def test_intervals_of_an_average_hold_the_truth_as_often_as_they_say() -> None:
     """Two settings of other pictures and sizes; the mean of both, and how much higher the second method's is."""
     populations = [counts_of(confusions(20_000, seed=seed)) for seed in (10, 11)]
     populations[1][..., 0, :] = populations[1][..., 0, :] * 7 // 10  # a harder setting
-    truth = torch.stack([mean_iou(population.sum(1), "mmseg") for population in populations]).mean(0)
+    truth = torch.stack([scores(*population.sum(1).unbind(-2), "mmseg").mIoU for population in populations]).mean(0)
     generator = torch.Generator().manual_seed(12)
     sets = 500
     held = torch.zeros(2)

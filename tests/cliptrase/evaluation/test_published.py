@@ -7,7 +7,6 @@ from typing import Any, get_args
 import pytest
 
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.comparison_tables import comparison_markdown, comparison_texts
 from cliptrase.evaluation.published import (
     TITLE,
     PublishedSystem,
@@ -17,12 +16,14 @@ from cliptrase.evaluation.published import (
     published_elsewhere,
     published_systems,
 )
-from cliptrase.evaluation.results import COLUMNS
 from cliptrase.methods import METHODS
 from cliptrase.protocol import EvaluationProtocol, ProtocolName
 from cliptrase.protocols import get_protocol
-from cliptrase.report.page import Run, page
+from cliptrase.report.load import LoadedRun
+from cliptrase.report.markdown import comparison_markdown, comparison_texts
+from cliptrase.report.page import page
 from datamodules.benchmark import ALL_SETTINGS
+from tests.results_documents import columns, run_document, setting_entry
 
 SYSTEMS = published_systems()
 PROTOCOLS = [
@@ -137,23 +138,17 @@ def document(protocol: EvaluationProtocol, methods: list[str]) -> dict[str, Any]
 
     def result(method: str) -> dict[str, Any]:
         beside = published_beside(protocol, method, "VOC20")
-        figures = dict.fromkeys(COLUMNS, 12.5)
-        return {
-            "images": 7,
-            "definition": "mmseg",
-            **dict.fromkeys(("scores", "detectron2", "mmseg"), figures),
-            "intervals": None,
-            "published": dict.fromkeys(COLUMNS) | {"mIoU": beside.mIoU} if beside else None,
-            "published_source": beside.source if beside else None,
-            "per_class": [],
-        }
+        return setting_entry(
+            12.5,
+            definition="mmseg",
+            published=columns(None) | {"mIoU": beside.mIoU} if beside else None,
+            published_source=beside.source if beside else None,
+        )
 
-    by_method = {method: {"settings": {"VOC20": result(method)}} for method in methods}
-    return {
-        "settings": by_method[methods[0]]["settings"],
-        "methods": by_method,
-        "provenance": {"protocol": {"label": protocol.label, **asdict(protocol)}},
-    }
+    return run_document(
+        {method: {"VOC20": result(method)} for method in methods},
+        {"protocol": {"label": protocol.label, **asdict(protocol)}},
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +166,7 @@ def test_documents_keep_the_rule(protocol: EvaluationProtocol) -> None:
     """Above the list's title only figures of the run's protocol; below it all others, each with its source."""
     methods = ["cliptrase", "sclip", "naclip", "clearclip"]
     found = document(protocol, methods)
-    texts = [page([Run("run", found)]), comparison_markdown(Comparison(found))]
+    texts = [page([LoadedRun("run", found)]), comparison_markdown(Comparison(found))]
     for text in texts:
         above, below = text.split(TITLE)
         for system in SYSTEMS:

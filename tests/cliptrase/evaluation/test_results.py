@@ -6,34 +6,38 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from cliptrase.definitions import DEFINITIONS
+from cliptrase.evaluation.document import SCHEMA, results_document
+from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.intervals import Difference, Estimate, Interval
-from cliptrase.evaluation.results import (
-    COLUMNS,
-    Origin,
-    SettingResult,
-    print_table,
-    results_csv,
-    results_document,
-    score_table,
-)
+from cliptrase.evaluation.records import Average, ResultKey, SettingResult
 from cliptrase.io import write_bytes, write_json, write_text
-from cliptrase.metrics import Scores, released_scores
+from cliptrase.metrics import Scores, margins, scores
+from cliptrase.report.csv_tables import results_csv
+from cliptrase.report.terminal import print_table, score_table
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
-ORIGIN = Origin("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210")
+KEY = ResultKey("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210")
 PUBLISHED = (89.68, 91.4, 82.49, 80.95)
 
 
 def result(name: str = "VOC20", confusion: torch.Tensor = CONFUSION, published: bool = False) -> SettingResult:
     return SettingResult.from_confusion(
-        name, ORIGIN, ("cat", "dog, wolf", "кот"), confusion, 4, PUBLISHED if published else None
+        name, KEY, ("cat", "dog, wolf", "кот"), confusion, 4, PUBLISHED if published else None
     )
+
+
+def entry(result: SettingResult) -> dict[str, Any]:
+    """The result as `results.json` holds it."""
+    document = results_document({"cliptrase": [result]}, {}, {})
+    return dict(document["settings"][result.name])
 
 
 def strict(text: str) -> object:
@@ -46,19 +50,38 @@ def strict(text: str) -> object:
 
 
 def test_figures_of_a_setting() -> None:
-    document = result(published=True).as_dict()
+    document = entry(result(published=True))
     assert document["images"] == 4
-    assert {key: document[key] for key in Origin._fields} == ORIGIN._asdict()
-    assert document["scores"]["pAcc"] == 70.0
-    assert document["detectron2"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
-    assert document["detectron2"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
-    assert document["mmseg"] == document["detectron2"]  # nothing absent is predicted
+    assert {key: document[key] for key in ResultKey._fields} == KEY._asdict()
+    by_definition = document["scores"]
+    assert list(by_definition) == list(DEFINITIONS)
+    assert by_definition["released"]["pAcc"] == 70.0
+    assert by_definition["detectron2"]["mAcc"] == 62.5  # (6/8 + 1/2) / 2
+    assert by_definition["detectron2"]["mIoU"] == round(100 * (6 / 9 + 1 / 4) / 2, 2)
+    assert by_definition["mmseg"] == by_definition["detectron2"]  # nothing absent is predicted
     assert document["intervals"] is None
     assert document["published"] == dict(zip(COLUMNS, PUBLISHED, strict=True))
     assert [entry["name"] for entry in document["per_class"]] == ["cat", "dog, wolf", "кот"]
     assert [entry["pixels"] for entry in document["per_class"]] == [8, 2, 0]
-    assert document["per_class"][2]["IoU"] == 0
-    assert document["per_class"][2]["detectron2"] == {"accuracy": None, "IoU": None}
+    absent = document["per_class"][2]["scores"]
+    assert absent["released"] == {"accuracy": 0, "IoU": 0}
+    assert absent["detectron2"] == absent["mmseg"] == {"accuracy": None, "IoU": None}
+
+
+def test_the_headline_is_the_main_methods() -> None:
+    """Of the one setting by the protocol's definition, or its mean over several, null where there is none."""
+    estimate = Estimate(Interval(12.345, 67.891), None)
+    one = SettingResult.from_confusion("VOC20", KEY, "abc", CONFUSION, 4, definition="mmseg", estimate=estimate)
+    other = SettingResult.from_confusion("PC59", KEY, "abc", CONFUSION, 4, definition="mmseg")
+    single = results_document({"m": [one], "n": [other]}, {}, {})
+    mean = single["settings"]["VOC20"]["scores"]["mmseg"]["mIoU"]
+    assert single["headline"] == {"definition": "mmseg", "mIoU": mean, "interval": [12.35, 67.89]}
+    several = {"m": [one, other], "n": [other, one]}
+    average = Average(["VOC20", "PC59"], 33.333, Estimate(Interval(1.0, 2.0), None))
+    headline = results_document(several, {"m": average, "n": None}, {})["headline"]
+    assert headline == {"definition": "mmseg", "mIoU": 33.33, "interval": [1.0, 2.0]}
+    none = results_document(several, {"m": None, "n": average}, {})["headline"]
+    assert none == {"definition": "mmseg", "mIoU": None, "interval": None}
 
 
 @pytest.mark.parametrize("confusion", [CONFUSION, torch.zeros(3, 3, dtype=torch.int64)], ids=["scored", "nothing"])
@@ -73,11 +96,13 @@ def test_json_holds_no_nan(confusion: torch.Tensor, tmp_path: Path) -> None:
     assert document["settings"] == document["methods"]["cliptrase"]["settings"]
     assert document["provenance"] == {"a": [None]}
     if not confusion.any():
-        assert set(document["settings"]["Käse"]["scores"].values()) == {None}
+        assert set(document["settings"]["Käse"]["scores"]["mmseg"].values()) == {None}
 
 
 def test_no_method_gives_an_empty_document() -> None:
-    assert results_document({}, {}, {}) == {"settings": {}, "methods": {}, "provenance": {}}
+    headline = {"definition": None, "mIoU": None, "interval": None}
+    empty = {"schema": SCHEMA, "headline": headline, "settings": {}, "methods": {}, "provenance": {}}
+    assert results_document({}, {}, {}) == empty
 
 
 def test_csv_agrees_with_json() -> None:
@@ -88,11 +113,11 @@ def test_csv_agrees_with_json() -> None:
         *(("cliptrase", "PC59", kind) for kind in ("released", "detectron2", "mmseg")),
         *(("vanilla", "VOC20", kind) for kind in ("released", "detectron2", "mmseg")),
     ]
-    assert {(row["protocol"], row["protocol_hash"], row["vocabulary_hash"]) for row in rows} == {ORIGIN}
+    assert {(row["protocol"], row["protocol_hash"], row["vocabulary_hash"]) for row in rows} == {KEY}
     assert [row["images"] for row in rows[:4]] == ["4", "4", "4", ""]
-    for row, key in zip(rows, ("scores", "detectron2", "mmseg", "published"), strict=False):
-        document = results["cliptrase"][0].as_dict()[key]
-        assert {column: float(row[column]) for column in COLUMNS} == document
+    document = entry(results["cliptrase"][0])
+    for row, expected in zip(rows, [*document["scores"].values(), document["published"]], strict=False):
+        assert {column: float(row[column]) for column in COLUMNS} == expected
     empty = list(csv.DictReader(io.StringIO(results_csv({"m": [result(confusion=CONFUSION * 0)]}))))
     assert [row["mIoU"] for row in empty] == ["", "", ""]
 
@@ -119,12 +144,13 @@ def test_the_protocols_own_definition_comes_first() -> None:
     estimate = Estimate(Interval(12.345, 67.891), Difference(-1.5, Interval(-2.0, 3.25)))
     nan = float("nan")
     own = SettingResult.from_confusion(
-        "VOC20", ORIGIN, ("a", "b", "c"), confusion, 4, (nan, nan, nan, 81.54), "mmseg", estimate, "a source"
+        "VOC20", KEY, ("a", "b", "c"), confusion, 4, (nan, nan, nan, 81.54), "mmseg", estimate, "a source"
     )
     mean = round(100 * (6 / 9 + 1 / 3) / 3, 2)
-    document = own.as_dict()
-    assert (document["definition"], document["mmseg"]["mIoU"]) == ("mmseg", mean)
-    assert document["scores"] == released_scores(confusion).rounded()  # the contract, whatever the protocol
+    document = entry(own)
+    assert (document["definition"], document["scores"]["mmseg"]["mIoU"]) == ("mmseg", mean)
+    for definition in DEFINITIONS:  # whatever the protocol
+        assert document["scores"][definition] == scores(*margins(confusion), definition).rounded()
     assert document["published"] == {"pAcc": None, "mAcc": None, "fwIoU": None, "mIoU": 81.54}
     assert document["published_source"] == "a source"
     assert document["intervals"]["mIoU"] == [12.35, 67.89]

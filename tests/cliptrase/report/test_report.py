@@ -1,6 +1,5 @@
 """The report: figures, escaping, no network, side by side, and the command."""
 
-import copy
 import json
 import os
 import re
@@ -11,44 +10,34 @@ from typing import Any
 import pytest
 
 from cliptrase.cli.report import main
-from cliptrase.evaluation.results import COLUMNS
+from cliptrase.definitions import DEFINITIONS
+from cliptrase.report.load import LoadedRun, read_run
 from cliptrase.report.markup import Html, element, joined
-from cliptrase.report.page import Run, page
-from cliptrase.report.reading import read_run
+from cliptrase.report.page import page
 from tests.command import run
+from tests.results_documents import class_row, class_rows, columns, run_document, setting_entry
 
 NASTY = '<script>alert("1")</script>'
 
 
-def figures(value: float) -> dict[str, float]:
-    return {column: value + number for number, column in enumerate(COLUMNS)}
-
-
 def result(value: float, names: list[str], published: float | None = None) -> dict[str, Any]:
-    return {
-        "images": 7,
-        "scores": figures(value),
-        "detectron2": figures(value + 10),
-        "published": None if published is None else figures(published),
-        "published_comparable": published is not None,
-        "remarks": [],
-        "per_class": [
-            {"label": label, "name": name, "pixels": 5 - label, "accuracy": 50.0, "IoU": 10.0 * label}
-            for label, name in enumerate(names)
-        ],
-    }
+    return setting_entry(
+        value,
+        scores={definition: columns(value + 10 * number, step=1) for number, definition in enumerate(DEFINITIONS)},
+        published=None if published is None else columns(published, step=1),
+        published_comparable=published is not None,
+        per_class=class_rows(names),
+    )
 
 
 def document(value: float = 40.25, protocol: str = "paper 336", setting: str = "VOC20") -> dict[str, Any]:
-    methods = {
-        "cliptrase": {"settings": {setting: result(value, ["cat", NASTY], published=value + 0.5)}},
-        "vanilla": {"settings": {setting: result(value / 2, ["cat", NASTY])}},
-    }
-    return {
-        "settings": copy.deepcopy(methods["cliptrase"]["settings"]),
-        "methods": methods,
-        "provenance": {"protocol": {"label": protocol}, "command": f"cli.py test --data {NASTY}", "commit": None},
-    }
+    return run_document(
+        {
+            "cliptrase": {setting: result(value, ["cat", NASTY], published=value + 0.5)},
+            "vanilla": {setting: result(value / 2, ["cat", NASTY])},
+        },
+        {"protocol": {"label": protocol}, "command": f"cli.py test --data {NASTY}", "commit": None},
+    )
 
 
 class Cells(HTMLParser):
@@ -83,10 +72,10 @@ def parsed(html: str) -> Cells:
 
 
 def test_figures_stand_beside_the_published_ones() -> None:
-    rows = parsed(page([Run("run", document())])).rows
+    rows = parsed(page([LoadedRun("run", document())])).rows
     ours = ["7", *(f"{40.25 + number:.2f}-0.50" for number in range(4))]
     published = [f"{40.75 + number:.2f}" for number in range(4)]
-    assert ["cliptrase", *ours, *published, "53.25"] in rows  # of the other definitions mIoU alone
+    assert ["cliptrase", *ours, *published, "53.25", "63.25"] in rows  # of the other definitions mIoU alone
     assert rows[0] == ["", "protocol paper 336"]
     (vanilla,) = [row for row in rows if row[0] == "vanilla"]
     assert vanilla[2] == "20.12"
@@ -94,14 +83,14 @@ def test_figures_stand_beside_the_published_ones() -> None:
 
 
 def test_nothing_of_the_user_becomes_markup() -> None:
-    html = page([Run(NASTY, document(protocol=NASTY, setting=NASTY))])
+    html = page([LoadedRun(NASTY, document(protocol=NASTY, setting=NASTY))])
     assert "script" not in parsed(html).tags
     assert "&lt;script&gt;" in html
 
 
 def test_the_page_fetches_nothing() -> None:
     sheet = {"setting": "VOC20", "kind": "first", "stem": NASTY, "mIoU": None, "picture": b"png"}
-    html = page([Run("run", document(), [sheet])])
+    html = page([LoadedRun("run", document(), [sheet])])
     assert parsed(html).addresses == ["data:image/png;base64,cG5n"]
     assert not re.search(r"url\(|@import|https?://", html)
     assert "default-src 'none'" in html.replace("&#x27;", "'")
@@ -110,29 +99,33 @@ def test_the_page_fetches_nothing() -> None:
 
 
 def test_every_class_has_its_bar() -> None:
-    html = page([Run("run", document())])
+    html = page([LoadedRun("run", document())])
     assert html.count('class="value"') == 2
     assert "width:10.00%" in html
     assert html.count('class="mark"') == 2
 
 
 def test_several_runs_have_columns_of_their_own() -> None:
-    runs = [Run("a", document(40)), Run("b", document(50, "paper 224")), Run("c", document(60, setting="PC59"))]
+    runs = [
+        LoadedRun("a", document(40)),
+        LoadedRun("b", document(50, "paper 224")),
+        LoadedRun("c", document(60, setting="PC59")),
+    ]
     html = page(runs)
     rows = parsed(html).rows
     assert rows[0][1:] == ["protocol paper 336: a", "protocol paper 224: b", "protocol paper 336: c"]
     first, second = [row for row in rows if row[0] == "cliptrase"]
-    assert [first[1 + 10 * number + 1] for number in range(3)] == ["40.00-0.50", "50.00-0.50", ""]
-    assert [second[1 + 10 * number + 1] for number in range(3)] == ["", "", "60.00-0.50"]
+    assert [first[1 + 11 * number + 1] for number in range(3)] == ["40.00-0.50", "50.00-0.50", ""]
+    assert [second[1 + 11 * number + 1] for number in range(3)] == ["", "", "60.00-0.50"]
     assert "Figures of different protocols do not compare." in html
 
 
 def test_absent_figures_are_dashes() -> None:
     empty = document()
     for part in (empty["settings"], empty["methods"]["cliptrase"]["settings"]):
-        part["VOC20"]["scores"] = part["VOC20"]["detectron2"] = dict.fromkeys(COLUMNS)
-        part["VOC20"]["per_class"] = [{"label": 0, "name": "cat", "pixels": 0, "accuracy": None, "IoU": None}]
-    (row,) = [row for row in parsed(page([Run("run", empty)])).rows if row[0] == "cliptrase"]
+        part["VOC20"]["scores"] = dict.fromkeys(DEFINITIONS, columns(None))
+        part["VOC20"]["per_class"] = [class_row(0, "cat", 0, None, accuracy=None)]
+    (row,) = [row for row in parsed(page([LoadedRun("run", empty)])).rows if row[0] == "cliptrase"]
     assert row[2:6] == ["-"] * 4
 
 
@@ -173,7 +166,7 @@ def test_a_run_writes_what_the_command_makes(tmp_path: Path) -> None:
     assert html == page([read_run(finished.folder)])
     stems = {sheet["stem"] for sheet in read_run(finished.folder).sheets}
     assert html.count("data:image/png;base64,") == len(stems)  # one that is also among the worst is shown once
-    assert f"{finished.results['settings']['Shapes']['scores']['mIoU']:.2f}" in html
+    assert f"{finished.results['settings']['Shapes']['scores']['released']['mIoU']:.2f}" in html
     assert (finished.results["provenance"]["commit"] or "-") in html
 
 

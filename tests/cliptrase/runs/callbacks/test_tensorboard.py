@@ -17,8 +17,8 @@ from cliptrase.drawing.charts import class_bars, confusion_picture
 from cliptrase.drawing.overlay import Picture, heat, hex_colour
 from cliptrase.drawing.patch_panel import PatchMap
 from cliptrase.drawing.sheets import PANEL, Example, picture_iou, sheet
-from cliptrase.evaluation.markdown import confused_pairs, markdown_pairs
 from cliptrase.global_patches.analysis import denoised_map
+from cliptrase.report.markdown import confused_pairs, markdown_pairs
 from cliptrase.runs.callbacks.sheet_choice import example_of
 from cliptrase.runs.module import LabelMaps
 from cliptrase.segmenter import Segmenter
@@ -136,12 +136,12 @@ def test_a_negative_patch_is_refused(voc: Path, tiny_clip: Path, capsys: pytest.
 
 def test_scores_tables_and_charts(finished: Run, events: EventAccumulator) -> None:
     result = finished.results["settings"]["VOC20"]
-    for column, value in result["scores"].items():
+    for column, value in result["scores"]["released"].items():
         (scalar,) = events.Scalars(f"cliptrase/VOC20/{column}")
         assert scalar.value == pytest.approx(value, abs=0.01)
     table = text(events, "scores")
     assert "protocol paper 64" in table
-    figures = " | ".join(f"{value:.2f}" for value in result["scores"].values())
+    figures = " | ".join(f"{value:.2f}" for value in result["scores"]["released"].values())
     assert f"| VOC20 | cliptrase | released | 4 of 1449 | {figures} |" in table.replace("**", "")
     assert "Main method: cliptrase." in table
     assert "| VOC20 | vanilla | detectron2 |" in table

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison
-from cliptrase.evaluation.comparison_tables import difference_text
+from cliptrase.evaluation.formatting import format_interval, format_score
 from cliptrase.evaluation.published import TITLE
-from cliptrase.evaluation.results import figure, interval_text
+from cliptrase.report.markdown import difference_text
 from cliptrase.report.markup import Html, element
 
 
@@ -16,43 +16,43 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
     Args:
         document: content of `results.json`.
     """
-    found = Comparison(document)
-    if len(found.rows) < 2 or not found.settings:
+    comparison = Comparison(document)
+    if len(comparison.rows) < 2 or not comparison.settings:
         return
     heads = [element("th", "method", scope="col")]
-    for name in found.settings:
+    for name in comparison.settings:
         heads.append(element("th", name, scope="col", class_="start"))
-        if name in found.has_published:
+        if name in comparison.has_published:
             label = f"{name} published (ViT-B/16)"
             heads.append(element("th", "published", element("small", "ViT-B/16"), scope="col", aria_label=label))
-    heads += [element("th", "average", scope="col", class_="start")] if found.with_average else []
+    heads += [element("th", "average", scope="col", class_="start")] if comparison.with_average else []
     heads.append(element("th", "images/s", scope="col", class_="start"))
     lines = []
-    for place, row in enumerate(found.rows):
+    for place, row in enumerate(comparison.rows):
         cells = []
-        for name in found.settings:
-            cells.append(element("td", *_lines(row.cells[name], found.leads(row, name)), class_="start"))
-            if name in found.has_published:
+        for name in comparison.settings:
+            cells.append(element("td", *_lines(row.cells[name], comparison.leads(row, name)), class_="start"))
+            if name in comparison.has_published:
                 cells.append(element("td", *_published(row.cells[name])))
-        if found.with_average:
-            cells.append(element("td", *_lines(row.average, found.leads(row, None)), class_="start"))
-        cells.append(element("td", figure(row.images_per_second), class_="start"))
+        if comparison.with_average:
+            cells.append(element("td", *_lines(row.average, comparison.leads(row, None)), class_="start"))
+        cells.append(element("td", format_score(row.images_per_second), class_="start"))
         head = element("th", row.method, scope="row")
         lines.append(element("tr", head, *cells, class_=None if place else "main"))
-    caption = f"{found.title}; below a figure its difference to {found.first}"
+    caption = f"{comparison.title}; below a figure its difference to {comparison.first}"
     parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
     yield element("div", element("table", *parts), class_="scroll", tabindex=0)
-    yield element("p", " ".join([*found.notes, HOW, SPEED, found.memory, found.origin]), class_="soft")
+    yield element("p", " ".join([*comparison.notes, HOW, SPEED, comparison.memory, comparison.origin]), class_="soft")
 
 
 def _lines(cell: Cell | None, best: bool) -> Iterator[Html]:
     """A figure with its interval, and below it the difference with its own, coloured where it is not by chance."""
     if cell is None:
-        yield element("span", figure(None))
+        yield element("span", format_score(None))
         return
-    yield element("strong" if best else "span", figure(cell.mIoU))
+    yield element("strong" if best else "span", format_score(cell.mIoU))
     if cell.interval:
-        yield element("small", interval_text(cell.interval))
+        yield element("small", format_interval(cell.interval))
     if cell.difference is not None and cell.difference_interval is not None:
         low, high = cell.difference_interval
         kind = "up" if low > 0 else "down" if high < 0 else None
@@ -61,7 +61,7 @@ def _lines(cell: Cell | None, best: bool) -> Iterator[Html]:
 
 def _published(cell: Cell) -> Iterator[Html]:
     if cell.published is not None:
-        yield element("span", figure(cell.published))
+        yield element("span", format_score(cell.published))
         yield element("small", str(cell.source))
         for remark in cell.remarks:
             yield element("small", remark)

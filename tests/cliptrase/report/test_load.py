@@ -17,55 +17,44 @@ from hypothesis import strategies as st
 from cliptrase.cli.report import main
 from cliptrase.drawing.canvas import png_bytes
 from cliptrase.errors import InputError
+from cliptrase.report.load import read_run
 from cliptrase.report.page import page
-from cliptrase.report.reading import read_run
+from tests.results_documents import class_row, columns, run_document, setting_entry
 
 NASTY = '<script>alert("1")</script>'
 PNG = png_bytes(np.zeros((4, 4, 3), np.uint8))
-COLUMNS = ("pAcc", "mAcc", "fwIoU", "mIoU")
 
 
 def result(value: float, first: bool) -> dict[str, Any]:
     """What a run writes of a setting, its names those of an attacker."""
     difference = {"mIoU": -1.5, "interval": [-3.0, 0.5]}
-    classes = [
-        {"label": label, "name": f"{NASTY}{label}", "pixels": 9, "accuracy": 50.0, "IoU": 40.0}
-        | {"detectron2": {"accuracy": 50.0, "IoU": None}}
-        for label in range(3)
-    ]
-    return {
-        "images": 7,
-        "images_found": 8,
-        "images_expected": [5000],
-        "cut": "first batch only",
-        "protocol": "sclip",
-        "protocol_hash": "0",
-        "vocabulary_hash": NASTY,
-        "definition": "mmseg",
-        **{key: dict.fromkeys(COLUMNS, value) for key in ("scores", "detectron2", "mmseg")},
-        "intervals": {"level": 0.95, "mIoU": [1.0, 50.0], "difference_to_first": None if first else difference},
-        "published": dict.fromkeys(COLUMNS) | {"mIoU": 30.0},
-        "published_source": NASTY,
-        "published_comparable": False,
-        "remarks": [NASTY],
-        "rare_classes": 2,
-        "simulated_coverage": [95, 97],
-        "per_class": classes,
-    }
+    return setting_entry(
+        value,
+        images_available=8,
+        images_expected=[5000],
+        cut="first batch only",
+        protocol="sclip",
+        vocabulary_hash=NASTY,
+        definition="mmseg",
+        intervals={"level": 0.95, "mIoU": [1.0, 50.0], "difference_to_first": None if first else difference},
+        published=columns(None) | {"mIoU": 30.0},
+        published_source=NASTY,
+        remarks=[NASTY],
+        rare_classes=2,
+        simulated_coverage=[95, 97],
+        per_class=[class_row(label, f"{NASTY}{label}", 9, None if label else 40.0) for label in range(3)],
+    )
 
 
 def document() -> dict[str, Any]:
     methods = {
-        name: {
-            "settings": {setting: result(20.0 + number, not number) for setting in (NASTY, "VOC21")},
-            "average": {"settings": [NASTY], "mIoU": 20.0, "intervals": None},
-        }
+        name: {setting: result(20.0 + number, not number) for setting in (NASTY, "VOC21")}
         for number, name in enumerate(("clearclip", NASTY))
     }
-    return {
-        "settings": copy.deepcopy(methods["clearclip"]["settings"]),
-        "methods": methods,
-        "provenance": {
+    average = {"settings": [NASTY, "VOC21"], "mIoU": 20.0, "intervals": None}
+    return run_document(
+        methods,
+        {
             "protocol": {
                 "label": NASTY,
                 "hash": "0",
@@ -80,7 +69,8 @@ def document() -> dict[str, Any]:
             "limits": None,
             "unfinished": [],
         },
-    }
+        dict.fromkeys(methods, average),
+    )
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -181,15 +171,21 @@ def test_documents_tampered_at_several_places(
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
-        (("methods", "clearclip", "settings", "VOC21", "mmseg", "mIoU"), float("nan"), "NaN"),
-        (("methods", "clearclip", "settings", "VOC21", "mmseg", "mIoU"), 1e9, "no figure from 0 to 100"),
+        (("methods", "clearclip", "settings", "VOC21", "scores", "mmseg", "mIoU"), float("nan"), "NaN"),
+        (("methods", "clearclip", "settings", "VOC21", "scores", "mmseg", "mIoU"), 1e9, "no score from 0 to 100"),
         (("methods", "clearclip", "settings", "VOC21", "images"), -1, "images of clearclip VOC21"),
         (("methods", "clearclip", "settings", "VOC21", "per_class"), [], "other classes"),
         (("methods", "clearclip", "settings"), {}, "other settings"),
         (("provenance", "command"), "\ud800", "no Unicode"),
         (("provenance", "command"), NESTED, "nested too deeply"),
         (("provenance", "model"), [1], "model"),
-        (("settings", "VOC21"), 1, "no table of figures"),
+        (("settings", "VOC21"), 1, "no table of scores"),
+        (("schema",), 1, r"results\.json is a results\.json of schema 1, and this version reads schema 2; run again$"),
+        (("schema",), "2", "it names no schema"),
+        (("headline", "definition"), "nonsense", "definition of the headline is none of released, detectron2, mmseg"),
+        (("headline",), None, "no table 'headline'"),
+        (("provenance",), None, "no table 'provenance'"),
+        (("settings", "VOC21", "scores", "released"), None, "no table 'released'"),
     ],
 )
 def test_the_sentence_says_what_is_wrong(path: tuple[Any, ...], value: Any, words: str, tmp_path: Path) -> None:
@@ -336,7 +332,7 @@ def test_an_index_that_lies_elsewhere_is_not_read(
 
 
 def test_many_sheets_are_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cliptrase.report.reading._ALL_SHEETS", 3 * len(PNG))
+    monkeypatch.setattr("cliptrase.report.load._ALL_SHEETS", 3 * len(PNG))
     write(tmp_path, document(), {"sheets": [sheet("x.png")] * 9})
     (tmp_path / "sheets" / "x.png").write_bytes(PNG)
     with pytest.warns(UserWarning, match="MiB of sheets"):
