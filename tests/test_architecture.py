@@ -51,7 +51,10 @@ ORDERS = {
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "records"),
         *("document", "formatting", "scoreboard", "comparison"),
     ),
-    "cli": ("arguments", "complaints", "processes", "evaluate", "evaluation", "report", "global_patches"),
+    "cli": (
+        *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes", "evaluate"),
+        *("evaluation", "report", "global_patches"),
+    ),
     "runs": (
         "module",
         "callbacks.identity",

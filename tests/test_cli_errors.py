@@ -52,7 +52,10 @@ def complain(
         (["test", "--config", "configs/paper_224.yaml"], "no data: give --data with one of ADE150, "),
         (["test", "--model.clip", "ViT-B-16"], "no data: give --data with one of ADE150, "),
         (["test", "--data", "VOC99"], "--data VOC99 is not a data set; take one of ADE150, "),
-        (["test", "--config", "configs/none.yaml", "--data", "VOC20"], "File does not exist"),
+        (
+            ["test", "--config", "configs/none.yaml", "--data", "VOC20"],
+            "--config 'configs/none.yaml' is no file and no configuration of that name comes with ",
+        ),
         (["test", "--data", "VOC20", "--data.rot", "x"], "rot"),
         (["test", "--data", "VOC20", "--protocol.size", "large"], "large"),
     ],
@@ -66,9 +69,9 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
     [
         (
             ["--data", "VOC20", "--data.root", "/nowhere"],
-            "no folder /nowhere/VOC2012/images_detectron2/val; put the data",
+            "--data.root /nowhere is no folder; name the one that holds the data sets' folders",
         ),
-        (["--data", "Benchmark", "--data.root", "/nowhere"], "none of the folders ADE20K_2021_17_01, "),
+        (["--data", "Benchmark", "--data.root", "/nowhere"], "--data.root /nowhere is no folder; name the one that"),
         (["--data", "Benchmark", "--data.settings", "[VOC9]"], "names ['VOC9']; take some of COCO171, VOC20"),
         (["--data", "VOC20", "--data.batch_size", "0"], "--data.batch_size must be at least 1, not 0"),
         (["--data", "VOC20", "--data.num_workers", "-1"], "--data.num_workers must be at least 0, not -1"),

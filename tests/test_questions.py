@@ -165,7 +165,7 @@ PARSER.add_subclass_arguments((Folder, Photos), "data")
 
 
 def parsed(data: str, *options: str) -> dict[str, object]:
-    arguments = with_defaults(["predict", "--config", "x", "--data", f"datamodules.{data}", *options])
+    arguments = with_defaults(["predict", "--config", "demo", "--data", f"datamodules.{data}", *options])
     return vars(PARSER.parse_args(arguments[3:]).data.init_args)
 
 

@@ -1,20 +1,17 @@
 """Arguments as people write them, made ready for the parser."""
 
 import re
-from pathlib import Path
-
-import yaml
-from jsonargparse import ArgumentError
+from collections.abc import Iterator, Sequence
 
 import datamodules
-from cliptrase.errors import InputError, one_line
-from cliptrase.io import read_regular
+from cliptrase.cli import configs
+from cliptrase.errors import UsageError
 
 SUBCOMMANDS = ("test", "predict")
-_MOST_ALIASES = 20  # of a configuration; nested ones multiply, so that a few lines could fill the memory
-_DEMO = "configs/demo.yaml"
-_DEFAULT_CONFIG = "configs/paper_336.yaml"
-_DEFAULT_CONFIGS = {"Folder": "configs/whole.yaml", "Photos": "configs/photos.yaml"}
+_DEMO = "demo"
+_DEFAULT_CONFIG = "paper_336"
+_DEFAULT_CONFIGS = {"Folder": "whole", "Photos": "photos"}
+_FLAGS = ("--resume", "--print_config", "--help", "-h")
 DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
 
@@ -23,32 +20,60 @@ _TEXTS = re.compile(r"--data\.(?:init_args\.)?(words|background|classes)")
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*?)\s*(?:,|$)""", re.DOTALL)
 
 
-def with_defaults(arguments: list[str]) -> list[str]:
+def options(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Options and their values, None where one has none; a word that stands alone comes with None, too."""
+    place = 0
+    while place < len(words):
+        option, equals, value = words[place].partition("=") if words[place].startswith("-") else (words[place], "", "")
+        place += 1
+        if equals:
+            yield option, value
+        elif _takes_next(option) and place < len(words) and (words[place][:2] != "--" or _TEXTS.fullmatch(option)):
+            yield option, words[place]
+            place += 1
+        else:
+            yield option, None
+
+
+def _takes_next(option: str) -> bool:
+    return option.startswith("-") and option not in _FLAGS
+
+
+def with_defaults(arguments: Sequence[str]) -> list[str]:
     """Adds the default configuration where none is given, and brings options into the order that the parser needs.
 
     Configurations come first, then the data set's class, then its options: so users may write them in any order.
+
+    Raises:
+        UsageError: a configuration that is not there, or a list in brackets that cannot be told apart.
     """
-    if not arguments or arguments[0] not in SUBCOMMANDS or {"-h", "--help"} & set(arguments):
-        return arguments
-    if not any(argument.startswith(("--config", "-c", "--data", "--model")) for argument in arguments):
-        return [arguments[0], "--config", _shipped(_DEMO), *arguments[1:]]
-    configs, data, others = [], [], []
-    rest = iter(arguments[1:])
-    for argument in rest:
-        option, equals, value = argument.partition("=")
+    command, *words = arguments
+    if not any(word.startswith(("--config", "-c", "--data", "--model", "--protocol")) for word in words):
+        return [command, "--config", str(configs.find(_DEMO)), *words]
+    files, data, others = [], [], []
+    for option, value in options(words):
         if option in ("--config", "-c"):
-            configs += ["--config", _readable(_shipped(value if equals else next(rest, "")))]
-        elif option == "--data":
-            data += ["--data", value if equals else next(rest, "")]
+            files += ["--config", str(configs.find(value or ""))]
+        elif option in ("--data", "--data.class_path"):
+            data += ["--data", class_of(value or "")]
         elif _TEXTS.fullmatch(option):
-            others.append(f"{option}={_as_text(option, value if equals else next(rest, ''))}")
+            others.append(f"{option}={_as_text(option, value or '')}")
+        elif option == "--model.compare" and value and not value.strip().startswith("["):
+            others.append(f"{option}=[{value}]")
+        elif value is None:
+            others.append(option)
         else:
-            others.append(argument)
-    if not configs:
-        if not data:
-            raise ArgumentError(None, NO_DATA)
-        configs = ["--config", _shipped(_DEFAULT_CONFIGS.get(data[-1].rpartition(".")[2], _DEFAULT_CONFIG))]
-    return [arguments[0], *configs, *data, *others]
+            others.append(f"{option}={value}")
+    if not files:
+        name = data[-1].rpartition(".")[2] if data else ""
+        files = ["--config", str(configs.find(_DEFAULT_CONFIGS.get(name, _DEFAULT_CONFIG)))]
+    return [command, *files, *data, *others]
+
+
+def class_of(name: str) -> str:
+    """A data set's class as it is written, whatever the case of letters in which it is asked for."""
+    by_lower = {known.lower(): known for known in DATA}
+    return by_lower.get(name.lower(), name)
 
 
 def _as_text(option: str, value: str) -> str:
@@ -63,9 +88,8 @@ def _as_text(option: str, value: str) -> str:
             if item[:1] in ("'", '"') and item[:1] == item[-1:] and len(item) > 1:
                 items[place] = re.sub(r"\\(['\"\\])", r"\1", item[1:-1])
             elif re.search(r"[\[\]{}]", item):
-                raise ArgumentError(
-                    None,
-                    f"{option} {value}: the item {item!r} holds a bracket; put a name that has one in quotation marks",
+                raise UsageError(
+                    f"{option} {value}: the item {item!r} holds a bracket; put a name that has one in quotation marks"
                 )
         return f"[{', '.join(map(_double_quoted, items))}]"
     return value if option.endswith("classes") else f"[{_double_quoted(value)}]"
@@ -78,30 +102,3 @@ def _double_quoted(text: str) -> str:
         for character in re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # bytes that are no text
     )
     return f'"{"".join(plain)}"'
-
-
-def _readable(path: str) -> str:
-    """The path of a configuration, once it is sure that the parser can read it to its end.
-
-    Raises:
-        InputError: it is no regular file of text, or no YAML.
-    """
-    try:
-        if not Path(path).exists():
-            return path  # the parser says so
-        events = yaml.parse(read_regular(Path(path)).decode(), yaml.SafeLoader)
-        aliases = sum(isinstance(event, yaml.AliasEvent) for event in events)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path} cannot be read as YAML ({one_line(error)}); give a text file") from error
-    if aliases > _MOST_ALIASES:
-        raise InputError(f"--config {path} holds {aliases} aliases (*name); write their values out")
-    return path
-
-
-def _shipped(path: str) -> str:
-    """A path `configs/NAME.yaml` as it lies beside the package, where the working folder has none."""
-    if path.startswith("configs/") and not Path(path).exists():
-        for place in (Path(__file__).parents[2], Path(__file__).parents[1]):
-            if (place / path).is_file():
-                return str(place / path)
-    return path

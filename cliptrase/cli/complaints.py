@@ -11,7 +11,6 @@ import cv2
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
-from cliptrase.cli.arguments import DATA, NO_DATA
 from cliptrase.errors import InputError, one_line
 
 # Lines in which jsonargparse tells of its own types, not of the user's input.
@@ -119,11 +118,6 @@ def _lightning_writes(error: OSError) -> str:
 
 def usage(message: str) -> str:
     """One line of what jsonargparse complains of."""
-    if message.endswith(("required: test.data", "required: predict.data")):
-        return NO_DATA
-    unknown = re.search(r"Expected a dot import path string: (\S+)", message)
-    if unknown and 'key "data"' in message:
-        return f"--data {unknown[1]} is not a data set; take one of {', '.join(DATA)}"
     text = re.search(r'Parser key "(words|background|classes)":.*?Given value: ([^\n]*)', message, re.DOTALL)
     if text:
         return (

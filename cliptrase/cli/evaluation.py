@@ -1,21 +1,11 @@
-"""`test` and `predict`: their errors and stops in one sentence, whichever library they come from."""
+"""`test` and `predict`: what can be answered at once is, then Lightning's command line does the rest."""
 
 from collections.abc import Sequence
 
-from jsonargparse import ArgumentError
-
-from cliptrase.cli import evaluate
+from cliptrase.cli import early, help_text
 from cliptrase.cli.arguments import with_defaults
-from cliptrase.cli.complaints import (
-    from_machine,
-    mendable,
-    of_other_processes,
-    quiet_libraries,
-    refused_by_parser,
-    usage,
-)
-from cliptrase.cli.processes import is_first
 from cliptrase.console import complain, stopped
+from cliptrase.errors import InputError, with_options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,25 +17,50 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         exit status; see `cliptrase.cli.main`.
     """
-    quiet_libraries()
+    command, *words = arguments
     try:
-        evaluate.EvaluationCLI(with_defaults(list(arguments)))
+        if text := help_text.asked(command, words):
+            print(text)
+            return 0
+        if not help_text.asked_in_full(words):
+            words = with_defaults(arguments)[1:]
+            early.check(command, words)
+    except InputError as error:
+        return complain(with_options(str(error), early.options_by_parameter()), error.status)
+    except KeyboardInterrupt as stop:
+        return stopped(stop, "nothing was computed yet")
+    return _run([command, *("--help" if word == "--help=all" else word for word in words)])
+
+
+def _run(arguments: list[str]) -> int:
+    """Hands the words to Lightning, and tells errors and stops in one sentence, whichever library they come from."""
+    from jsonargparse import ArgumentError
+
+    from cliptrase.cli import complaints, evaluate
+    from cliptrase.cli.processes import is_first
+
+    def told(error: BaseException) -> str:
+        return with_options(complaints.mendable(error), early.options_by_parameter())
+
+    complaints.quiet_libraries()
+    try:
+        evaluate.EvaluationCLI(arguments)
     except ArgumentError as error:
-        if sentence := mendable(error):
+        if sentence := told(error):
             return complain(sentence)
-        return complain(usage(str(error)), status=2)
+        return complain(complaints.usage(str(error)), status=2)
     except evaluate.StoppedRun as stop:
         return complain(str(stop), stop.status) if is_first() else stop.status
     except KeyboardInterrupt as stop:
         return stopped(stop, "nothing was computed yet")
-    except SystemExit as stop:  # --help and --print_config
+    except SystemExit as stop:  # --help=all and --print_config
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except Exception as error:
-        if sentence := mendable(error) or from_machine(error):
+        if sentence := told(error) or complaints.from_machine(error):
             return complain(sentence)
-        if of_other_processes(error):
+        if complaints.of_other_processes(error):
             return complain("another process of this run stopped, for the reason that it gave") if is_first() else 1
-        if refused_by_parser(error):
-            return complain(usage(str(error)), status=2)
+        if complaints.refused_by_parser(error):
+            return complain(complaints.usage(str(error)), status=2)
         raise
     return 0
