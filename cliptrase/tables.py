@@ -16,6 +16,11 @@ def csv_text(rows: Iterable[Iterable[str | float | None]]) -> str:
 
     Texts come from users (file names, words, names of settings), so they are made safe by `defused`. Numbers stay
     numbers, negative ones too: hand them over as such.
+
+    >>> print(csv_text([["name", "difference"], ["=1+1", -1.5], ["cat, dog", None]]), end="")
+    name,difference
+    '=1+1,-1.5
+    "cat, dog",
     """
     lines = []
     for row in rows:
@@ -31,6 +36,9 @@ def defused(text: str) -> str:
 
     A formula begins with = + - or @, in full width too, after blanks too; a tab or an end of line may begin one
     (OWASP, *CSV Injection*).
+
+    >>> defused("=SUM(A1)"), defused("a=b")
+    ("'=SUM(A1)", 'a=b')
     """
     rest = text[_BLANK.match(text).end() :]  # type: ignore[union-attr]  # it matches nothing, too
     first = unicodedata.normalize("NFKC", rest[:1]).replace("\N{MINUS SIGN}", "-")
