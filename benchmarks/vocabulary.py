@@ -25,10 +25,11 @@ from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import margins, scores
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.segmenter import Segmenter
-from datamodules.benchmark import ALL_SETTINGS
+from datamodules.benchmark import Benchmark
 from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.specs import DATASETS
 
 
 def editions(spec: DatasetSpec, names: list[str] | None, void: bool) -> dict[str, DatasetSpec]:
@@ -104,9 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
         InputError: a vocabulary, method or weights that cannot be used.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.vocabulary", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument(
-        "setting", choices=list(ALL_SETTINGS), help="a setting with several vocabularies, such as VOC21"
-    )
+    parser.add_argument("setting", choices=list(DATASETS), help="a setting with several vocabularies, such as VOC21")
     parser.add_argument("--vocabularies", nargs="+", help="released, plain, sclip, clearclip; default: all it has")
     parser.add_argument("--config", type=Path, default=Path("configs/sclip.yaml"), help="where the protocol stands")
     parser.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets' folders")
@@ -119,9 +118,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
     protocol = EvaluationProtocol(**yaml.safe_load(options.config.read_text())["protocol"])
-    specs = editions(ALL_SETTINGS[options.setting].spec, options.vocabularies, label_scheme(protocol).void)
-    module = ALL_SETTINGS[options.setting](
-        options.root, geometry=geometry(protocol), label_scheme=label_scheme(protocol)
+    specs = editions(DATASETS[options.setting], options.vocabularies, label_scheme(protocol).void)
+    module = Benchmark(
+        [options.setting], options.root, geometry=geometry(protocol), label_scheme=label_scheme(protocol)
     )
     module.setup("test")
     device = torch.device(options.device)

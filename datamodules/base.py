@@ -1,13 +1,11 @@
 """One data module for every setting: folders in, batches of pictures and label maps out."""
 
-import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningDataModule
-from pytorch_lightning.utilities import rank_zero_only, rank_zero_warn
 from torch.utils.data import DataLoader
 
 from datamodules.census import Census
@@ -16,15 +14,11 @@ from datamodules.crop import crop_sentence, sizes_of
 from datamodules.dataset import FileDataset, Item, SegmentationDataset, UnpaddedDistributedSampler, group_by_size
 from datamodules.errors import DataError
 from datamodules.loader import Batches, Loader, as_it_is
+from datamodules.notices import note, warn
 from datamodules.pairs import Pair, find_pairs
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.specs import register
 from datamodules.transforms import Geometry
-
-
-@rank_zero_only
-def note(sentence: str) -> None:
-    """Tells people something that is no fault, beside the warnings."""
-    print(f"note: {sentence}", file=sys.stderr)
 
 
 class SegmentationDataModule(LightningDataModule, ABC):
@@ -88,7 +82,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
                 note(census.sentence())
                 self.note_crop(spec, [pair.image for pair in pairs], masks=False)
                 for doubt in census.doubts():
-                    rank_zero_warn(doubt)
+                    warn(doubt)
 
     def note_crop(self, spec: DatasetSpec, images: list[Path], masks: bool) -> None:
         """Says what a protocol that crops leaves out of pictures; `masks` where they are predicted, not scored."""
@@ -109,8 +103,8 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """One loader a setting that is still to be scored."""
         return [self._loader(dataset) for dataset in self.datasets if dataset.spec.name not in self.skipped]
 
-    def fingerprints(self) -> dict[str, dict[str, str]]:
-        """By setting hashes of its `data`, of how its `labels` are read, and the `geometry` that pictures are shown in.
+    def digests(self) -> dict[str, dict[str, str]]:
+        """By data set digests of its `data`, of how its `labels` are read, and the `geometry` that images are shown in.
 
         Equal where nothing was added, taken away or replaced. Every file is read.
 
@@ -119,8 +113,8 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """
         return {
             dataset.spec.name: {
-                "data": dataset.fingerprint(),
-                "labels": dataset.spec.labelling,
+                "data": dataset.digest(),
+                "labels": dataset.spec.reading_digest,
                 "geometry": repr(dataset.geometry),
             }
             for dataset in self.datasets
@@ -143,8 +137,10 @@ class SegmentationDataModule(LightningDataModule, ABC):
         )
 
 
-class PublishedSetting(SegmentationDataModule):
-    """A setting whose facts are class data.
+class SpecDataModule(SegmentationDataModule):
+    """A data set whose facts are a spec: `class MyRooms(SpecDataModule): spec = DatasetSpec(name="MyRooms", ...)`.
+
+    Defining such a class makes the data set known by its name, to `Benchmark` and the doctor too.
 
     Args:
         root: folder that holds the data sets' folders.
@@ -155,6 +151,11 @@ class PublishedSetting(SegmentationDataModule):
     """
 
     spec: ClassVar[DatasetSpec]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "spec" in vars(cls):
+            register(cls.spec)
 
     def __init__(
         self,

@@ -1,35 +1,21 @@
-"""Several settings in one run."""
+"""Several data sets in one run."""
 
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_warn
-
-from datamodules.ade20k import ADE150, ADEfull
-from datamodules.base import PublishedSetting, SegmentationDataModule
-from datamodules.cityscapes import Cityscapes
-from datamodules.coco import COCO80, COCO171, COCOObject
+from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
-from datamodules.pascal_context import PC59, PC60, PC459
+from datamodules.notices import warn
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.specs import BENCHMARKS, DATASETS
 from datamodules.transforms import Geometry
-from datamodules.voc import VOC20, VOC21
-
-# In the order of the paper's table.
-SETTINGS: dict[str, type[PublishedSetting]] = {
-    module.spec.name: module for module in (COCO171, VOC20, PC59, PC459, ADE150, ADEfull, COCO80, VOC21, PC60)
-}
-
-# Settings that the paper has no figures for.
-FURTHER_SETTINGS: dict[str, type[PublishedSetting]] = {module.spec.name: module for module in (Cityscapes, COCOObject)}
-
-ALL_SETTINGS = SETTINGS | FURTHER_SETTINGS
 
 
 class Benchmark(SegmentationDataModule):
-    """Settings in one run, each scored by itself; those whose folder is missing are named and left out.
+    """Data sets in one run, each scored by itself; those whose files are missing are named and left out.
 
     Args:
-        settings: names such as [VOC20, PC59], Cityscapes and COCOObject too; by default the paper's nine.
+        settings: names such as [VOC20, PC59], Cityscapes and COCOObject too, or the name of a list: `paper` for
+            CLIPtrase's nine, `sclip` for the eight of SCLIP and its followers.
         root: folder that holds the data sets' folders.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
@@ -37,12 +23,12 @@ class Benchmark(SegmentationDataModule):
         label_scheme: set by the protocol.
 
     Raises:
-        DataError: an unknown name, or no setting's folder is there.
+        DataError: an unknown name, or no data set's folder is there.
     """
 
     def __init__(
         self,
-        settings: list[str] | None = None,
+        settings: list[str] | str = "paper",
         root: Path = Path("datasets"),
         batch_size: int = 4,
         num_workers: int = 2,
@@ -50,30 +36,32 @@ class Benchmark(SegmentationDataModule):
         label_scheme: LabelScheme | None = None,
     ) -> None:
         super().__init__(root, batch_size, num_workers, geometry)
-        wanted = list(SETTINGS) if settings is None else list(dict.fromkeys(settings))
-        unknown = [name for name in wanted if name not in ALL_SETTINGS]
-        if unknown or not wanted:
+        names = [settings] if isinstance(settings, str) else settings
+        requested = list(dict.fromkeys(name for item in names for name in BENCHMARKS.get(item, (item,))))
+        unknown = [name for name in requested if name not in DATASETS]
+        if unknown or not requested:
             raise DataError(
-                f"--data.settings {wanted} names {unknown or 'nothing'}; take some of {', '.join(ALL_SETTINGS)}"
+                f"--data.settings {names} names {unknown or 'nothing'}; take some of {', '.join(DATASETS)}, or a list: "
+                f"{', '.join(BENCHMARKS)}"
             )
-        self.specs = [ALL_SETTINGS[name].spec.with_labels(label_scheme or LabelScheme()) for name in wanted]
+        self.specs = [DATASETS[name].with_labels(label_scheme or LabelScheme()) for name in requested]
 
     @property
     def missing(self) -> dict[str, str]:
-        """What is not there, by setting: the data set's folder, or, to be scored, label maps that are made here."""
+        """What is not there, by data set: its folder or, where label maps are to be scored, theirs."""
         scored = self.trainer is not None and self.trainer.testing
-        found = {}
+        places = {}
         for spec in self.specs:
             folder, labels = self.root / spec.folder, self.root / spec.folder / spec.labels
             if not folder.is_dir():
-                found[spec.name] = str(folder)
+                places[spec.name] = str(folder)
             elif scored and spec.prepare_command and not labels.is_dir():
-                found[spec.name] = f"{labels}, made by: {spec.prepare_command} --source DIR --root {self.root}"
-        return found
+                places[spec.name] = f"{labels}, made by: {spec.prepare_command} --source DIR --root {self.root}"
+        return places
 
     @property
     def settings(self) -> list[DatasetSpec]:
-        """Cards of the settings whose folders are there."""
+        """Specs of the data sets whose folders are there."""
         missing = self.missing
         return [spec for spec in self.specs if spec.name not in missing]
 
@@ -88,5 +76,5 @@ class Benchmark(SegmentationDataModule):
             )
         if self.missing:
             names = ", ".join(f"{name} ({what})" for name, what in self.missing.items())
-            rank_zero_warn(f"left out, for their folders are missing: {names}")
+            warn(f"left out, for their folders are missing: {names}")
         super().prepare_data()

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_warn
 from tqdm import tqdm
 
 from datamodules.census import Census, count_values
 from datamodules.errors import DataError
+from datamodules.notices import warn
 from datamodules.pairs import Pair
 from datamodules.reading import read_index_map
 from datamodules.spec import DatasetSpec
@@ -86,5 +86,5 @@ def check_pairs(pairs: Sequence[Pair], spec: DatasetSpec, progress: bool = True)
             pool.shutdown(cancel_futures=True)
             raise
     if said := say_turns(turns, spec):
-        rank_zero_warn(said)
+        warn(said)
     return census

@@ -84,8 +84,8 @@ class SegmentationDataset(Dataset[Item], ABC):
         return [self.read(index).stem for index in range(len(self))]
 
     @abstractmethod
-    def fingerprint(self) -> str:
-        """A hash of what would be read: contents, not times, which change in a copy and may stay in a replaced file."""
+    def digest(self) -> str:
+        """SHA-256 of what would be read: contents, for times change in a copy and may stay in a replaced file."""
 
     def __getitem__(self, index: int) -> Item:
         if index == FILLER:
@@ -133,7 +133,7 @@ class FileDataset(SegmentationDataset):
         """Names of the pictures, in order."""
         return [pair.stem for pair in self.pairs]
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Names and contents of all files.
 
         Raises:

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_warn
-
 from cliptrase.errors import counted, first_few
 from cliptrase.images import cure_of, foreign_endings, readable_endings
 from datamodules.errors import DataError
+from datamodules.notices import warn
 
 LABEL_EXTENSIONS = frozenset({".png", ".tif", ".tiff", ".bmp"})
 
@@ -187,7 +186,7 @@ def say_left_out(found: Walk, foreign: bool = True) -> None:
     for sentence in (found.say_passed_over(), found.say_foreign() if foreign else ""):
         if sentence and sentence not in _SAID:
             _SAID.add(sentence)
-            rank_zero_warn(sentence)
+            warn(sentence)
 
 
 def group_stems(

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from pytorch_lightning.utilities import rank_zero_warn
-
 from cliptrase.images import Reader
 from cliptrase.vocabulary import Vocabulary, as_read, parse_prompts, single_names
 from datamodules.base import SegmentationDataModule
 from datamodules.census import BACKGROUND, UNLABELLED
 from datamodules.class_lists import ClassList, read_class_list, read_list
 from datamodules.errors import DataError
+from datamodules.notices import warn
 from datamodules.pairs import Pair, find_pairs
 from datamodules.reading import checked_max_pixels
 from datamodules.spec import DatasetSpec
@@ -167,7 +166,7 @@ def _without_background(
                 f"--data.classes names the background already (line {line}: {name!r}), and so does {option}; take the "
                 f"line away, or give --data.background_index {place} if it is label {place} of the maps"
             )
-        rank_zero_warn(
+        warn(
             f"--data.classes holds {name!r} (line {line}), which is scored like any class, with that word as its "
             f"prompt; --data.background_index {place} makes it the background, and what the label "
             "maps do not count does not belong into the list"

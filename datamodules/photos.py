@@ -110,7 +110,7 @@ class PhotoDataset(SegmentationDataset):
         """Names of the pictures, in order."""
         return [stem for stem, _ in self.files]
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """Names and contents of all files; one that vanished is one that cannot be read, too."""
         return hash_files([(stem, path) for stem, path in self.files if path.is_file()])
 

@@ -75,7 +75,7 @@ class ShapesDataset(SegmentationDataset):
         """Names of the scenes, in order."""
         return [f"scene_{index:04d}" for index in range(self.scenes)]
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         """The scenes follow from their number."""
         return f"{self.scenes} scenes"
 

@@ -1,28 +1,28 @@
-"""Facts of a setting: where its files lie, what its labels mean, under which names, what was published."""
+"""What is known of a data set: where its files lie, what its labels mean and by which names, how it is prepared.
+
+Nothing here needs torch, so that `list`, the doctor and the preparations start at once.
+"""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 from cliptrase.images import RELEASED, Reader
 from cliptrase.vocabulary import Vocabulary
 
-
-class Published(NamedTuple):
-    """Scores in percent as published by the paper, in the released definitions."""
-
-    pAcc: float
-    mAcc: float
-    fwIoU: float
-    mIoU: float
+# What does not decide how the values of a label map are read: names, and places whose files have digests themselves.
+_NOT_READING = frozenset(
+    {"name", "description", "folder", "images", "labels", "void", "preparation", "raw", "images_expected"}
+    | {"vocabulary", "vocabularies"}
+)
 
 
 @dataclass(frozen=True)
 class LabelScheme:
-    """What a protocol asks of a setting besides geometry.
+    """What a protocol asks of a data set besides geometry.
 
     Attributes:
         vocabulary: whose names: `released` (CLIPtrase), or one of the spec's `vocabularies`.
@@ -33,30 +33,57 @@ class LabelScheme:
     void: bool = False
 
 
+class RawMaps(NamedTuple):
+    """Values of the publisher's label maps before they are prepared, where classes count from 1.
+
+    The doctor recognises maps by them that were not prepared.
+
+    Attributes:
+        background: value of what is none of the classes, in nearly every map; None where there is no such value.
+        unlabelled: value of pixels that nobody labelled.
+    """
+
+    background: int | None = None
+    unlabelled: int | None = None
+
+
+class VoidMaps(NamedTuple):
+    """Label maps of the same images in which background, after the classes, is told from void.
+
+    Attributes:
+        labels: their folder under the data set's.
+        preparation: as `DatasetSpec.preparation`.
+    """
+
+    labels: str
+    preparation: str
+
+
 @dataclass(frozen=True)
 class DatasetSpec:
-    """A setting: folders, labels, names, published figures.
+    """Everything about a data set.
 
     Attributes:
         name: name in tables and files.
-        folder: data set's folder under the root.
-        images: picture folders under `folder`; the first that exists is read.
+        folder: data set's folder under the root; empty for the root itself.
+        images: image folders under `folder`; the first that exists is read.
         labels: label-map folder under `folder`.
         vocabulary: names and background prompts, those that CLIPtrase released.
+        description: a sentence for lists and help.
         vocabularies: further ones by name, for the same labels: `plain` (a word a class, "background"), `sclip`
-            (synonyms, background words), `clearclip`; with `released` once an label_scheme is chosen.
-        ignore_label: raw value of unlabelled pixels.
-        ignored_is_background: whether unlabelled pixels are scored as background, as the released code does.
-        raw_labels: raw values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
-        label_offset: subtracted from raw values, for maps that count from 1; smaller raw values are unlabelled.
+            (synonyms, background words), `clearclip`; with `released` once a label scheme is chosen.
+        ignore_label: value of pixels that are not scored.
+        ignored_is_background: whether such pixels are scored as background, as the released code does.
+        raw_labels: values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
+        label_offset: subtracted from values, for maps that count from 1; smaller values are not scored.
         class_token_weighting: whether logits are multiplied by the class token's.
-        published: figures of the paper by protocol label.
-        images_expected: pictures of the published split, in words where lists differ.
-        image_suffix: end of a picture's stem that its label map's does not have.
+        images_expected: images of the published split, each number with the list that has so many.
+        image_suffix: end of an image's stem that its label map's does not have.
         label_suffix: the reverse.
-        void_labels: label-map folder in which background is told from void, where there is such a thing.
-        prepare_command: command that makes the label maps, where the publisher's are others.
-        reader: how pictures and label maps are decoded, as the released codes do unless told otherwise.
+        preparation: arguments of `datamodules.prepare` that make the label maps: `voc`.
+        raw: the publisher's label maps, where those differ from the prepared ones by a shift.
+        void: label maps that tell background from void, where there are such.
+        reader: how images and label maps are decoded, as the released codes do unless told otherwise.
     """
 
     name: str
@@ -64,51 +91,51 @@ class DatasetSpec:
     images: tuple[str, ...]
     labels: str
     vocabulary: Vocabulary
+    description: str = ""
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
     ignore_label: int = 255
     ignored_is_background: bool = False
     raw_labels: int = 0
     label_offset: int = 0
     class_token_weighting: bool = False
-    published: Mapping[str, Published] = field(default_factory=dict)
-    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
-    images_expected: str = ""
+    images_expected: Mapping[int, str] = field(default_factory=dict)
     image_suffix: str = ""
     label_suffix: str = ""
-    void_labels: str = ""
-    prepare_command: str = ""
+    preparation: str = ""
+    raw: RawMaps | None = None
+    void: VoidMaps | None = None
     reader: Reader = RELEASED
 
     def with_labels(self, label_scheme: LabelScheme) -> "DatasetSpec":
-        """The spec as a protocol asks for it; a vocabulary that the setting does not have leaves the released one."""
+        """The spec as a protocol asks for it; a vocabulary that the data set does not have leaves the released one."""
         known = {"released": self.vocabulary, **self.vocabularies}
         spec = replace(self, vocabulary=known.get(label_scheme.vocabulary, self.vocabulary), vocabularies=known)
-        if label_scheme.void and self.void_labels:
-            # Background has a value of its own there, after the classes.
-            prepare_command = "python -m datamodules.prepare voc --keep-void"
-            return replace(spec, labels=self.void_labels, ignored_is_background=False, prepare_command=prepare_command)
+        if label_scheme.void and self.void:
+            return replace(spec, **self.void._asdict(), ignored_is_background=False)
         return spec
 
     @property
-    def expected_counts(self) -> tuple[int, ...]:
-        """The numbers in `images_expected`."""
-        return tuple(int(number) for number in re.findall(r"\b\d+\b", self.images_expected))
+    def prepare_command(self) -> str:
+        """The command that makes the label maps, without its folders; empty where none does."""
+        return f"python -m datamodules.prepare {self.preparation}" if self.preparation else ""
 
     @property
-    def labelling(self) -> str:
-        """A hash, 16 hexadecimal digits, of what decides how label maps are read; names of classes are not part of it.
+    def expected_counts(self) -> tuple[int, ...]:
+        """Numbers of images that a whole data set may have; empty where no number is published."""
+        return tuple(self.images_expected)
 
-        New fields are part of it unless they are named here as telling something else.
+    @property
+    def expected_text(self) -> str:
+        """The same in words: `5105 (by one list) or 5104 (by another)`."""
+        return " or ".join(f"{number} (by {by})" if by else f"{number}" for number, by in self.images_expected.items())
+
+    @property
+    def reading_digest(self) -> str:
+        """SHA-256, 16 hexadecimal digits, of what decides how label maps are read; names of classes are not part of it.
+
+        New fields are part of it unless `_NOT_READING` names them.
         """
-        others = {
-            "name",
-            "folder",
-            "images",
-            "labels",
-            "void_labels",
-            "prepare_command",
-        }  # what lies there is hashed itself
-        others |= {"vocabulary", "vocabularies", "published", "images_expected"}
-        content = {row.name: getattr(self, row.name) for row in fields(self) if row.name not in others}
+        content = {row.name: getattr(self, row.name) for row in fields(self) if row.name not in _NOT_READING}
         return hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:16]
 
     @property
@@ -117,17 +144,22 @@ class DatasetSpec:
         return self.raw_labels or self.vocabulary.num_labels - self.ignored_is_background
 
     def label_of(self, value: int, ignore: bool = True) -> int | None:
-        """Label that a raw value is scored as, or None where it is not scored; `ignore=False` knows no ignore label."""
+        """Label that a value is scored as, or None where it is not scored; `ignore=False` knows no ignore label."""
         if (ignore and value == self.ignore_label) or value < self.label_offset:
             return self.vocabulary.background_index if self.ignored_is_background else None
         label = value - self.label_offset
         return label if label < self.vocabulary.num_labels else None
 
 
+def names_in(path: Path) -> tuple[str, ...]:
+    """Names of a text file in UTF-8, one a line."""
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
 def shipped_names(name: str) -> tuple[str, ...]:
     """Names of `vocabularies/<name>.txt`, one a line."""
-    text = resources.files("datamodules").joinpath("vocabularies", f"{name}.txt").read_text(encoding="utf-8")
-    return tuple(text.splitlines())
+    with resources.as_file(resources.files("datamodules").joinpath("vocabularies", f"{name}.txt")) as path:
+        return names_in(path)
 
 
 def shipped_synonyms(name: str) -> tuple[tuple[str, ...], ...]:

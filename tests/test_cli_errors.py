@@ -49,9 +49,9 @@ def complain(
         (["validate"], "nothing is trained here, so there is no 'validate'"),
         (["train"], "there is no command 'train'; take one of test, predict, prepare, doctor, "),
         (["pedict"], "there is no command 'pedict'; did you mean predict? Else take one of test, "),
-        (["test", "--config", "configs/paper_224.yaml"], "no data: give --data with one of ADE150, "),
-        (["test", "--model.clip", "ViT-B-16"], "no data: give --data with one of ADE150, "),
-        (["test", "--data", "VOC99"], "--data VOC99 is not a data set; take one of ADE150, "),
+        (["test", "--config", "configs/paper_224.yaml"], "no data: give --data with one of COCO171, "),
+        (["test", "--model.clip", "ViT-B-16"], "no data: give --data with one of COCO171, "),
+        (["test", "--data", "VOC99"], "--data VOC99 is not a data set; take one of COCO171, "),
         (
             ["test", "--config", "configs/none.yaml", "--data", "VOC20"],
             "--config 'configs/none.yaml' is no file and no configuration of that name comes with ",
@@ -90,7 +90,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1.0"),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.overrides", "{VOC2x: {logit_scale: 65}}"],
-            "protocol.overrides names 'VOC2x', which is no setting; take some of ADE150",
+            "protocol.overrides names 'VOC2x', which is no setting; take some of COCO171",
         ),
         (["--data", "VOC20", "--protocol.size", "2147483648"], "protocol.size must be at most 16384, not 2147483648"),
         (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),

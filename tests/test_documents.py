@@ -11,7 +11,10 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
+from cliptrase.evaluation.published import published_beside
+from cliptrase.protocols import get_protocol
 from datamodules.shapes_scenes import scene
+from datamodules.specs import BENCHMARKS
 from tests.children import call
 from tests.documents import Block, blocks, commands
 
@@ -68,6 +71,16 @@ def test_the_documentation_builds(tmp_path: Path) -> None:
 
 def test_the_readme_can_be_read_in_one_go() -> None:
     assert 6000 <= len((ROOT / "README.md").read_text()) <= 7000
+
+
+def test_the_published_table_is_that_of_the_file() -> None:
+    page = (ROOT / "docs" / "comparing.md").read_text()
+    rows = dict(re.findall(r"^\| (\w+) \| ([\d. |]+) \|$", page, flags=re.M))
+    for name in BENCHMARKS["paper"]:
+        published = [published_beside(get_protocol("paper", size=size), "cliptrase", name) for size in (224, 336)]
+        assert [float(score) for score in rows[name].split("|")] == [
+            score for row in published if row for score in row[:4]
+        ]
 
 
 def test_every_path_that_is_named_exists() -> None:

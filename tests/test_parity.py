@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cliptrase.cli import main
-from datamodules.benchmark import SETTINGS
+from datamodules.specs import BENCHMARKS
 
 DETECTRON2 = ("ADE150", "COCO171", "PC59", "VOC20")
 
@@ -38,8 +38,8 @@ def test_every_pixel_and_score_of_the_nine_settings(
     scored = run("test", f"paper_{size}", parity / "datasets", tiny_clip, tmp_path / "test", *options)
     results = json.loads((scored / "results.json").read_text())
     published = json.loads((parity / "expected" / "scores.json").read_text())
-    assert list(results["settings"]) == list(SETTINGS)
-    for name in SETTINGS:
+    assert list(results["settings"]) == list(BENCHMARKS["paper"])
+    for name in BENCHMARKS["paper"]:
         expected = np.load(parity / "expected" / f"{name}_{size}.npz")
         for mask, truth in zip(masks(predicted, name, expected["names"]), expected["predictions"], strict=True):
             assert mask.dtype == (np.uint16 if name in ("PC459", "ADEfull") else np.uint8)

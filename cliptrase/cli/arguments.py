@@ -12,7 +12,7 @@ _DEMO = "demo"
 _DEFAULT_CONFIG = "paper_336"
 _DEFAULT_CONFIGS = {"Folder": "whole", "Photos": "photos"}
 _FLAGS = ("--resume", "--print_config", "--help", "-h")
-DATA = [name for name in datamodules.__all__ if name not in ("DataError", "Geometry", "SegmentationDataModule")]
+DATA = list(datamodules.DATA_NAMES)
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
 
 _TEXTS = re.compile(r"--data\.(?:init_args\.)?(words|background|classes)")

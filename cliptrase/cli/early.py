@@ -35,7 +35,7 @@ def parameters(section: str) -> Mapping[str, sources.Parameter]:
         taken = sources.parameters(sources.PACKAGE / "protocol.py", "EvaluationProtocol")
     else:
         places = sources.definitions(DATA_MODULES)
-        name = section if section in places and sources.parameters(places[section], section) else "PublishedSetting"
+        name = section if section in places and sources.parameters(places[section], section) else "SpecDataModule"
         taken = sources.parameters(places[name], name) if name in places else {}
         section = "data"
     return {name: one for name, one in taken.items() if name not in _LINKED.get(section, ())}

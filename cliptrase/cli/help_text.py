@@ -7,6 +7,7 @@ from cliptrase.cli import early, sources
 from cliptrase.cli.arguments import DATA, class_of, options
 from cliptrase.errors import UsageError, did_you_mean
 from cliptrase.options import WIDTH, program
+from datamodules.specs import DATASETS
 
 _COLUMN = 30  # where an option's description begins
 _SUMMARIES = {
@@ -87,7 +88,7 @@ def _data(command: str, name: str) -> str:
         meant = f"did you mean {near}? Else take" if near else "take"
         raise UsageError(f"--data.help {name} is not a data set; {meant} one of {', '.join(DATA)}")
     places = sources.definitions(early.DATA_MODULES)
-    about = sources.summary(places[name], name) if name in places else ""
+    about = DATASETS[name].description if name in DATASETS else sources.summary(places[name], name)
     lines = [f"Usage: {program()} {command} --data {name} [--data.OPTION VALUE ...]", ""]
     if about:
         lines += [*textwrap.wrap(about, WIDTH), ""]

@@ -202,6 +202,6 @@ def _cell(result: Mapping[str, Any]) -> Cell:
         result["scores"][result["definition"]]["mIoU"],
         *_intervals(result),
         published,
-        result["published_source"] or ("the paper" if published is not None else None),
+        result["published_source"],
         result["remarks"],
     )

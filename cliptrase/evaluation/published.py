@@ -1,10 +1,11 @@
-"""Figures that other systems publish, and where they may stand: never in a column with figures of another protocol."""
+"""Published scores, and where they may stand: never in a column with scores of another protocol."""
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import yaml
 
@@ -12,15 +13,18 @@ from cliptrase.errors import InputError
 from cliptrase.protocol import EvaluationProtocol, ProtocolName
 from cliptrase.protocols import get_protocol
 
+_REPRODUCED = "CLIPtrase"  # its own scores stand beside a run's or nowhere, all others in the list below
 TITLE = "Published elsewhere, each under its own protocol"
 
 
-class PublishedFigure(NamedTuple):
-    """A figure that may stand beside a run's: mIoU in percent, where it was read, and the protocol that it names."""
+class PublishedScores(NamedTuple):
+    """Scores in percent that may stand beside a run's, NaN where the source gives none, and where they were read."""
 
-    mIoU: float  # noqa: N815 (the field's name)
+    pAcc: float
+    mAcc: float
+    fwIoU: float
+    mIoU: float
     source: str
-    protocol: str
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,26 @@ class PublishedSystem:
 
     Attributes:
         system: its name.
-        source: where the figures were read.
-        mIoU: percent, by setting.
+        source: where the scores were read.
+        scores: by data set those of pAcc, mAcc, fwIoU and mIoU that the source gives, in percent.
         adds: what it uses besides CLIP ViT-B/16.
         method: the method that is this system; it need not be in the table of methods yet.
         protocol: name of the protocol here that is the system's own.
+        size: size of that protocol, where it has several.
     """
 
     system: str
     source: str
-    mIoU: Mapping[str, float] = field(hash=False)  # noqa: N815 (the field's name)
+    scores: Mapping[str, Mapping[str, float]] = field(hash=False)
     adds: str = ""
     method: str = ""
     protocol: str = ""
+    size: int | None = None
+
+    @cached_property
+    def mIoU(self) -> Mapping[str, float]:  # noqa: N802 (the field's name)
+        """Percent, by data set."""
+        return {name: scores["mIoU"] for name, scores in self.scores.items()}
 
     def stands_beside(self, protocol: EvaluationProtocol, method: str, setting: str) -> bool:
         """Whether its figure of a setting may stand beside that of `method` under `protocol`.
@@ -51,8 +62,8 @@ class PublishedSystem:
         return (
             self.protocol in get_args(ProtocolName)
             and self.method == method
-            and setting in self.mIoU
-            and get_protocol(self.protocol).agrees_on(setting, protocol)  # type: ignore[arg-type]  # one of the names
+            and setting in self.scores
+            and get_protocol(self.protocol, size=self.size).agrees_on(setting, protocol)  # type: ignore[arg-type]
         )
 
 
@@ -60,13 +71,20 @@ class PublishedSystem:
 def published_systems() -> tuple[PublishedSystem, ...]:
     """All of `published.yaml`."""
     text = resources.files("cliptrase.evaluation").joinpath("published.yaml").read_text(encoding="utf-8")
-    return tuple(PublishedSystem(**entry) for entry in yaml.safe_load(text))
+    return tuple(_system(**entry) for entry in yaml.safe_load(text))
 
 
-def published_beside(protocol: EvaluationProtocol, method: str, setting: str) -> PublishedFigure | None:
-    """The mIoU that the method's authors publish on a setting under a protocol of these values.
+def _system(mIoU: Mapping[str, float] | None = None, **entry: Any) -> PublishedSystem:  # noqa: N803 (the field's name)
+    """An entry; `mIoU` by data set stands for scores of which a source gives mIoU alone."""
+    if mIoU is not None:
+        entry["scores"] = {name: {"mIoU": value} for name, value in mIoU.items()}
+    return PublishedSystem(**entry)
 
-    Weights and pictures are not asked for here: the figures are those of OpenAI's ViT-B/16 on the whole split.
+
+def published_beside(protocol: EvaluationProtocol, method: str, setting: str) -> PublishedScores | None:
+    """The scores that the method's authors publish on a data set under a protocol of these values.
+
+    Weights and images are not asked for here: the scores are those of OpenAI's ViT-B/16 on the whole split.
 
     Args:
         protocol: the run's.
@@ -75,31 +93,33 @@ def published_beside(protocol: EvaluationProtocol, method: str, setting: str) ->
     """
     for system in published_systems():
         if system.stands_beside(protocol, method, setting):
-            return PublishedFigure(system.mIoU[setting], system.source, system.protocol)
+            scores = system.scores[setting]
+            pixel, mean, weighted = (scores.get(column, math.nan) for column in ("pAcc", "mAcc", "fwIoU"))
+            return PublishedScores(pixel, mean, weighted, scores["mIoU"], system.source)
     return None
 
 
 def published_elsewhere(
     protocol: EvaluationProtocol | None, methods: Collection[str], settings: Collection[str]
 ) -> list[PublishedSystem]:
-    """Systems with those of their figures for the settings that do not stand beside a method of the run.
+    """Other systems with those of their scores for the data sets that do not stand beside a method of the run.
 
     Args:
         protocol: the run's, None where it is not known.
         methods: of the run.
         settings: of the run.
     """
-    found = []
+    systems = []
     for system in published_systems():
-        mIoU = {  # noqa: N806 (the field's name)
-            setting: figure
-            for setting, figure in system.mIoU.items()
+        scores = {
+            setting: values
+            for setting, values in system.scores.items()
             if setting in settings
             and not any(protocol and system.stands_beside(protocol, method, setting) for method in methods)
         }
-        if mIoU:
-            found.append(replace(system, mIoU=mIoU))
-    return found
+        if scores and system.system != _REPRODUCED:
+            systems.append(replace(system, scores=scores))
+    return systems
 
 
 def protocol_of(provenance: Mapping[str, object]) -> EvaluationProtocol | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
@@ -24,8 +24,6 @@ class Setting(Protocol):
     def vocabulary(self) -> Vocabulary: ...  # noqa: D102
     @property
     def class_token_weighting(self) -> bool: ...  # noqa: D102
-    @property
-    def published(self) -> Mapping[str, Any]: ...  # noqa: D102
     @property
     def expected_counts(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
@@ -88,9 +86,7 @@ class Scoreboard:
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
-        published, source = setting.published.get(label) if method == "cliptrase" else None, ""
-        if beside := published_beside(self.protocol, method, setting.name):
-            published, source = (math.nan, math.nan, math.nan, beside.mIoU), beside.source
+        *published, source = published_beside(self.protocol, method, setting.name) or ("",)
         counts = self.counts[setting.name][method]
         own = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
         own_names = own is None or own.digest == setting.vocabulary.digest
@@ -101,10 +97,10 @@ class Scoreboard:
             setting.vocabulary.label_names,
             counts.confusion,
             counts.images,
-            published,
+            published or None,
             self.protocol.scoring,
             self._estimates[setting.name][number] if self._pictures(setting.name) else None,
             source,
             Sample(expected, conditions.extents.get(setting.name), rarity(counts.pictures)),
-            conditions.remarks(setting.name, counts.images, expected, published is not None, own_names),
+            conditions.remarks(setting.name, counts.images, expected, bool(published), own_names),
         )

@@ -12,13 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cliptrase.options import Parser, answer
-from datamodules.benchmark import ALL_SETTINGS
-from datamodules.doctor.findings import Finding, cure, files, places
+from datamodules.doctor.findings import Finding, files, places, prepared
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
 from datamodules.parallel import add_workers
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.specs import DATASETS
 
 State = Literal["good", "faulty", "not there"]
 
@@ -83,14 +83,14 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
         workers: processes that read.
 
     Returns:
-        one report a setting, in the order of `ALL_SETTINGS`, and one more for void told apart where such maps are.
+        one report a setting, in the order of `DATASETS`, and one more for void told apart where such maps are.
 
     Raises:
         DataError: root is no folder, or nothing is there and no setting was named.
     """
     if not root.is_dir():
         raise DataError(f"`root` {root} is no folder; name the one that holds the data sets")
-    specs = [spec for name in ALL_SETTINGS if not names or name in names for spec in _editions(root, name)]
+    specs = [spec for name in DATASETS if not names or name in names for spec in _editions(root, name)]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
     for spec in specs:
@@ -110,7 +110,7 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
 
 def _editions(root: Path, name: str) -> list[DatasetSpec]:
     """A setting, and beside it the one with void told from background where its label maps were made."""
-    spec = ALL_SETTINGS[name].spec
+    spec = DATASETS[name]
     apart = spec.with_labels(LabelScheme(void=True))
     made = apart.labels != spec.labels and (root / apart.folder / apart.labels).is_dir()
     return [spec, replace(apart, name=f"{name} with void apart")] if made else [spec]
@@ -119,7 +119,7 @@ def _editions(root: Path, name: str) -> list[DatasetSpec]:
 def _is_there(root: Path, spec: DatasetSpec) -> bool:
     """Whether a setting's own label maps are, or no setting's of its data set: then the data set is looked at."""
     folder = root / spec.folder
-    siblings = {module.spec.labels for module in ALL_SETTINGS.values() if module.spec.folder == spec.folder}
+    siblings = {other.labels for other in DATASETS.values() if other.folder == spec.folder}
     return folder.is_dir() and (
         (folder / spec.labels).is_dir() or not any((folder / name).is_dir() for name in siblings)
     )
@@ -128,7 +128,7 @@ def _is_there(root: Path, spec: DatasetSpec) -> bool:
 def _absent(root: Path, spec: DatasetSpec) -> Finding:
     folder = root / spec.folder
     where = folder / spec.labels if folder.is_dir() else folder
-    return Finding("info", "missing", f"not there: looked for {where}; {cure(spec)} makes it")
+    return Finding("info", "missing", f"not there: looked for {where}{prepared(spec, '; {} makes it')}")
 
 
 def as_json(root: Path, reports: Sequence[Report]) -> dict[str, Any]:
@@ -178,9 +178,9 @@ def _parser() -> Parser:
         "--setting",
         nargs="+",
         action="extend",
-        choices=list(ALL_SETTINGS),
+        choices=list(DATASETS),
         metavar="NAME",
-        help=f"some of {', '.join(ALL_SETTINGS)}, which then must be there; by default all that are",
+        help=f"some of {', '.join(DATASETS)}, which then must be there; by default all that are",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_workers(parser)

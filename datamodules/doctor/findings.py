@@ -9,14 +9,6 @@ from datamodules.spec import DatasetSpec
 
 Level = Literal["error", "warning", "info"]
 
-# Settings by the preparation that makes their label maps.
-_PREPARATIONS = {
-    "voc": ("VOC20", "VOC21"),
-    "pcontext": ("PC59", "PC60", "PC459"),
-    "ade150": ("ADE150",),
-    "adefull": ("ADEfull",),
-    "coco": ("COCO171", "COCO80"),
-}
 _SHOWN = 5
 
 
@@ -36,12 +28,14 @@ class Finding(NamedTuple):
     files: tuple[Path, ...] = ()
 
 
-def cure(spec: DatasetSpec) -> str:
-    """The command that makes a setting's label maps."""
-    if spec.prepare_command:
-        return f"`{spec.prepare_command}`"
-    name = next(name for name, settings in _PREPARATIONS.items() if spec.name in settings)
-    return f"`python -m datamodules.prepare {name}`"
+def prepared(spec: DatasetSpec, by: str, otherwise: str = "") -> str:
+    """A cure: `by` with the command that makes the label maps in place of `{}`, or `otherwise` where none does."""
+    return by.format(f"`{spec.prepare_command}`") if spec.prepare_command else otherwise
+
+
+def remade(spec: DatasetSpec) -> str:
+    """The cure for label maps of wrong values."""
+    return prepared(spec, "make the label maps anew by {}", "make the label maps anew, or mend the spec")
 
 
 def places(spec: DatasetSpec, scan: Scan, root: Path) -> list[Finding]:
@@ -52,7 +46,7 @@ def places(spec: DatasetSpec, scan: Scan, root: Path) -> list[Finding]:
         findings.append(Finding("error", "missing", f"no folder of pictures: looked for {where}"))
     if scan.labels is None:
         where = str(root / spec.folder / spec.labels)
-        message = f"no folder of label maps: looked for {where}; {cure(spec)} makes it"
+        message = f"no folder of label maps: looked for {where}{prepared(spec, '; {} makes it')}"
         findings.append(Finding("error", "missing", message))
     return findings
 
@@ -67,7 +61,8 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
     if not maps and scan.labels is not None:
         message = f"no label maps *{spec.label_suffix} in {scan.labels}"
         if scan.passed_over:
-            message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}; {cure(spec)} converts"
+            message += f", but {len(scan.passed_over)} files such as {scan.passed_over[0].name}"
+            message += prepared(spec, "; {} converts")
         findings.append(Finding("error", "empty", message, scan.passed_over))
     findings += [Finding("error", "unlisted", sentence) for sentence in scan.unlisted]
     findings += [Finding("info", "left out", sentence) for sentence in scan.left_out]
@@ -86,7 +81,8 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
             paths = [path for path, _ in errors if path is not None]
             findings += _each("unreadable", f"{kind} cannot be read ({errors[0][1]})", paths)
     coloured = [fact.labels for fact in scan.facts if fact.colours and fact.labels is not None]
-    findings += _each("colour", f"label maps hold colours, not label indices; {cure(spec)} makes index maps", coloured)
+    cure = prepared(spec, "{} makes index maps", "convert them to index maps")
+    findings += _each("colour", f"label maps hold colours, not label indices; {cure}", coloured)
     wrong = [
         fact for fact in scan.facts if fact.image_size and fact.labels_size and fact.image_size != fact.labels_size
     ]
@@ -96,7 +92,7 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
         findings += _each("size", text, [fact.labels for fact in wrong if fact.labels is not None])
     counts = {number for number in (pictures, maps) if number}
     if spec.expected_counts and counts - set(spec.expected_counts):
-        message = f"{pictures} pictures and {maps} label maps, but the published set has {spec.images_expected}"
+        message = f"{pictures} pictures and {maps} label maps, but the published set has {spec.expected_text}"
         findings.append(Finding("warning", "count", message))
     return findings
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from datamodules.doctor.findings import Finding, cure, some
+from datamodules.doctor.findings import Finding, prepared, remade, some
 from datamodules.doctor.scan import Scan
 from datamodules.spec import DatasetSpec
 
@@ -10,9 +10,6 @@ _BYTE, _WORD = 255, 65535
 # Below these numbers of label maps, that a value never occurs may be chance.
 _MAPS_FOR_EDGE = 10
 _MAPS_FOR_UNLABELLED = 3
-# Settings whose publishers' maps count from 1 and have 0 for unlabelled pixels, or for background in nearly every map.
-_BACKGROUND_FIRST = ("VOC20", "VOC21")
-_UNLABELLED_FIRST = ("PC59", "PC60", "PC459", "ADE150")
 
 
 def values(spec: DatasetSpec, scan: Scan) -> list[Finding]:
@@ -29,7 +26,7 @@ def values(spec: DatasetSpec, scan: Scan) -> list[Finding]:
                 "error",
                 "values",
                 f"{len(paths)} label maps hold {some(unknown)}, but {spec.name} has labels {spec.label_offset}..{last} "
-                f"and {spec.ignore_label} for unlabelled pixels ({cure(spec)} makes such): "
+                f"and {spec.ignore_label} for unlabelled pixels{prepared(spec, ' ({} makes such)')}: "
                 f"{some(path.name for path in paths)}",
                 tuple(paths),
             )
@@ -54,7 +51,7 @@ def _width(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
             "error",
             "ignore",
             f"unlabelled pixels are {_WORD} in {scan.maps[_WORD]} label maps, but {_BYTE} in {spec.name}; "
-            f"make them anew by {cure(spec)}",
+            f"{remade(spec)}",
             tuple(scan.holding([_WORD])),
         )
     # As a class, 255 is one of hundreds: it is not in half of the maps nor covers a share of this size.
@@ -64,7 +61,7 @@ def _width(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
             "error",
             "ignore",
             f"{scan.maps[_BYTE]} of {len(scan.readable)} label maps hold {_BYTE} and none {_WORD}: {_BYTE} looks like "
-            f"the unlabelled pixels of 8-bit maps, but is a class of {spec.name}; make them anew by {cure(spec)}",
+            f"the unlabelled pixels of 8-bit maps, but is a class of {spec.name}; {remade(spec)}",
             tuple(scan.holding([_BYTE])),
         )
 
@@ -73,7 +70,7 @@ def _shift(spec: DatasetSpec, scan: Scan, unknown: list[int]) -> Iterator[Findin
     """Labels that were shifted too often or not yet."""
     first, after = spec.label_offset, spec.label_offset + spec.valid_labels
     total = len(scan.readable)
-    anew = f"make the label maps anew by {cure(spec)}"
+    anew = remade(spec)
     if after in unknown and all(value in (after, spec.ignore_label - 1) for value in unknown):
         if scan.maps[first]:
             text = f"values go from {first} to {after}: labels look not yet shifted, as in the publisher's maps"
@@ -90,7 +87,7 @@ def _shift(spec: DatasetSpec, scan: Scan, unknown: list[int]) -> Iterator[Findin
         )
     elif unknown:
         return
-    elif spec.name in _BACKGROUND_FIRST and 10 * scan.maps[first] >= 9 * total and _covers(scan, first, 0.4):
+    elif _is_background_first(spec) and 10 * scan.maps[first] >= 9 * total and _covers(scan, first, 0.4):
         yield Finding(
             "error",
             "shift",
@@ -140,11 +137,16 @@ def _never(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
 
 def _may_be_raw(spec: DatasetSpec, scan: Scan) -> bool:
     return (
-        spec.name in (*_BACKGROUND_FIRST, *_UNLABELLED_FIRST)
+        spec.raw is not None
+        and spec.label_offset in (spec.raw.background, spec.raw.unlabelled)
         and len(scan.readable) >= _MAPS_FOR_UNLABELLED
         and scan.maps[spec.label_offset] > 0
         and not scan.maps[spec.ignore_label]
     )
+
+
+def _is_background_first(spec: DatasetSpec) -> bool:
+    return spec.raw is not None and spec.raw.background == spec.label_offset
 
 
 def _covers(scan: Scan, value: int, least: float) -> bool:

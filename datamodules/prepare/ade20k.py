@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.ade20k import ADE150, ADEfull
 from datamodules.errors import DataError
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Raw, in_order, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
 from datamodules.reading import read_header, read_image, read_labels
+from datamodules.specs.ade20k import ADE150, ADEfull
 
 _SCENE_PARSING = recoding({raw: raw - 1 for raw in range(1, 151)}, rest=(0,))
 _FULL = recoding(in_order(shipped_ids("ade847")), rest=range(26 * 256), rest_label=65535)
@@ -22,7 +22,7 @@ def plan_150(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    spec = ADE150.spec
+    spec = ADE150
     places = ("", spec.folder)
     pictures = first_there(request.source, below(places, "images/validation"), "pictures", "*.jpg")
     maps = first_there(request.source, below(places, "annotations/validation"), "label maps", "*.png")
@@ -45,7 +45,7 @@ def plan_full(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    spec = ADEfull.spec
+    spec = ADEfull
     scenes = first_there(request.source, below(("", spec.folder), "images/ADE/validation"), "scenes", "**/*_seg.png")
     folder = request.root / spec.folder
     return Plan(

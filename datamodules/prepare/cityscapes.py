@@ -1,10 +1,10 @@
 """Cityscapes: `leftImg8bit/val` and `gtFine/val`, labelIds to train ids."""
 
-from datamodules.cityscapes import Cityscapes
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import in_order, recoding
 from datamodules.prepare.sources import PNG, Request, below, first_there, paired
 from datamodules.reading import read_labels
+from datamodules.specs.cityscapes import Cityscapes
 
 # labelIds of the 19 evaluated classes, in the order of their train ids; the others, and -1 as 255, are not evaluated.
 _EVALUATED = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -17,7 +17,7 @@ def plan(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    spec = Cityscapes.spec
+    spec = Cityscapes
     raw_suffix = spec.label_suffix.replace("labelTrainIds", "labelIds")
     places = ("", spec.folder)
     pictures = first_there(request.source, below(places, spec.images[0]), "pictures", f"**/*{spec.image_suffix}.png")

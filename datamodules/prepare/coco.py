@@ -1,12 +1,12 @@
 """COCO val2017 with COCO-Stuff's `stuffthingmaps`: 171 labels, or things and background."""
 
-from datamodules.coco import COCO80, COCO171, COCOObject
 from datamodules.errors import DataError
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Recoding, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, paired
 from datamodules.reading import read_labels
 from datamodules.spec import DatasetSpec
+from datamodules.specs.coco import COCO80, COCO171, COCOObject
 
 _THINGS = 80
 # The maps hold COCO-Stuff's id less 1, and 255 where nothing is labelled.
@@ -23,7 +23,7 @@ def plan_stuff(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    return _plan(request, _STUFF, (COCO171.spec, COCO80.spec))
+    return _plan(request, _STUFF, (COCO171, COCO80))
 
 
 def plan_objects(request: Request) -> Plan:
@@ -32,7 +32,7 @@ def plan_objects(request: Request) -> Plan:
     Raises:
         DataError: what is needed is not in the source.
     """
-    return _plan(request, _OBJECTS, (COCOObject.spec,))
+    return _plan(request, _OBJECTS, (COCOObject,))
 
 
 def _plan(request: Request, labels: Recoding, specs: tuple[DatasetSpec, ...]) -> Plan:

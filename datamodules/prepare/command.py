@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cliptrase.errors import one_line
 from cliptrase.options import Parser, answer
-from datamodules.benchmark import ALL_SETTINGS
 from datamodules.errors import DataError
 from datamodules.pairs import find_pairs
 from datamodules.parallel import add_workers, each
@@ -16,6 +15,7 @@ from datamodules.prepare import ade20k, cityscapes, coco, pascal_context, voc
 from datamodules.prepare.plan import run_task
 from datamodules.prepare.sources import Preparation, Request
 from datamodules.spec import DatasetSpec
+from datamodules.specs import DATASETS
 
 PREPARATIONS: dict[str, tuple[Preparation, str]] = {
     "voc": (voc.plan, "PASCAL VOC 2012, of JPEGImages and SegmentationClassAug or SegmentationClass"),
@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     done = {target for outcome in outcomes if outcome.state != "left out" for target in outcome.task.targets}
     for spec in plan.specs:
         print(_count(spec, root, done))
-    settings = " ".join(spec.name for spec in plan.specs if spec.name in ALL_SETTINGS)
+    settings = " ".join(spec.name for spec in plan.specs if spec.name in DATASETS)
     print(f"check with: python -m datamodules.doctor --root {root} --setting {settings}")
     return 0
 
@@ -101,7 +101,7 @@ def _count(spec: DatasetSpec, root: Path, done: set[Path]) -> str:
             "preparation; move them away"
         )
     expected = spec.expected_counts
-    note = "" if len(pairs) in expected else f", but the published set has {spec.images_expected}"
+    note = "" if len(pairs) in expected else f", but the published set has {spec.expected_text}"
     return f"{spec.name}: {len(pairs)} pictures and label maps in {folder}{note}"
 
 

@@ -1,9 +1,9 @@
 """PASCAL-Context: `trainval/*.mat` on the pictures of VOC2010, and a list of names."""
 
-from datamodules.pascal_context import PC59, PC60, PC459
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import in_order, recoding, shipped_ids
 from datamodules.prepare.sources import JPEG, Request, below, first_there, named_files, read_list, read_mat
+from datamodules.specs.pascal_context import PC59, PC60, PC459
 
 _RAW_IDS = range(460)  # 0 is unlabelled
 _FREQUENT = recoding(in_order(shipped_ids("context59")), rest=_RAW_IDS)
@@ -27,7 +27,7 @@ def plan(request: Request) -> Plan:
     names = read_list(names_file)
     images = named_files(pictures, JPEG, names, names_file.name)
     labels = named_files(maps, (".mat",), names, names_file.name)
-    targets = [(request.root / spec.folder, spec) for spec in (PC59.spec, PC459.spec)]
+    targets = [(request.root / spec.folder, spec) for spec in (PC59, PC459)]
     return Plan(
         Recipe(read_mat, (_FREQUENT, _ALL), overwrite=request.overwrite),
         tuple(
@@ -42,6 +42,6 @@ def plan(request: Request) -> Plan:
             )
             for name in names
         ),
-        (PC59.spec, PC60.spec, PC459.spec),
+        (PC59, PC60, PC459),
         (f"pictures listed in {names_file}",),
     )

@@ -10,27 +10,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from cliptrase.vocabulary import Vocabulary
 from datamodules.errors import DataError
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Recoding, recoding
 from datamodules.prepare.sources import JPEG, PNG, Request, below, first_there, named_files, read_list
 from datamodules.reading import read_labels
-from datamodules.voc import VOC20, VOC21
+from datamodules.spec import LabelScheme
+from datamodules.specs.voc import VOC20, VOC21
 
 # Void, the outline of objects, is 255; 0 is background, which the released folders merge with it.
 _OBJECTS = {raw: raw - 1 for raw in range(1, 21)}
 _MERGED = recoding(_OBJECTS, rest=(0, 255))
 _WITH_VOID = recoding({**_OBJECTS, 0: 20}, rest=(255,))
 
-_VOID = replace(
-    VOC21.spec,
-    name="VOC with void apart",
-    labels="annotations_detectron2_void/val",
-    vocabulary=Vocabulary(VOC20.spec.vocabulary.classes, background=("background",)),
-    ignored_is_background=False,
-)
-
+_VOID = replace(VOC21.with_labels(LabelScheme("plain", void=True)), name="VOC with void apart")
 
 _MAPS = ("SegmentationClassAug", "SegmentationClass")
 _VOID_VALUE = 255
@@ -57,9 +50,9 @@ def plan(request: Request) -> Plan:
     names = read_list(names_file)
     images = named_files(pictures, JPEG, names, names_file.name)
     labels = {kind: named_files(maps, PNG, names, names_file.name) for kind, maps in folders.items()}
-    specs = (VOC20.spec, VOC21.spec, *((_VOID,) if request.keep_void else ()))
-    root = request.root / VOC20.spec.folder
-    targets = {"merged": root / VOC20.spec.labels, "void": root / _VOID.labels}
+    specs = (VOC20, VOC21, *((_VOID,) if request.keep_void else ()))
+    root = request.root / VOC20.folder
+    targets = {"merged": root / VOC20.labels, "void": root / _VOID.labels}
     for kind, maps in folders.items():
         if not request.overwrite:
             _require_same_source(targets[kind], maps, labels[kind], _RECODINGS[kind])
@@ -79,7 +72,7 @@ def plan(request: Request) -> Plan:
             Task(
                 images[name],
                 labels["merged"][name],
-                (root / VOC20.spec.images[0] / images[name].name,),
+                (root / VOC20.images[0] / images[name].name,),
                 tuple(targets[kind] / f"{name}.png" for kind in folders),
                 tuple(labels[kind][name] for kind in folders if kind != "merged"),
             )

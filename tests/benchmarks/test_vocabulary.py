@@ -8,7 +8,7 @@ import yaml
 
 from benchmarks import vocabulary
 from cliptrase.errors import InputError
-from datamodules.voc import VOC21
+from datamodules import VOC21
 from tests.command import run
 from tests.kit import write_detectron2_tree
 

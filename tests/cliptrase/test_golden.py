@@ -22,9 +22,9 @@ from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules import VOC20, VOC21
 from datamodules.spec import DatasetSpec, shipped_names
 from datamodules.transforms import Geometry
-from datamodules.voc import VOC20, VOC21
 from tests.golden.make import ROWS, SEED, SIZES, WHOLE
 from tests.kit import scene, scene_batch
 
@@ -153,7 +153,7 @@ def test_parity_of_stages(parity: Path, loaded_clip: LoadedClip, size: int, numb
 
 
 def test_parity_of_text(parity: Path, segmenter: Segmenter) -> None:
-    from datamodules.pascal_context import PC59
+    from datamodules import PC59
 
     with np.load(parity / "expected" / "text.npz") as golden:
         for spec in (VOC20.spec, PC59.spec):

@@ -14,7 +14,7 @@ from cliptrase.clip.templates import TEMPLATES
 from cliptrase.errors import InputError
 from cliptrase.protocol import EvaluationProtocol, ProtocolName
 from cliptrase.protocols import get_protocol
-from datamodules.benchmark import ALL_SETTINGS
+from datamodules.specs import DATASETS
 
 WINDOWS: dict[str, Any] = {"name": "sclip", "window": 224, "stride": 112, "logit_scale": 40}
 
@@ -76,7 +76,7 @@ def test_values_of_names() -> None:
         **dict.fromkeys(("VOC20", "VOC21"), 0),
         **dict.fromkeys(("PC60", "COCO171"), 224),
     }
-    for setting in ALL_SETTINGS:
+    for setting in DATASETS:
         own = naclip.on(setting)
         assert (own.logit_scale, own.min_area, own.background_threshold, own.vocabulary) == (40, 0, 0.1, "sclip")
         assert own.size == (560 if setting == "Cityscapes" else 336)
@@ -85,7 +85,7 @@ def test_values_of_names() -> None:
 def test_where_protocols_agree() -> None:
     """By their values for a setting; a changed value ends it, and so does another geometry under equal values."""
     sclip, naclip = get_protocol("sclip"), get_protocol("naclip")
-    agreed = {setting for setting in ALL_SETTINGS if naclip.agrees_on(setting, sclip)}
+    agreed = {setting for setting in DATASETS if naclip.agrees_on(setting, sclip)}
     assert agreed >= {"PC59", "Cityscapes", "ADE150"}
     assert not agreed & {"VOC20", "VOC21", "PC60", "COCOObject", "COCO171"}
     assert not naclip.agrees_on("PC59", replace(sclip, stride=56))

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from datamodules.benchmark import ALL_SETTINGS
 from datamodules.doctor.command import main
 from datamodules.spec import DatasetSpec
+from datamodules.specs import DATASETS
 
 SIZE = (20, 30)
 
@@ -53,7 +53,7 @@ def change(root: Path, spec: DatasetSpec, function: Any, count: int = 6) -> None
 
 
 def card_of(name: str) -> DatasetSpec:
-    return ALL_SETTINGS[name].spec
+    return DATASETS[name]
 
 
 def report(root: Path, *names: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:

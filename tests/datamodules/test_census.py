@@ -31,7 +31,7 @@ class Maps(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.maps)
 
-    def fingerprint(self) -> str:
+    def digest(self) -> str:
         return ""
 
     def read(self, index: int) -> Source:

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules import Benchmark, Cityscapes, COCOObject, DataError
-from datamodules.benchmark import ALL_SETTINGS, SETTINGS
-from datamodules.coco import COCO80, COCO171
+from datamodules import COCO80, COCO171, Benchmark, Cityscapes, COCOObject, DataError
+from datamodules.specs import BENCHMARKS, DATASETS
 
 
 def write(path: Path, array: np.ndarray) -> None:
@@ -17,9 +16,10 @@ def write(path: Path, array: np.ndarray) -> None:
 
 
 def test_benchmark_still_means_the_published_nine(tmp_path: Path) -> None:
-    assert len(SETTINGS) == 9
-    assert [spec.name for spec in Benchmark(root=tmp_path).specs] == list(SETTINGS)
-    assert set(ALL_SETTINGS) - set(SETTINGS) == {"Cityscapes", "COCOObject"}
+    paper = list(BENCHMARKS["paper"])
+    assert len(paper) == 9
+    assert [spec.name for spec in Benchmark(root=tmp_path).specs] == paper
+    assert set(DATASETS) - set(paper) == {"Cityscapes", "COCOObject"}
     both = Benchmark(["Cityscapes", "COCOObject"], root=tmp_path)
     assert [spec.name for spec in both.specs] == ["Cityscapes", "COCOObject"]
 
@@ -29,7 +29,6 @@ def test_cityscapes_classes() -> None:
     assert len(spec.vocabulary.classes) == spec.valid_labels == 19
     assert spec.vocabulary.label_names[::6] == ("road", "traffic light", "rider", "bicycle")
     assert spec.vocabulary.background_index is None
-    assert not spec.published
 
 
 def test_cocoobject_classes() -> None:
@@ -39,7 +38,6 @@ def test_cocoobject_classes() -> None:
     assert spec.valid_labels == 81
     assert spec.images == stuff.images
     assert spec.labels != COCO80.spec.labels
-    assert not spec.published
 
 
 def test_cityscapes_pairs_by_city(tmp_path: Path) -> None:

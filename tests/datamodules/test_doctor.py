@@ -9,27 +9,27 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datamodules.benchmark import ALL_SETTINGS
 from datamodules.doctor.command import main
 from datamodules.spec import LabelScheme
+from datamodules.specs import DATASETS
 from tests.datamodules.doctor_trees import SIZE, card_of, findings, labels_of, paths, report, save, write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ALL_SETTINGS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_good_tree(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, card_of(name))
     assert findings(tmp_path, name, capsys, status=0) == {}
 
 
 def test_good_tree_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ALL_SETTINGS:
+    for name in DATASETS:
         write(tmp_path, card_of(name))
     status, found = report(tmp_path, capsys=capsys)
     assert status == 0
     assert found["errors"] == 0
-    assert list(found["settings"]) == list(ALL_SETTINGS)
+    assert list(found["settings"]) == list(DATASETS)
     assert {setting["state"] for setting in found["settings"].values()} == {"good"}
 
 

@@ -8,20 +8,19 @@ import pytest
 from PIL import Image
 
 from cliptrase.vocabulary import Vocabulary
-from datamodules.base import PublishedSetting
-from datamodules.benchmark import ALL_SETTINGS, Benchmark
-from datamodules.coco import COCOObject
+from datamodules import VOC20, VOC21, Benchmark, COCOObject, SpecDataModule
 from datamodules.errors import DataError
+from datamodules.modules import DATA_MODULES
 from datamodules.photos import Photos
 from datamodules.shapes import Shapes
 from datamodules.spec import DatasetSpec, LabelScheme, shipped_names
+from datamodules.specs import DATASETS
 from datamodules.transforms import Geometry
-from datamodules.voc import VOC20, VOC21
 from tests.kit import save_labels, scene, write_detectron2_tree
 
 
 def vocabularies() -> list[tuple[DatasetSpec, str]]:
-    return [(module.spec, name) for module in ALL_SETTINGS.values() for name in module.spec.vocabularies]
+    return [(spec, name) for spec in DATASETS.values() for name in spec.vocabularies]
 
 
 @pytest.mark.parametrize(("spec", "name"), vocabularies(), ids=lambda value: getattr(value, "name", value))
@@ -35,7 +34,7 @@ def test_every_vocabulary_has_the_settings_labels(spec: DatasetSpec, name: str) 
 
 def test_all_but_three_settings_have_sclips_names() -> None:
     """SCLIP knows eight settings."""
-    without = {name for name, module in ALL_SETTINGS.items() if "sclip" not in module.spec.vocabularies}
+    without = {name for name, spec in DATASETS.items() if "sclip" not in spec.vocabularies}
     assert without == {"PC459", "ADEfull", "COCO80"}
 
 
@@ -52,13 +51,13 @@ def test_names_of_voc21() -> None:
 
 
 def test_a_vocabulary_that_a_setting_does_not_have_leaves_the_released_one() -> None:
-    spec = ALL_SETTINGS["PC459"].spec
+    spec = DATASETS["PC459"]
     assert spec.with_labels(LabelScheme("sclip")).vocabulary is spec.vocabulary
 
 
 def test_every_data_module_takes_an_edition(tmp_path: Path) -> None:
     wanted: Vocabulary = VOC20.spec.vocabularies["sclip"]
-    single: PublishedSetting = VOC20(root=tmp_path, label_scheme=LabelScheme("sclip"))
+    single: SpecDataModule = VOC20(root=tmp_path, label_scheme=LabelScheme("sclip"))
     assert single.settings[0].vocabulary == wanted
     write_detectron2_tree(tmp_path, VOC20.spec, ((40, 40),))
     several = Benchmark(["VOC20"], root=tmp_path, label_scheme=LabelScheme("sclip"))
@@ -85,7 +84,7 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
         (COCOObject, "python -m datamodules.prepare cocoobject"),
     ],
 )
-def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[PublishedSetting], command: str) -> None:
+def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[SpecDataModule], command: str) -> None:
     (tmp_path / module.spec.folder / module.spec.images[0]).mkdir(parents=True)
     made = module(root=tmp_path, label_scheme=LabelScheme(void=True))
     with pytest.raises(DataError, match=f"no folder .*; make it by: {command}"):
@@ -96,7 +95,7 @@ def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
     write_detectron2_tree(tmp_path, VOC20.spec, ((40, 50),))
     geometry = Geometry("whole", 40, 2048, "opencv", {"VOC20": 60})
     for name, size in (("VOC20", (60, 75)), ("VOC21", (40, 50))):
-        module = ALL_SETTINGS[name](root=tmp_path, geometry=geometry)
+        module = DATA_MODULES[name](root=tmp_path, geometry=geometry)
         module.setup("predict")
         assert module.datasets[0][0].image.shape[1:] == size
 

@@ -247,7 +247,7 @@ def test_the_doctor_says_what_is_passed_over(tmp_path: Path, monkeypatch: pytest
     for name in ("images/a.png", "images/.b.png", "labels/a.png", "labels/closed/b.png"):
         save(tmp_path / name)
     (tmp_path / "images/c.heic").write_bytes(b"")
-    spec = DatasetSpec("Rooms", "", ("images",), "labels", CARD.vocabulary, prepare_command="none")
+    spec = DatasetSpec("Rooms", "", ("images",), "labels", CARD.vocabulary)
     found = [finding for finding in files(spec, scan(tmp_path, spec, 1)) if finding.kind == "left out"]
     assert [(finding.level, finding.message.partition(": ")[2]) for finding in found] == [
         ("info", "passed over 1 hidden or system file (.b.png)"),

@@ -185,9 +185,9 @@ def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
     assert not bad.valid
     assert (good.error, good.valid, good.size, good.image.shape[1:]) == ("", True, (40, 60), (20, 30))
     assert not dataset[FILLER].valid
-    assert dataset.fingerprint() == dataset.fingerprint()
+    assert dataset.digest() == dataset.digest()
     (tmp_path / "0.jpg").unlink()
-    assert len(dataset.fingerprint()) == 16  # a picture that vanishes is one that cannot be read, too
+    assert len(dataset.digest()) == 16  # a picture that vanishes is one that cannot be read, too
     assert np.array_equal(photos.picture("1"), SCENE)
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from cliptrase.cli import main as run_cli
-from datamodules.benchmark import ALL_SETTINGS
 from datamodules.doctor.command import main as doctor
 from datamodules.folder import Folder
+from datamodules.modules import DATA_MODULES
 from datamodules.prepare.command import main
 from datamodules.prepare.resize import linear, nearest, reduced_size
 from datamodules.spec import shipped_names
@@ -59,7 +59,7 @@ def test_makes_the_folders_of_the_settings(name: str, tmp_path: Path, capsys: py
     assert kinds <= {"count", "classes"}
 
     for setting in layout.settings:
-        module = ALL_SETTINGS[setting](root=root, num_workers=0, batch_size=1)
+        module = DATA_MODULES[setting](root=root, num_workers=0, batch_size=1)
         module.prepare_data()
         module.setup("test")
         assert len(module.datasets[0]) == len(SIZES)

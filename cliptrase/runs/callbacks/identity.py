@@ -50,13 +50,13 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
         **{f"version of {name}": version for name, version in start.versions.items()},
         "form of counts": _COUNTS,
     }
-    fingerprints: Mapping[str, Parts] = data.fingerprints()
+    digests: Mapping[str, Parts] = data.digests()
     by_setting = {
         row.name: {
             "vocabulary": row.vocabulary.digest,
             "tokenizer": tokenizer_hash(clip.tokenizer, row.vocabulary.names, templates)[:16],
             "class token weighting": str(row.class_token_weighting),
-            **fingerprints[row.name],
+            **digests[row.name],
         }
         for row in settings
     }

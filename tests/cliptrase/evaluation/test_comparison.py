@@ -90,7 +90,7 @@ def test_files_agree_with_the_document(finished: Run) -> None:
         assert [float(line["low"]), float(line["high"])] == result["intervals"]["mIoU"]
         beside = published_beside(get_protocol("sclip"), line["method"], line["setting"])
         assert (line["published_mIoU"], line["published_source"]) == (
-            (str(beside[0]), beside[1]) if beside else ("", "")
+            (str(beside.mIoU), beside.source) if beside else ("", "")
         )
         assert bool(line["difference"]) == (line["method"] != METHODS[0])
         cell = f"{format_score(result['scores']['mmseg']['mIoU'])} ({format_interval(result['intervals']['mIoU'])})"

@@ -1,12 +1,14 @@
 """Where figures of others may stand: beside a method only under the very protocol that is theirs."""
 
 import json
+import math
 from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import pytest
 
 from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.published import (
     TITLE,
     PublishedSystem,
@@ -22,10 +24,11 @@ from cliptrase.protocols import get_protocol
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, comparison_texts
 from cliptrase.report.page import page
-from datamodules.benchmark import ALL_SETTINGS
+from datamodules.specs import BENCHMARKS, DATASETS
 from tests.results_documents import columns, run_document, setting_entry
 
 SYSTEMS = published_systems()
+OTHERS = [system for system in SYSTEMS if system.system != "CLIPtrase"]
 PROTOCOLS = [
     *(get_protocol(name) for name in get_args(ProtocolName)),
     *(get_protocol("paper", size=224), get_protocol("sclip", eps=0.5), get_protocol("naclip", overrides={})),
@@ -34,11 +37,13 @@ ABSENT = {"resclip"}  # systems whose protocol is here, but not their method
 
 
 def test_entries_are_whole() -> None:
-    assert len({(system.system, system.source) for system in SYSTEMS}) == len(SYSTEMS)
+    assert len({(system.system, system.source, system.size) for system in SYSTEMS}) == len(SYSTEMS)
     for system in SYSTEMS:
         assert system.source
-        assert system.mIoU.keys() <= ALL_SETTINGS.keys()
-        assert all(0 < figure < 100 for figure in system.mIoU.values())
+        assert system.mIoU.keys() <= DATASETS.keys()
+        for scores in system.scores.values():
+            assert scores.keys() in ({"mIoU"}, set(COLUMNS))
+            assert all(0 < score < 100 for score in scores.values())
         assert bool(system.protocol) == bool(system.method)
         assert not system.method or (system.method in {*METHODS, *ABSENT} and not system.adds)
         assert not system.protocol or system.protocol in get_args(ProtocolName)
@@ -49,7 +54,7 @@ def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[s
     """Settings of a system whose every value is the same under the run's protocol."""
     if not system.protocol:
         return set()
-    theirs = get_protocol(system.protocol)  # type: ignore[arg-type]
+    theirs = get_protocol(system.protocol, size=system.size)  # type: ignore[arg-type]
     return {
         setting
         for setting in system.mIoU
@@ -60,15 +65,20 @@ def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[s
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
 def test_only_the_own_protocol_brings_a_figure_beside_ours(protocol: EvaluationProtocol) -> None:
-    own = {system.method: system for system in SYSTEMS if system.method}
     for method in METHODS:
-        for setting in ALL_SETTINGS:
-            found = published_beside(protocol, method, setting)
-            if method in own and setting in own_settings(own[method], protocol):
-                system = own[method]
-                assert found == (system.mIoU[setting], system.source, system.protocol)
+        for setting in DATASETS:
+            beside = published_beside(protocol, method, setting)
+            own = [row for row in SYSTEMS if row.method == method and setting in own_settings(row, protocol)]
+            if own:
+                (system,) = own
+                assert beside is not None
+                assert beside.source == system.source
+                for column in COLUMNS:
+                    score = getattr(beside, column)
+                    assert math.isnan(score) if column not in system.scores[setting] else score > 0
+                    assert math.isnan(score) or score == system.scores[setting][column]
             else:
-                assert found is None
+                assert beside is None
     assert published_beside(protocol, "sclip+regions", "VOC20") is None
 
 
@@ -78,7 +88,7 @@ def test_who_stands_where() -> None:
         protocol.label: {
             (method, setting)
             for method in METHODS
-            for setting in ALL_SETTINGS
+            for setting in DATASETS
             if published_beside(protocol, method, setting)
         }
         for protocol in PROTOCOLS
@@ -89,7 +99,17 @@ def test_who_stands_where() -> None:
     assert found["sclip"] == {("sclip", name) for name in sclip.mIoU} | {("naclip", name) for name in agreed}
     assert found["naclip"] == {("naclip", name) for name in naclip.mIoU} | {("sclip", name) for name in agreed}
     assert {method for method, _ in found["clearclip"]} == {"clearclip"}
-    assert not any(found[label] for label in ("paper 336", "paper 224", "detectron2", "whole", "sclip, eps 0.5"))
+    paper = {("cliptrase", name) for name in BENCHMARKS["paper"]}
+    assert found["paper 336"] == found["paper 224"] == paper
+    assert not any(found[label] for label in ("detectron2", "whole", "photos", "sclip, eps 0.5"))
+
+
+def test_scores_of_the_paper() -> None:
+    """All four, by the size of the crop; another size is another protocol."""
+    beside = [published_beside(get_protocol("paper", size=size), "cliptrase", "VOC20") for size in (224, 336)]
+    assert beside == [(89.68, 91.4, 82.49, 80.95, "the paper"), (89.51, 91.77, 82.15, 81.2, "the paper")]
+    assert published_beside(get_protocol("paper", size=448), "cliptrase", "VOC20") is None
+    assert published_beside(get_protocol("paper"), "cliptrase-regions", "VOC20") is None
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
@@ -102,7 +122,7 @@ def test_a_figure_stands_in_one_place(protocol: EvaluationProtocol, methods: lis
         for system in published_elsewhere(protocol, methods, settings)
         for setting in system.mIoU
     }
-    for system in SYSTEMS:
+    for system in OTHERS:
         for setting in system.mIoU.keys() & set(settings):
             beside = system.method in methods and setting in own_settings(system, protocol)
             assert beside != ((system.system, system.source, setting) in listed)
@@ -116,8 +136,8 @@ def test_a_protocol_that_is_not_known_has_no_figures_beside() -> None:
     assert protocol_of({"protocol": {"label": "sclip", **asdict(get_protocol("sclip")), "hash": ""}}) == get_protocol(
         "sclip"
     )
-    everything = published_elsewhere(None, ["sclip"], list(ALL_SETTINGS))
-    assert everything == list(SYSTEMS)
+    everything = published_elsewhere(None, ["sclip"], list(DATASETS))
+    assert everything == OTHERS
 
 
 def test_the_list_as_a_table() -> None:
@@ -169,7 +189,8 @@ def test_documents_keep_the_rule(protocol: EvaluationProtocol) -> None:
     texts = [page([LoadedRun("run", found)]), comparison_markdown(Comparison(found))]
     for text in texts:
         above, below = text.split(TITLE)
-        for system in SYSTEMS:
+        assert "the paper" not in below
+        for system in OTHERS:
             if "VOC20" in system.mIoU:
                 own = system.method in methods and "VOC20" in own_settings(system, protocol)
                 assert (f"{system.mIoU['VOC20']:.2f}" in above) == own

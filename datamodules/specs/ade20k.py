@@ -1,0 +1,30 @@
+"""ADE20K (Zhou et al., IJCV 2019) in detectron2 layout: 2,000 validation images, 150 or 847 classes."""
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules.spec import DatasetSpec, RawMaps, joined, shipped_names
+
+ADE150 = DatasetSpec(
+    name="ADE150",
+    description="The scene-parsing benchmark's 150 classes.",
+    folder="ADEChallengeData2016",
+    images=("images/validation",),
+    labels="annotations_detectron2/validation",
+    vocabulary=Vocabulary(single_names(shipped_names("ade150"))),
+    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("ade150")))),
+    images_expected={2000: ""},
+    preparation="ade150",
+    raw=RawMaps(unlabelled=0),
+)
+
+# A name with commas ("building, edifice") is one prompt.
+ADEfull = DatasetSpec(
+    name="ADEfull",
+    description="847 classes of the full annotation, 16-bit label maps.",
+    folder="ADE20K_2021_17_01",
+    images=("images_detectron2/validation", "images/validation"),
+    labels="annotations_detectron2/validation",
+    vocabulary=Vocabulary(single_names(shipped_names("ade847"))),
+    ignore_label=65535,
+    images_expected={2000: ""},
+    preparation="adefull",
+)

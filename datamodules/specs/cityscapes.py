@@ -1,0 +1,22 @@
+"""Cityscapes (Cordts et al., CVPR 2016): 500 validation images of streets, 19 classes.
+
+Label maps are `*_gtFine_labelTrainIds.png`, which `python -m datamodules.prepare cityscapes` makes of the archive's
+labelIds; images and maps lie in one folder a city.
+"""
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules.spec import DatasetSpec, joined, shipped_names
+
+Cityscapes = DatasetSpec(
+    name="Cityscapes",
+    description="The 19 evaluated classes, in the publisher's folders; CLIPtrase has no scores for it.",
+    folder="cityscapes",
+    images=("leftImg8bit/val",),
+    labels="gtFine/val",
+    vocabulary=Vocabulary(single_names(shipped_names("cityscapes19"))),
+    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("cityscapes19")))),
+    images_expected={500: ""},
+    image_suffix="_leftImg8bit",
+    label_suffix="_gtFine_labelTrainIds",
+    preparation="cityscapes",
+)

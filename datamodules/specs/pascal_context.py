@@ -1,0 +1,49 @@
+"""PASCAL-Context (Mottaghi et al., CVPR 2014) in detectron2 layout: 5,104 or 5,105 validation images, by list."""
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules.spec import DatasetSpec, RawMaps, shipped_names
+
+_CLASSES = single_names(shipped_names("context59"))
+_SCLIP = single_names(shipped_names("sclip_context59"))
+_EXPECTED = {5105: "ImageSets/Main/val.txt of VOC2010", 5104: "the list of PASCAL in Detail"}
+_RAW = RawMaps(unlabelled=0)
+
+PC59 = DatasetSpec(
+    name="PC59",
+    description="The 59 most frequent classes; everything else is not scored.",
+    folder="pcontext",
+    images=("val/image",),
+    labels="val/label",
+    vocabulary=Vocabulary(_CLASSES),
+    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP)),
+    images_expected=_EXPECTED,
+    preparation="pcontext",
+    raw=_RAW,
+)
+
+PC60 = DatasetSpec(
+    name="PC60",
+    description="59 classes and background, which is everything else.",
+    folder="pcontext",
+    images=("val/image",),
+    labels="val/label",
+    vocabulary=Vocabulary(_CLASSES, background=("background",)),
+    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP, ("background",))),
+    ignored_is_background=True,
+    images_expected=_EXPECTED,
+    preparation="pcontext",
+    raw=_RAW,
+)
+
+PC459 = DatasetSpec(
+    name="PC459",
+    description="All 459 classes, 16-bit label maps.",
+    folder="pcontext_full",
+    images=("val/image",),
+    labels="val/label",
+    vocabulary=Vocabulary(single_names(shipped_names("context459"))),
+    ignore_label=65535,
+    images_expected=_EXPECTED,
+    preparation="pcontext",
+    raw=_RAW,
+)

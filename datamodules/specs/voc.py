@@ -1,0 +1,44 @@
+"""PASCAL VOC 2012 (Everingham et al., IJCV 2015) in detectron2 layout: 1,449 validation images."""
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules.spec import DatasetSpec, RawMaps, VoidMaps, shipped_names, shipped_synonyms
+
+_CLASSES = single_names(shipped_names("voc20"))
+_SCLIP = shipped_synonyms("sclip_voc20")
+_CLEARCLIP = single_names(shipped_names("clearclip_voc20"))
+_RAW = RawMaps(background=0, unlabelled=255)
+
+VOC20 = DatasetSpec(
+    name="VOC20",
+    description="20 objects; background and void are not scored. Logits are weighted by the class token's.",
+    folder="VOC2012",
+    images=("images_detectron2/val",),
+    labels="annotations_detectron2/val",
+    vocabulary=Vocabulary(_CLASSES),
+    vocabularies={"sclip": Vocabulary(_SCLIP), "clearclip": Vocabulary(_CLEARCLIP)},
+    class_token_weighting=True,
+    images_expected={1449: ""},
+    preparation="voc",
+    raw=_RAW,
+)
+
+# The folder merges background and void, so void is scored as background too. The background prompts are the released
+# ones, with "bed" twice and "beachhill" in one word.
+VOC21 = DatasetSpec(
+    name="VOC21",
+    description="20 objects and background; void is background too, but for protocols that leave it out.",
+    folder="VOC2012",
+    images=("images_detectron2/val",),
+    labels="annotations_detectron2/val",
+    vocabulary=Vocabulary(_CLASSES, background=shipped_names("voc21_background")),
+    vocabularies={
+        "plain": Vocabulary(_CLASSES, ("background",)),
+        "sclip": Vocabulary(_SCLIP, shipped_names("sclip_background")),
+        "clearclip": Vocabulary(_CLEARCLIP, ("background",)),
+    },
+    ignored_is_background=True,
+    images_expected={1449: ""},
+    preparation="voc",
+    raw=_RAW,
+    void=VoidMaps("annotations_detectron2_void/val", "voc --keep-void"),
+)
