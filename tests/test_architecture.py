@@ -36,7 +36,7 @@ LAYERS = (
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
         "evaluation.comparison",
-        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.model_config"),
+        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.model_config"),
     },
     {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
@@ -46,7 +46,18 @@ LAYERS = (
 )
 # What a room's modules may not import from one another: its own order, first to last.
 ORDERS = {
-    "clip": ("sniffing", "templates", "block", "trunk", "encoder", "text", "checkpoint", "model_config", "weights"),
+    "clip": (
+        "sniffing",
+        "templates",
+        "block",
+        "trunk",
+        "text",
+        "checkpoint",
+        "guest",
+        "encoder",
+        "model_config",
+        "weights",
+    ),
     "evaluation": (
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "records"),
         *("document", "formatting", "scoreboard", "comparison"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from cliptrase.attention import Projections, mean_attention, query_key
 from cliptrase.clip.block import complete_block, project
-from cliptrase.clip.trunk import Block, Kept, Reading, Trunk, from_start
+from cliptrase.clip.guest import GuestTower
+from cliptrase.clip.trunk import Block, GuestFeatures, Kept, Reading, Trunk, from_start
 from cliptrase.errors import InputError
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
@@ -60,21 +61,35 @@ class VisualEncoder(nn.Module):
 
     Args:
         tower: `model.visual` of an open_clip model.
+        guest: a second tower for readings that ask for one.
+        mean: of the pixels' normalisation, RGB in [0, 1]; with `std` it is undone for the guest, which has its own.
+        std: likewise.
 
     Raises:
         InputError: the tower is of another kind (ResNet, timm trunk, attention pooling, no class token).
     """
 
-    def __init__(self, tower: nn.Module) -> None:
+    def __init__(
+        self,
+        tower: nn.Module,
+        guest: GuestTower | None = None,
+        mean: Sequence[float] = (0, 0, 0),
+        std: Sequence[float] = (1, 1, 1),
+    ) -> None:
         super().__init__()
         self.tower = _supported(tower)
+        self.guest = guest
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1), persistent=False)
 
     def require(self, methods: Sequence[Method]) -> None:
         """Checks that the tower has what methods read.
 
         Raises:
-            InputError: a method reads a block that the tower does not have, its position embedding is resampled in no
-                known way, or it reads what is no `Reading`.
+            InputError: a method reads a block that the tower does not have or a guest that is not there, its position
+                embedding is resampled in no known way, or it reads what is no `Reading`.
         """
         blocks = len(self.tower.transformer.resblocks)
         for method in methods:
@@ -94,6 +109,11 @@ class VisualEncoder(nn.Module):
                     f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
                     "another method or a deeper tower such as ViT-B-16"
                 )
+            if reading.guest and self.guest is None:
+                raise InputError(
+                    f"method {method.name} reads a guest tower's features, and no guest is given; give one, such as "
+                    "vit_base_patch8_224.dino of timm, or another method"
+                )
 
     def forward(self, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None) -> Encoding:
         """Features of a batch under several methods.
@@ -107,10 +127,13 @@ class VisualEncoder(nn.Module):
             text: (C, E) unit embeddings of the names, for readings that ask for them.
 
         Raises:
-            InputError: the tower is too shallow for a method, or a reading does not return (B, N+1, E).
+            InputError: the tower is too shallow for a method, text embeddings or a guest that it asks for are missing,
+                or a reading does not return (B, N+1, E).
             ValueError: H or W is not a multiple of the patch.
         """
         self.require(methods)
+        if text is None and (asking := [method.name for method in methods if loaded_reading(method).text]):
+            raise InputError(f"method {asking[0]} reads the names' text embeddings; give them as `text`")
         grid = self._grid(pixels)
         native = tuple(self.tower.grid_size) == grid
         by_position: dict[PositionEmbedding, list[Method]] = {}
@@ -121,7 +144,8 @@ class VisualEncoder(nn.Module):
         for part in pixels.split(at_a_time):
             with stage("forward", pixels.device):
                 patches = self._patches(part, grid)
-            parts.append([self._pass(patches, how, group, grid, text) for how, group in by_position.items()])
+            beside = _Beside(text, self._guest_features(part, methods))
+            parts.append([self._pass(patches, how, group, grid, beside) for how, group in by_position.items()])
         with stage("forward", pixels.device):
             passes = [_joined(parts_of_pass) for parts_of_pass in zip(*parts, strict=True)]
         by_name = {name: features for each in passes for name, features in each.features.items()}
@@ -144,6 +168,15 @@ class VisualEncoder(nn.Module):
             yield p
             x = complete_block(block, query_key(p), x)
         yield project(last, x, grid)
+
+    def _guest_features(self, pixels: Tensor, methods: Sequence[Method]) -> GuestFeatures | None:
+        """What the guest says of normalised pixels, (B, 3, H, W), where a method asks."""
+        names = [method.name for method in methods if loaded_reading(method).guest]
+        if self.guest is None or not names:
+            return None
+        with stage("forward", pixels.device, names):
+            features: GuestFeatures = self.guest(pixels * self.std + self.mean)
+            return features
 
     def _grid(self, pixels: Tensor) -> Size:
         """(h, w) patches of (B, 3, H, W)."""
@@ -168,7 +201,7 @@ class VisualEncoder(nn.Module):
         return embedded
 
     def _pass(
-        self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size, text: Tensor | None
+        self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size, beside: "_Beside"
     ) -> TowerPass:
         """Runs all blocks over (B, N, W) patches; methods that read alike share the reading."""
         readings: dict[Reading, list[str]] = {}  # and whose they are
@@ -209,10 +242,21 @@ class VisualEncoder(nn.Module):
         features: dict[str, Tensor] = {}
         for reading, names in readings.items():
             with serving(names):
-                trunk = Trunk(self.tower, reading, grid, kept, carried.pop(reading, None), text)
+                trunk = Trunk(self.tower, reading, grid, kept, carried.pop(reading, None), *beside.of(reading))
                 wanted = (len(patches), patches.shape[1] + 1, self.tower.proj.shape[1])
                 features |= dict.fromkeys(names, _checked(reading(trunk), wanted, names[0]))
         return TowerPass(features, penultimate)
+
+
+class _Beside(NamedTuple):
+    """What readings may ask for besides the tower."""
+
+    text: Tensor | None
+    guest: GuestFeatures | None
+
+    def of(self, reading: Reading) -> "_Beside":
+        """What this reading asked for."""
+        return _Beside(self.text if reading.text else None, self.guest if reading.guest else None)
 
 
 @dataclass(frozen=True)

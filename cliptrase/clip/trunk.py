@@ -151,7 +151,7 @@ class Trunk:
         """
         return self._asked("tokens", block, self.kept.tokens)
 
-    def attention(self, block: int) -> Tensor:
+    def mean_attention(self, block: int) -> Tensor:
         """(B, N+1, N+1) a block's softmax(q k^T s), mean over heads, float32; rows sum to 1.
 
         Raises:
@@ -204,8 +204,9 @@ class Trunk:
         count = len(self.tower.transformer.resblocks)
         asked = getattr(self.reading, kind)
         if from_start(block, count) not in {from_start(number, count) for number in asked}:
+            used = "mean_attention" if kind == "attention" else kind
             raise InputError(
-                f"a reading that uses trunk.{kind}({block}) asks for it: Reading(..., {kind}=({block},)); this one "
+                f"a reading that uses trunk.{used}({block}) asks for it: Reading(..., {kind}=({block},)); this one "
                 f"asks for {kind} of {', '.join(map(str, asked)) or 'no block'}"
             )
         return kept[from_start(block, count)]

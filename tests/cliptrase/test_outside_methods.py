@@ -192,7 +192,7 @@ def encode(clip: LoadedClip, made: Reading) -> None:
             "asks for it: Reading(..., tokens=(-2,)); this one asks for tokens of -1",
         ),
         (
-            reading()(lambda t: t.attention(0)),
+            reading()(lambda t: t.mean_attention(0)),
             "asks for it: Reading(..., attention=(0,)); this one asks for attention of no block",
         ),
         (reading()(lambda t: t.projections(-1)), "asks for it: Reading(..., projections=(-1,))"),
@@ -255,6 +255,6 @@ def test_blocks_are_counted_from_either_end(loaded_clip: LoadedClip) -> None:
         assert trunk.tokens(number) is trunk.tokens(number - count)
         p = trunk.projections(number)
         weights = (p.query @ p.key.mT * p.query.shape[-1] ** -0.5).softmax(-1).mean(1)
-        torch.testing.assert_close(trunk.attention(number - count), weights, rtol=0, atol=1e-6)
+        torch.testing.assert_close(trunk.mean_attention(number - count), weights, rtol=0, atol=1e-6)
     torch.testing.assert_close(steps[1].tokens, trunk.tokens(-3), rtol=0, atol=0)
     assert steps[2].projections is trunk.projections(-1)

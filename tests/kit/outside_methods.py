@@ -21,7 +21,7 @@ KEY_KEY = Method("key_key", "tests", last_block(key_key, residual=False, mlp=Fal
 @reading(projections=(-1,), tokens=(1, -2), attention=(-2,))
 def mixed(trunk: Trunk) -> Tensor:
     """The last block's values, spread by the attention of the block before, on tokens of two depths."""
-    weights = trunk.attention(-2).to(trunk.projections(-1).value.dtype).unsqueeze(1)  # (B, 1, N+1, N+1)
+    weights = trunk.mean_attention(-2).to(trunk.projections(-1).value.dtype).unsqueeze(1)  # (B, 1, N+1, N+1)
     attended = weights @ trunk.projections(-1).value
     tokens = trunk.complete(-1, attended, torch.lerp(trunk.tokens(-2), trunk.tokens(1), 0.5), mlp=False)
     return trunk.project(tokens)
