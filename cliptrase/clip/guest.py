@@ -6,7 +6,8 @@ from typing import Any
 
 import timm
 import torch
-from timm.models import is_model, is_model_pretrained, list_models
+from timm.models import is_model, is_model_pretrained, list_models, load_checkpoint
+from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from cliptrase.clip.trunk import GuestFeatures
 from cliptrase.errors import InputError, did_you_mean, one_line
 
 _SUPPORTED = "supported are timm's vision transformers, such as vit_base_patch8_224.dino"
+_FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -81,38 +83,34 @@ def load_guest(guest: str) -> GuestTower:
             another kind.
     """
     place = Path(guest).expanduser()
-    overlay: dict[str, Any] | None = None
+    name, weights = guest, None
     if place.is_dir():
-        if not (place / "config.json").is_file():
-            raise InputError(f"guest {guest} has no config.json; give a folder as timm saves it, a file or a timm name")
+        weights = next((place / file for file in _FOLDER_WEIGHTS if (place / file).is_file()), None)
+        if weights is None or not (place / "config.json").is_file():
+            raise InputError(
+                f"guest {guest} is a folder without config.json and {' or '.join(_FOLDER_WEIGHTS)}; give a folder as "
+                "timm saves it, a file or a timm name"
+            )
         name = f"local-dir:{place}"
     elif place.is_file():
-        name, overlay = place.stem, {"file": str(place)}
+        name, weights = place.stem, place
         if not is_model(name):
             raise InputError(
                 f"guest {guest}: a file of weights is named after its timm architecture, such as "
                 f"vit_base_patch8_224.dino{place.suffix}, and {name!r} is none{_meant(name)}; rename it"
             )
     else:
-        name = guest
-        if "/" in guest or place.suffix in {".pth", ".pt", ".bin", ".safetensors"}:
-            raise InputError(f"guest {guest}: there is no such file or folder; give one, or a timm name")
-        if not is_model(name):
-            raise InputError(f"guest {guest!r} is no architecture of timm{_meant(name)}; {_SUPPORTED}")
-        if not is_model_pretrained(name):
-            raise InputError(
-                f"timm has no weights for guest {guest}{_meant(name)}; give a folder or a file with its weights"
-            )
+        _check_name(guest)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = timm.create_model(
-                name, pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0, dynamic_img_size=True
-            )
+            module = timm.create_model(name, pretrained=weights is None, num_classes=0, dynamic_img_size=True)
+            if weights:
+                load_checkpoint(module, str(weights), strict=True, filter_fn=_without_head)
     except TypeError as error:  # of an architecture that knows no dynamic size
         raise InputError(f"guest {guest} is no vision transformer ({one_line(error)}); {_SUPPORTED}") from error
     except Exception as error:
-        if name == guest:
+        if weights is None:
             raise InputError(
                 f"guest {guest}: its weights are not here and cannot be downloaded ({one_line(error)}); run once with "
                 "network access, or give a folder or a file with its weights"
@@ -121,6 +119,24 @@ def load_guest(guest: str) -> GuestTower:
             f"guest {guest}: its weights cannot be used ({one_line(error)}); give those of its architecture"
         ) from error
     return GuestTower(module, guest)
+
+
+def _check_name(guest: str) -> None:
+    """Refuses a name by which timm would have no weights, some of which it would make up."""
+    if "/" in guest or Path(guest).suffix in {".pth", ".pt", ".bin", ".safetensors"}:
+        raise InputError(f"guest {guest}: there is no such file or folder; give one, or a timm name")
+    if not is_model(guest):
+        raise InputError(f"guest {guest!r} is no architecture of timm{_meant(guest)}; {_SUPPORTED}")
+    if not is_model_pretrained(guest):
+        raise InputError(
+            f"timm has no weights for guest {guest}{_meant(guest)}; give a folder or a file with its weights"
+        )
+
+
+def _without_head(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
+    """A checkpoint under timm's names, without the classifier that a guest does not have."""
+    renamed: dict[str, Tensor] = checkpoint_filter_fn(state, module)
+    return {name: value for name, value in renamed.items() if not name.startswith("head.")}
 
 
 def _meant(name: str) -> str:

@@ -89,7 +89,7 @@ def test_folder_and_file(folder: Path, tmp_path: Path) -> None:
         ("vit_giant_patch14_224", "timm has no weights for guest vit_giant_patch14_224"),
         ("absent/folder", "guest absent/folder: there is no such file or folder"),
         ("absent.pth", "guest absent.pth: there is no such file or folder"),
-        ("empty", "guest empty has no config.json"),
+        ("empty", "guest empty is a folder without config.json and model.safetensors or pytorch_model.bin"),
         ("weights.pth", "a file of weights is named after its timm architecture"),
         (f"{NAME}.pth", "its weights cannot be used ("),
         ("resnet18.pth", "resnet18.pth is no vision transformer ("),
