@@ -179,8 +179,8 @@ def picture_counts(prediction: Tensor, target: Tensor, num_labels: int) -> Tenso
     bins = len(target) * num_labels
 
     def count(labels: Tensor, where: Tensor) -> Tensor:
-        kept = (labels + first).masked_fill_(~where, bins)
-        return torch.bincount(kept.flatten(), minlength=bins + 1)[:-1].view(-1, num_labels)
+        bin_of_pixel = (labels + first).masked_fill_(~where, bins)
+        return torch.bincount(bin_of_pixel.flatten(), minlength=bins + 1)[:-1].view(-1, num_labels)
 
     hit = count(target, scored & (prediction == target))
     return torch.stack([hit, count(target, scored), count(prediction, scored)], 1).int()

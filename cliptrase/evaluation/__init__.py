@@ -1,1 +1,1 @@
-"""From counted pixels to figures that say how they were made: intervals, tables, provenance."""
+"""From counted pixels to scores that say how they were made: intervals, tables, provenance."""

@@ -1,4 +1,4 @@
-"""Methods against settings, one row a method: mIoU and difference to the first method, each with its interval."""
+"""Methods against data sets, one row a method: mIoU and difference to the first method, each with its interval."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
     difference_interval: Sequence[float] | None
     published: float | None  # by the method's authors under this very protocol
     source: str | None
-    remarks: Sequence[str] = ()  # what is not as it was for published figures
+    remarks: Sequence[str] = ()  # what differs from the conditions of published scores
 
 
 class Beside(NamedTuple):
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
     method: str
     cells: dict[str, Cell]  # by setting
-    average: Cell | None  # mean mIoU over settings; None for a single one, or where one has no figure
+    average: Cell | None  # mean mIoU over settings; None for a single one, or where one has no score
     images_per_second: float | None
 
 
@@ -69,7 +69,7 @@ class Comparison:
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """How the figures were made."""
+        """How the scores were made."""
         provenance: Mapping[str, Any] = self.document["provenance"]
         return provenance
 
@@ -95,7 +95,7 @@ class Comparison:
 
     @property
     def origin(self) -> str:
-        """Hashes of protocol and vocabularies in a sentence: what must be equal for figures to compare."""
+        """Hashes of protocol and vocabularies in a sentence: what must be equal for scores to compare."""
         if not self.rows:
             return ""
         words = ", ".join(f"{name} {cell.vocabulary_hash or 'unknown'}" for name, cell in self.rows[0].cells.items())
@@ -103,7 +103,7 @@ class Comparison:
 
     @property
     def definition(self) -> str:
-        """Whose definition of the scores: the protocol's own."""
+        """Name of the definition of the scores under the run's protocol."""
         return str(self.document["headline"]["definition"])
 
     @property
@@ -124,17 +124,17 @@ class Comparison:
 
     @cached_property
     def best(self) -> dict[str | None, float | None]:
-        """The highest mIoU by setting, None for the average; None as a figure where no two methods have one."""
+        """The highest mIoU by setting, None for the average; None as a score where no two methods have one."""
         names = [*self.settings, None]
-        figures = [[cell.mIoU if (cell := self.cell(row, name)) else None for name in names] for row in self.rows]
-        return dict(zip(names, best_of(figures), strict=True)) if figures else {}
+        scores = [[cell.mIoU if (cell := self.cell(row, name)) else None for name in names] for row in self.rows]
+        return dict(zip(names, best_of(scores), strict=True)) if scores else {}
 
     def cell(self, row: Row, name: str | None) -> Cell | None:
         """A method's cell of a setting, or of the average for None."""
         return row.average if name is None else row.cells[name]
 
     def leads(self, row: Row, name: str | None) -> bool:
-        """Whether a method's figure on a setting, or on the average for None, is the best."""
+        """Whether a method's score on a setting, or on the average for None, is the best."""
         cell = self.cell(row, name)
         return cell is not None and is_best(cell.mIoU, self.best[name])
 
@@ -145,7 +145,7 @@ class Comparison:
 
     @property
     def has_published(self) -> list[str]:
-        """Settings for which a method's authors publish a figure under this very protocol."""
+        """Settings for which a method's authors publish a score under this very protocol."""
         return [name for name in self.settings if any(row.cells[name].published is not None for row in self.rows)]
 
     @property
@@ -168,7 +168,7 @@ class Comparison:
 
     @property
     def memory(self) -> str:
-        """The run's peak memory in words: the methods share a run, so there is no figure for each."""
+        """The run's peak memory in words: the methods share a run, so no method has one."""
         return f"Peak memory of the run: {self.provenance.get('peak_memory_mib', '-')} MiB."
 
 

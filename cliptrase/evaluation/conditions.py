@@ -1,4 +1,4 @@
-"""Under which conditions a figure was made, and what of them is not as it was for published figures."""
+"""Under which conditions a score was made, and what of them differs from those of published scores."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What belongs to all figures of a run.
+    """Conditions of all scores of a run.
 
     Attributes:
         model: the CLIP model.
@@ -59,18 +59,18 @@ class Conditions:
             setting: name.
             images: pictures scored.
             expected: pictures of the published set, several where lists differ; empty where there is no such set.
-            beside: whether published figures stand beside: they are of one model, and of the protocol's own names.
+            beside: whether published scores stand beside: they are of one model, and of the protocol's names.
             own_names: whether the names are those that the protocol asks for.
         """
         extent = self.extents.get(setting, Extent(images))
         stand_in = self.model.remark == STAND_IN
-        found = [
+        remarks = [
             self.model.remark if beside or stand_in else "",
             count_remark(images, extent.pictures, expected),
             extent.cut,
             "other names" if beside and not own_names else "",
         ]
-        return tuple(remark for remark in found if remark)
+        return tuple(remark for remark in remarks if remark)
 
 
 def extent(pictures: int, batch_size: int, processes: int, limit: int | float) -> Extent:

@@ -47,7 +47,7 @@ class Difference(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What the pictures say of one method."""
+    """Intervals of one method."""
 
     interval: Interval
     difference: Difference | None  # None for the first method
@@ -95,15 +95,18 @@ def influences(counts: Tensor, stems: Sequence[str], definition: str) -> Influen
         None for fewer than two pictures, which tell nothing of how pictures differ.
     """
     scored = counts[0, :, 1].sum(1) > 0  # (P,)
-    counts, stems = counts[:, scored], [stem for stem, kept in zip(stems, scored.tolist(), strict=True) if kept]
+    counts, stems = (
+        counts[:, scored],
+        [stem for stem, is_scored in zip(stems, scored.tolist(), strict=True) if is_scored],
+    )
     if len(stems) < 2:
         return None
     hits, truth, predicted = counts.double().sum(1).unbind(-2)  # (M, C) each
     values = scores(hits, truth, predicted, definition).mIoU  # (M,)
     first: tuple[Tensor, Tensor, Tensor] | None = None
     pictures, alone, between = [], [], []
-    for own in counts:
-        parts, weights, ious = _parts(own, definition)
+    for method in counts:
+        parts, weights, ious = _parts(method, definition)
         first = first or (parts, weights, ious)
         pictures.append(parts.sum(1))
         alone.append(_unseen(parts, weights, ious))
@@ -178,10 +181,11 @@ def of_average(settings: Sequence[Influences]) -> Influences:
         pictures.index_add_(1, there, setting.pictures / len(settings))
     names = [set(setting.stems) for setting in settings]
     shared = torch.tensor(
-        [[len(one & other) / (len(one) * len(other)) ** 0.5 for other in names] for one in names], dtype=torch.float64
+        [[len(row & column) / (len(row) * len(column)) ** 0.5 for column in names] for row in names],
+        dtype=torch.float64,
     )
     alone, between = (
-        _together(some, shared) for some in zip(*((own.alone, own.between) for own in settings), strict=True)
+        _together(parts, shared) for parts in zip(*((each.alone, each.between) for each in settings), strict=True)
     )
     return Influences(values, pictures, alone, between, stems)
 
@@ -190,25 +194,28 @@ def _together(settings: Sequence[Unseen], shared: Tensor) -> Unseen:
     """Unseen of a mean over settings, which are taken to vary together as far as they share pictures, (S, S)."""
     variance, spread = (torch.stack(values) for values in zip(*settings, strict=True))  # (S, M)
     # Both in units of the variance, whose square roots add up where settings vary together.
-    parts = [torch.einsum("sm,st,tm->m", own, shared, own) for own in (variance**0.5, spread**0.25)]
+    parts = [torch.einsum("sm,st,tm->m", part, shared, part) for part in (variance**0.5, spread**0.25)]
     size = len(settings) ** 2
     return Unseen(parts[0] / size, (parts[1] / size) ** 2)
 
 
-def estimates(found: Influences) -> list[Estimate]:
+def estimates(influence: Influences) -> list[Estimate]:
     """95 percent intervals of every method, and of its difference to the first one.
 
     Args:
-        found: of a setting, or of an average over settings.
+        influence: of a setting, or of an average over settings.
 
     Returns:
         one a method.
     """
-    alone = _intervals(found.values, found.pictures, found.alone, least=0)
-    differences = found.values - found.values[0]
-    between = _intervals(differences, found.pictures - found.pictures[0], found.between, least=-100)
+    alone = _intervals(influence.values, influence.pictures, influence.alone, least=0)
+    differences = influence.values - influence.values[0]
+    between = _intervals(differences, influence.pictures - influence.pictures[0], influence.between, least=-100)
     rest = zip(alone[1:], differences[1:].tolist(), between[1:], strict=True)
-    return [Estimate(alone[0], None), *(Estimate(own, Difference(value, other)) for own, value, other in rest)]
+    return [
+        Estimate(alone[0], None),
+        *(Estimate(interval, Difference(value, bounds)) for interval, value, bounds in rest),
+    ]
 
 
 def _intervals(values: Tensor, pictures: Tensor, unseen: Unseen, least: float) -> list[Interval]:

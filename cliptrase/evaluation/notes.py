@@ -1,4 +1,4 @@
-"""Sentences below a run's tables: what a reader has to know of the figures before comparing them."""
+"""Sentences below a run's tables: what a reader has to know of the scores before comparing them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -65,12 +65,12 @@ class Scoreboard:
             results: from `results`.
         """
         names = [result.name for result in results[self.methods[0]]]
-        known = [found for name in names if (found := self._pictures(name))]
+        known = [influence for name in names if (influence := self._pictures(name))]
         together = estimates(of_average(known)) if len(known) == len(names) > 1 else None
         averages: dict[str, Average | None] = {}
-        for number, (method, own) in enumerate(results.items()):
-            mean = sum(result.headline.mIoU for result in own) / max(len(own), 1)
-            scored = len(own) > 1 and not math.isnan(mean)
+        for number, (method, of_method) in enumerate(results.items()):
+            mean = sum(result.headline.mIoU for result in of_method) / max(len(of_method), 1)
+            scored = len(of_method) > 1 and not math.isnan(mean)
             averages[method] = Average(names, mean, together[number] if together else None) if scored else None
         return averages
 
@@ -78,18 +78,18 @@ class Scoreboard:
         """What the intervals of a finished setting are made of, computed once."""
         if name not in self._influences:
             counts = [self.counts[name][method] for method in self.methods]
-            pictures = torch.stack([own.pictures for own in counts])  # (M, P, 3, C)
-            self._influences[name] = found = influences(pictures, counts[0].stems, self.protocol.scoring)
-            if found:
-                self._estimates[name] = estimates(found)
+            pictures = torch.stack([each.pictures for each in counts])  # (M, P, 3, C)
+            self._influences[name] = influence = influences(pictures, counts[0].stems, self.protocol.scoring)
+            if influence:
+                self._estimates[name] = estimates(influence)
         return self._influences[name]
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
         *published, source = published_beside(self.protocol, method, setting.name) or ("",)
         counts = self.counts[setting.name][method]
-        own = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
-        own_names = own is None or own.digest == setting.vocabulary.digest
+        asked = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
+        own_names = asked is None or asked.digest == setting.vocabulary.digest
         expected = setting.expected_counts
         return SettingResult.from_confusion(
             setting.name,

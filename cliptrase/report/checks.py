@@ -146,7 +146,7 @@ def _bounds(bounds: Any, where: str) -> None:
 
 
 def _provenance(made: Mapping[str, Any]) -> None:
-    """What the page reads of how the figures were made; the rest is shown as it is."""
+    """What the page reads of how the scores were made; the rest is shown as it is."""
     for key in ("protocol", "model", "images_per_second_by_method"):
         if not isinstance(made.get(key) or {}, Mapping):
             raise ShapeError(f"{key} of provenance is no table")

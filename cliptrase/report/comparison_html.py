@@ -1,4 +1,4 @@
-"""The report's comparison of methods, and its list of what others publish under protocols of their own."""
+"""The report's comparison of methods, and its list of what others publish under other protocols."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -39,14 +39,14 @@ def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
         cells.append(element("td", format_score(row.images_per_second), class_="start"))
         head = element("th", row.method, scope="row")
         lines.append(element("tr", head, *cells, class_=None if place else "main"))
-    caption = f"{comparison.title}; below a figure its difference to {comparison.first}"
+    caption = f"{comparison.title}; below a score its difference to {comparison.first}"
     parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
     yield element("div", element("table", *parts), class_="scroll", tabindex=0)
     yield element("p", " ".join([*comparison.notes, HOW, SPEED, comparison.memory, comparison.origin]), class_="soft")
 
 
 def _lines(cell: Cell | None, best: bool) -> Iterator[Html]:
-    """A figure with its interval, and below it the difference with its own, coloured where it is not by chance."""
+    """A score with its interval, and below it the difference with its own, coloured where it is not by chance."""
     if cell is None:
         yield element("span", format_score(None))
         return
@@ -68,7 +68,7 @@ def _published(cell: Cell) -> Iterator[Html]:
 
 
 def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
-    """Figures of other systems that stand beside none of the runs': a table of its own."""
+    """Scores of other systems that stand beside none of the runs': a table of its own."""
     tables = [Comparison(document).elsewhere for document in documents]
     shown = [rows for place, rows in enumerate(tables) if rows and rows not in tables[:place]]
     if not shown:

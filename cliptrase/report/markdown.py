@@ -20,9 +20,9 @@ from cliptrase.evaluation.records import SettingResult
 
 
 def markdown_scores(results: Mapping[str, Sequence[SettingResult]], protocol: str, notes: Sequence[str] = ()) -> str:
-    """All methods and settings as a Markdown table: by the protocol's definition first, published figures last.
+    """All methods and settings as a Markdown table: by the protocol's definition first, published scores last.
 
-    The best figure of a setting by a definition is bold.
+    The best score of a data set by a definition is bold.
 
     Args:
         results: by method, the main one first.
@@ -58,7 +58,9 @@ def _bold(text: str, best: bool) -> str:
 
 def markdown_pairs(confusion: NDArray[np.int64], names: Sequence[str]) -> str:
     """The most confused pairs as a Markdown table."""
-    rows = [[names[true], names[given], f"{100 * share:.1f}"] for true, given, share in confused_pairs(confusion)]
+    rows = [
+        [names[true], names[predicted], f"{100 * share:.1f}"] for true, predicted, share in confused_pairs(confusion)
+    ]
     return markdown_table(["truth", "predicted as", "percent of the true class"], rows)
 
 
@@ -87,12 +89,14 @@ def confused_pairs(confusion: NDArray[np.int64], count: int = 20) -> list[tuple[
     best = np.argsort(-wrong, axis=None, kind="stable")[:count]
     pairs = zip(*np.unravel_index(best, wrong.shape), strict=True)
     return [
-        (int(true), int(given), float(wrong[true, given] / rows[true])) for true, given in pairs if wrong[true, given]
+        (int(true), int(predicted), float(wrong[true, predicted] / rows[true]))
+        for true, predicted in pairs
+        if wrong[true, predicted]
     ]
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """Content of `comparison.md`: figures, differences, and what others publish in a list of its own."""
+    """Content of `comparison.md`: scores, differences, and a list of what others publish."""
     heads, differences = ["method"], ["method"]
     for name in comparison.settings:
         heads += [name, *([f"{name} published (ViT-B/16)"] if name in comparison.has_published else [])]

@@ -33,7 +33,7 @@ def page(runs: Sequence[LoadedRun]) -> str:
     title = f"cliptrase: {runs[0].name}" if len(runs) == 1 else f"cliptrase: {len(runs)} runs side by side"
     settings = list(dict.fromkeys(setting for run in runs for setting in run.document["settings"]))
     protocols = {str(run.provenance.get("protocol")) for run in runs}
-    note = f"Protocol {runs[0].protocol}." if len(protocols) == 1 else "Figures of different protocols do not compare."
+    note = f"Protocol {runs[0].protocol}." if len(protocols) == 1 else "Scores of different protocols do not compare."
     dates = [f"{run.provenance['date']}"[:10] for run in runs if "date" in run.provenance]
     note += f" Made on {', '.join(dict.fromkeys(dates))}." if dates else ""
     models = [run.provenance["model"] for run in runs if run.provenance.get("model")]
@@ -49,7 +49,7 @@ def page(runs: Sequence[LoadedRun]) -> str:
         *_comparisons(runs),
         *(part for setting in settings for part in setting_parts(runs, setting)),
         *elsewhere_parts([run.document for run in runs]),
-        element("h2", "How the figures were made"),
+        element("h2", "How the scores were made"),
         element("div", *map(_provenance, runs), class_="charts"),
     ]
     head = [

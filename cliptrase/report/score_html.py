@@ -14,17 +14,17 @@ _REMARK = "remark"  # the column
 
 
 def score_table(runs: Sequence[LoadedRun]) -> Html:
-    """The table of all methods and settings; every run has columns of its own, its protocol named above them."""
+    """The table of all methods and settings; every run has its columns, with its protocol named above."""
     results = [{(setting, method): result for setting, method, result in run.rows} for run in runs]
     groups = [_groups(rows.values()) for rows in results]
     tops, definitions, heads = [element("th")], [element("th")], [element("th", "method", scope="col")]
-    for run, own in zip(runs, groups, strict=True):
+    for run, columns_of in zip(runs, groups, strict=True):
         name = f"protocol {run.protocol}" if len(runs) == 1 else f"protocol {run.protocol}: {run.name}"
         name += f"; {STAND_IN_TITLE}" if Comparison(run.document).stand_in else ""
-        tops.append(element("th", name, class_="group start", colspan=_width(own), scope="colgroup"))
+        tops.append(element("th", name, class_="group start", colspan=_width(columns_of), scope="colgroup"))
         definitions.append(element("th", class_="start"))
         heads.append(element("th", "pictures", class_="start", scope="col"))
-        for group, columns in own.items():
+        for group, columns in columns_of.items():
             definitions.append(element("th", group, class_="group start", colspan=len(columns), scope="colgroup"))
             heads += [element("th", column, class_=_start(column, columns), scope="col") for column in columns]
     width = sum(map(_width, groups))
@@ -33,15 +33,18 @@ def score_table(runs: Sequence[LoadedRun]) -> Html:
     for setting in dict.fromkeys(setting for rows in results for setting, _ in rows):
         title = element("th", setting, scope="rowgroup")
         lines = [element("tr", title, element("td", colspan=width), class_="setting")]
-        bests = [_best(rows, setting, own) for rows, own in zip(results, groups, strict=True)]
+        bests = [_best(rows, setting, group) for rows, group in zip(results, groups, strict=True)]
         for method in dict.fromkeys(method for rows in results for name, method in rows if name == setting):
-            found = zip(results, groups, bests, strict=True)
-            cells = [cell for rows, own, best in found for cell in _cells(rows.get((setting, method)), own, best)]
+            cells = [
+                cell
+                for rows, group, best in zip(results, groups, bests, strict=True)
+                for cell in _cells(rows.get((setting, method)), group, best)
+            ]
             emphasis = "main" if method in mains else None
             lines.append(element("tr", element("th", method, scope="row"), *cells, class_=emphasis))
         bodies.append(element("tbody", *lines))
     differences = (
-        ", below a figure its difference from the published one"
+        ", below a score its difference from the published one"
         if any(result["published_comparable"] for rows in results for result in rows.values())
         else ""
     )
@@ -69,7 +72,7 @@ def _scores_of(result: Mapping[str, Any] | None, group: str) -> Mapping[str, flo
 
 
 def _groups(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Columns of a run by definition: all of the protocol's own and the published ones, mIoU alone of the others."""
+    """Columns of a run: all of the protocol's definition and of the published scores, mIoU alone of the others."""
     shown = list(results)
     named = dict.fromkeys(group for result in shown for group in _groups_of(result))
     of_protocol = next(iter(named))
@@ -83,11 +86,11 @@ def _groups(results: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
 def _best(
     rows: Mapping[tuple[str, str], Mapping[str, Any]], setting: str, groups: Mapping[str, Sequence[str]]
 ) -> dict[tuple[str, str], float | None]:
-    """The highest figure of a run's methods on a setting, by group and column."""
+    """The highest score of a run's methods on a setting, by group and column."""
     places = [(group, column) for group, columns in groups.items() for column in columns if group in DEFINITIONS]
-    own = [result for (name, _), result in rows.items() if name == setting]
-    figures = [[_scores_of(result, group).get(column) for group, column in places] for result in own]
-    return dict(zip(places, best_of(figures), strict=True)) if figures else {}
+    shown = [result for (name, _), result in rows.items() if name == setting]
+    scores = [[_scores_of(result, group).get(column) for group, column in places] for result in shown]
+    return dict(zip(places, best_of(scores), strict=True)) if scores else {}
 
 
 def _width(groups: Mapping[str, Sequence[str]]) -> int:
@@ -106,10 +109,10 @@ def _cells(
         if columns == [_REMARK]:
             yield element("td", "; ".join(result["remarks"]) if result else "", class_="words start remark")
             continue
-        figures = _scores_of(result, group)
+        scores = _scores_of(result, group)
         wanted = result["published"] if result is not None and comparable and place == 0 else {}
         for column in columns:
-            value = figures.get(column)
+            value = scores.get(column)
             shown = format_score(value) if result else ""
             content = [element("strong", shown) if is_best(value, best.get((group, column))) else shown]
             if wanted.get(column) is not None and value is not None:

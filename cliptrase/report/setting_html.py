@@ -20,9 +20,9 @@ def setting_parts(runs: Sequence[LoadedRun], setting: str) -> Iterator[Html]:
     yield element("div", *(_chart(run, setting) for run in shown), class_="charts")
     for run in shown:
         most = max(2, _SHEETS // len(run.document["settings"]) // len(runs))
-        own = {sheet["stem"]: sheet for sheet in run.sheets if sheet["setting"] == setting}.values()  # each once
-        worst = [sheet for sheet in own if sheet["kind"] == "worst"][: most // 2]
-        others = [sheet for sheet in own if sheet["kind"] != "worst"][: most - len(worst)]
+        of_setting = {sheet["stem"]: sheet for sheet in run.sheets if sheet["setting"] == setting}.values()  # each once
+        worst = [sheet for sheet in of_setting if sheet["kind"] == "worst"][: most // 2]
+        others = [sheet for sheet in of_setting if sheet["kind"] != "worst"][: most - len(worst)]
         if chosen := others + worst:
             named = "Example pictures" if len(runs) == 1 else f"Example pictures of {run.name}"
             yield element("h3", named)

@@ -125,11 +125,11 @@ def comparison_table(comparison: Comparison) -> Table:
 
 def narrow_comparison_table(comparison: Comparison) -> Table:
     """The comparison with a line for each data set and method, without published scores and images per second."""
-    below = [*([MARKS] if len(comparison.rows) > 1 else []), *comparison.notes, comparison.memory]
-    table = _table(comparison.title, below, narrow=True)
+    marks = [f"difference: to {comparison.first}", MARKS] if len(comparison.rows) > 1 else []
+    table = _table(comparison.title, [*marks, *comparison.notes, comparison.memory], narrow=True)
     for column in ("setting", "method"):
         table.add_column(column, overflow="fold")
-    for column in ("mIoU", INTERVAL, f"to {comparison.first}", INTERVAL):
+    for column in ("mIoU", INTERVAL, "difference", INTERVAL):
         table.add_column(Text(column), justify="right", overflow="fold")
     for name in [*comparison.settings, *([None] if comparison.with_average else [])]:
         for row in comparison.rows:

@@ -13,12 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 from torch.utils.data import DataLoader
 
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.document import results_document
+from cliptrase.evaluation.formatting import format_interval
 from cliptrase.evaluation.intervals import simulated_coverage
 from cliptrase.evaluation.notes import notes
 from cliptrase.evaluation.records import SettingResult
@@ -29,7 +31,7 @@ from cliptrase.report.csv_tables import comparison_csv, results_csv
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, markdown_scores
 from cliptrase.report.page import page
-from cliptrase.report.terminal import comparison_table, score_table
+from cliptrase.report.terminal import comparison_table, narrow_comparison_table, score_table
 from datamodules import COCO171, PC59, VOC20
 from datamodules.dataset import UnpaddedDistributedSampler
 from datamodules.spec import DatasetSpec, LabelScheme
@@ -306,6 +308,28 @@ def test_equal_figures_are_all_bold_and_one_method_has_none() -> None:
     assert "**" not in markdown_scores(one, "paper 336")
     assert "<strong>" not in page([LoadedRun("run", alone)])
     assert math.isfinite(results["vanilla"][0].headline.mIoU)
+
+
+def lines_of(table: Table, width: int) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(table)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_narrow_comparison_fits_80_columns() -> None:
+    """No line of it is folded, and it holds every score, interval and difference."""
+    _, document = made(Conditions(OPENAI), [VOC20.spec, PC59.spec], methods="cliptrase cliptrase-regions")
+    comparison = Comparison(document)
+    lines = [line.split() for line in lines_of(narrow_comparison_table(comparison), 80)]
+    rows = {(line[0], line[1].strip(">") or line[2]): line for line in lines if line[:1] in (["VOC20"], ["average"])}
+    for row in comparison.rows:
+        for name, cell in (("VOC20", row.cells["VOC20"]), ("average", row.average)):
+            assert cell is not None
+            assert cell.interval is not None
+            expected = [f"{cell.mIoU:.2f}", *format_interval(cell.interval).split()]
+            if cell.difference is not None and cell.difference_interval is not None:
+                expected += [f"{cell.difference:+.2f}", *format_interval(cell.difference_interval, signed=True).split()]
+            assert rows[name, row.method][-len(expected) :] == expected
 
 
 def test_names_in_square_brackets_are_not_taken_for_styles() -> None:

@@ -117,7 +117,7 @@ def test_several_runs_have_columns_of_their_own() -> None:
     first, second = [row for row in rows if row[0] == "cliptrase"]
     assert [first[1 + 11 * number + 1] for number in range(3)] == ["40.00-0.50", "50.00-0.50", ""]
     assert [second[1 + 11 * number + 1] for number in range(3)] == ["", "", "60.00-0.50"]
-    assert "Figures of different protocols do not compare." in html
+    assert "Scores of different protocols do not compare." in html
 
 
 def test_absent_figures_are_dashes() -> None:
