@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cliptrase.evaluation.counts import SegmentationCounts as SegmentationCounts
+    from cliptrase.metrics import scores as scores
     from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
     from cliptrase.protocols import get_protocol as get_protocol
     from cliptrase.segmenter import Prediction as Prediction
@@ -23,6 +24,7 @@ _PLACES = {
     "Segmenter": "cliptrase.segmenter",
     "Vocabulary": "cliptrase.vocabulary",
     "get_protocol": "cliptrase.protocols",
+    "scores": "cliptrase.metrics",
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Vocabulary",
     "__version__",
     "get_protocol",
+    "scores",
 ]
 
 
