@@ -26,7 +26,7 @@ LAYERS = (
             "definitions",
             "metrics",
         ),
-        *("clip.sniffing", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
+        *("clip.sniffing", "clip.towers", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
@@ -36,7 +36,7 @@ LAYERS = (
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
         "evaluation.comparison",
-        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.model_config"),
+        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.model_config", "clip.hub", "clip.filling"),
     },
     {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
@@ -55,7 +55,10 @@ ORDERS = {
         "checkpoint",
         "guest",
         "encoder",
+        "towers",
         "model_config",
+        "hub",
+        "filling",
         "weights",
     ),
     "evaluation": (

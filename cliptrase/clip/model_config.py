@@ -14,9 +14,9 @@ from typing import Any
 
 from open_clip import CLIPTextCfg, CLIPVisionCfg
 
+from cliptrase.clip.towers import refuse_tower, shown
 from cliptrase.errors import InputError
 
-_SUPPORTED = "supported are open_clip VisionTransformers with a class token, such as ViT-B-16, ViT-L-14 or ViT-H-14"
 _MODEL = {
     "embed_dim",
     "vision_cfg",
@@ -26,7 +26,6 @@ _MODEL = {
     "init_logit_scale",
     "nonscalar_logit_scale",
 }
-_BLOCKS_OF_ANOTHER_KIND = ("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn", "scale_fc")
 # Of open_clip's tokenizers: what only cleans text. Others open files, draw words by chance or go on to transformers.
 _TOKENIZER = {"clean": ("canonicalize", "lower", "whitespace")}
 # The largest published tower has 56 layers of 1,792, the largest vocabulary 901,629 words.
@@ -51,7 +50,7 @@ def read_config(path: Path, clip: str) -> dict[str, Any]:
         InputError: the file is damaged, names a tower or tokenizer that is not open_clip's own, asks for absurd sizes,
             or has a mean or standard deviation that cannot be.
     """
-    where = f"--model.clip {clip}: open_clip_config.json"
+    where = f"`clip` {clip}: open_clip_config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -61,31 +60,10 @@ def read_config(path: Path, clip: str) -> dict[str, Any]:
         raise InputError(f"{where} has no entry model_cfg; take the file that came with the weights")
     preprocess = config.get("preprocess_cfg") or {}
     if not isinstance(preprocess, dict):
-        raise InputError(f"{where}: preprocess_cfg is {_shown(preprocess)}, not names and values")
+        raise InputError(f"{where}: preprocess_cfg is {shown(preprocess)}, not names and values")
     check_model(config["model_cfg"], where)
     check_preprocess(preprocess, where)
     return {"model_cfg": config["model_cfg"], "preprocess_cfg": preprocess}
-
-
-def refuse_tower(vision: Mapping[str, Any], where: str) -> None:
-    """Refuses a visual tower that cannot be used, by its configuration alone.
-
-    Raises:
-        InputError: a ResNet, a timm model, attention pooling, no class token, or blocks of another kind.
-    """
-    if name := vision.get("timm_model_name"):
-        kind = f"is timm's {_shown(name)}"
-    elif isinstance(vision.get("layers"), (list, tuple)):
-        kind = "is a ResNet"
-    elif vision.get("attentional_pool"):
-        kind = "pools by attention"
-    elif (pool := vision.get("pool_type", "tok")) != "tok":
-        kind = f"pools by {_shown(pool)}, not by its class token"
-    elif vision.get("block_type") not in (None, "default") or any(map(vision.get, _BLOCKS_OF_ANOTHER_KIND)):
-        kind = "has blocks with other attention than CLIP's"
-    else:
-        return
-    raise InputError(f"{where}: its visual tower {kind}, which has no dense class-token attention; {_SUPPORTED}")
 
 
 def check_model(model: Mapping[str, Any], where: str) -> None:
@@ -99,19 +77,19 @@ def check_model(model: Mapping[str, Any], where: str) -> None:
         if not isinstance(tower, dict):
             raise InputError(f"{where} has no entry {name}; take the file that came with the weights")
         if unknown := sorted(tower.keys() - {field.name for field in fields(kind)}):
-            raise InputError(f"{where}: {name} has an entry {_shown(unknown[0])} that open_clip does not know")
+            raise InputError(f"{where}: {name} has an entry {shown(unknown[0])} that open_clip does not know")
         if kind is CLIPVisionCfg:
             refuse_tower(tower, where)
         _check_kinds(tower, kind, f"{where}: {name}")
     if unknown := sorted(model.keys() - _MODEL):
-        raise InputError(f"{where}: model_cfg has an entry {_shown(unknown[0])} that is not supported")
+        raise InputError(f"{where}: model_cfg has an entry {shown(unknown[0])} that is not supported")
     for name in model.keys() & {"quick_gelu", "custom_text", "nonscalar_logit_scale"}:
         _check_kind(model[name], False, f"{where}: {name}")
     text = model["text_cfg"]
     for name in ("hf_model_name", "hf_tokenizer_name"):
         if text.get(name):
             raise InputError(
-                f"{where}: {name} {_shown(text[name])} would have transformers load what the name says; a folder's "
+                f"{where}: {name} {shown(text[name])} would have transformers load what the name says; a folder's "
                 "text tower and tokenizer must be open_clip's own"
             )
     _check_tokenizer(text.get("tokenizer_kwargs"), where)
@@ -126,11 +104,11 @@ def _check_kinds(tower: Mapping[str, Any], kind: type, where: str) -> None:
     for entry, allowed in (("norm_kwargs", {"eps"}), ("act_kwargs", {"approximate"})):
         options = tower.get(entry) or {}
         if not isinstance(options, dict) or options.keys() - allowed:
-            raise InputError(f"{where} {entry} is {_shown(options)}; only {', '.join(allowed)} may be set there")
+            raise InputError(f"{where} {entry} is {shown(options)}; only {', '.join(allowed)} may be set there")
         if "eps" in options:
             _check_number(options["eps"], f"{where} norm_kwargs eps", 0, 0.1)
         if options.get("approximate", "none") not in ("none", "tanh"):
-            raise InputError(f"{where} act_kwargs approximate is {_shown(options['approximate'])}, not none or tanh")
+            raise InputError(f"{where} act_kwargs approximate is {shown(options['approximate'])}, not none or tanh")
     if tower.get("ls_init_value") is not None:
         _check_number(tower["ls_init_value"], f"{where} ls_init_value", 0, 100)
 
@@ -138,18 +116,18 @@ def _check_kinds(tower: Mapping[str, Any], kind: type, where: str) -> None:
 def _check_kind(value: Any, example: bool | str, what: str) -> None:
     if not isinstance(value, type(example)):
         wanted = "true or false" if isinstance(example, bool) else "a text"
-        raise InputError(f"{what} is {_shown(value)}, not {wanted}")
+        raise InputError(f"{what} is {shown(value)}, not {wanted}")
 
 
 def _check_tokenizer(options: Any, where: str) -> None:
     if options is None:
         return
     if not isinstance(options, dict):
-        raise InputError(f"{where}: tokenizer_kwargs is {_shown(options)}, not names and values")
+        raise InputError(f"{where}: tokenizer_kwargs is {shown(options)}, not names and values")
     for name, value in options.items():
         if name not in _TOKENIZER or value not in _TOKENIZER[name]:
             raise InputError(
-                f"{where}: tokenizer_kwargs has {name} {_shown(value)}, which is not let through; only clean is, with "
+                f"{where}: tokenizer_kwargs has {name} {shown(value)}, which is not let through; only clean is, with "
                 + " or ".join(_TOKENIZER["clean"])
             )
 
@@ -194,13 +172,11 @@ def check_preprocess(preprocess: Mapping[str, Any], where: str) -> None:
         if values is None:
             continue
         if not isinstance(values, (list, tuple)) or len(values) != 3:
-            raise InputError(
-                f"{where}: {name} is {_shown(values)}, not three numbers, one for each of red, green, blue"
-            )
+            raise InputError(f"{where}: {name} is {shown(values)}, not three numbers, one for each of red, green, blue")
         for value in values:
             _check_number(value, f"{where}: {name}", least, 1.0)
     if (mode := preprocess.get("mode")) not in (None, "RGB"):
-        raise InputError(f"{where}: mode is {_shown(mode)}; pictures are shown as RGB")
+        raise InputError(f"{where}: mode is {shown(mode)}; pictures are shown as RGB")
 
 
 def config_hash(model: Mapping[str, Any], preprocess: Mapping[str, Any]) -> str:
@@ -219,9 +195,4 @@ def _check_number(value: Any, what: str, least: float, most: float, whole: bool 
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
         number = "a whole number" if whole else "a number"
-        raise InputError(f"{what} is {_shown(value)}, not {number} from {least:g} to {most:g}")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise InputError(f"{what} is {shown(value)}, not {number} from {least:g} to {most:g}")

@@ -21,6 +21,7 @@ from open_clip.factory import _MODEL_CONFIGS
 from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
+from cliptrase.clip import towers
 from cliptrase.clip.checkpoint import read_state_dict
 from cliptrase.clip.model_config import check_model, read_config
 from cliptrase.clip.templates import TEMPLATES
@@ -30,7 +31,7 @@ from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
-from tests.cliptrase.test_weights import Script, save_script
+from tests.cliptrase.clip.test_weights import Script, save_script
 from tests.kit import MEAN, MODEL_CONFIG, STD, save_tiny_clip, scene_batch, tiny_state
 
 SMALL = get_protocol(size=96, eps=0.7, min_samples=3, templates="vild")
@@ -331,11 +332,31 @@ def test_scripts_other_than_openais(state: dict[str, Tensor], tmp_path: Path) ->
 # ---------------------------------------------------------------------------------------------- names and places
 
 
-def test_openais_spelling(state: dict[str, Tensor], tmp_path: Path) -> None:
+def test_usual_spellings(state: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(state, tmp_path / "weights.pt")
-    assert load_clip("ViT-B/16", str(tmp_path / "weights.pt"), "gelu").name == "ViT-B-16"
-    for given_name in ("vit-b-16", "VIT-B/16", "ViT-B16"):
-        refused("did you mean ViT-B-16\\? Else take", given_name, "openai")
+    for spelling in ("ViT-B/16", "vit-b-16", "VIT-B/16", "ViT-B16", "ViT_B_16", "openai/clip-vit-base-patch16"):
+        assert load_clip(spelling, str(tmp_path / "weights.pt"), "gelu").name == "ViT-B-16"
+    assert towers.find_name("ViT-L/14@336px") == "ViT-L-14-336"
+    refused("`clip` 'ViT-B-61' is not an architecture .* did you mean ViT-B-16\\? Else take", "ViT-B-61", "openai")
+
+
+def test_no_two_architectures_are_spelt_alike() -> None:
+    assert towers.names() == open_clip.list_models()
+    assert [towers.find_name(name) for name in towers.names()] == towers.names()
+    assert len({towers._plain(name) for name in towers.names()}) == len(towers.names())
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_tower_too_shallow_is_refused_before_its_weights(
+    layers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny_clip(tmp_path)
+    vision: Any = MODEL_CONFIG["vision_cfg"]
+    write_config(tmp_path, MODEL_CONFIG | {"vision_cfg": vision | {"layers": layers}})
+    monkeypatch.setattr("cliptrase.clip.weights.read_state_dict", lambda _: pytest.fail("weights were read"))
+    expected = "has 1 block, and 2 are needed" if layers == 1 else "method gem governs the last 6 blocks, but .* has 3"
+    with pytest.raises(InputError, match=expected):
+        Segmenter.from_pretrained(f"local-dir:{tmp_path}", methods="gem")
 
 
 @pytest.mark.parametrize(
@@ -354,15 +375,15 @@ def test_towers_are_refused_before_a_download(name: str, kind: str, monkeypatch:
         raise AssertionError("asked the network")
 
     monkeypatch.setattr("open_clip.factory.download_pretrained", download)
-    monkeypatch.setattr("cliptrase.clip.weights._require_hub", download)
+    monkeypatch.setattr("cliptrase.clip.hub.require", download)
     for pretrained in ("openai", None, "x.pt"):
-        refused(f"--model.clip {name}: its visual tower {kind}.*supported are", name, pretrained)
+        refused(f"`clip` {name}: its visual tower {kind}.*supported are", name, pretrained)
 
 
 def test_folders_that_are_named_wrongly(tiny_clip: Path, tmp_path: Path) -> None:
     for arguments in ((str(tiny_clip), "openai"), (str(tiny_clip), None), ("tiny", str(tiny_clip))):
-        message = refused("is a folder: give --model.clip local-dir:", *arguments)
-        assert f"local-dir:{tiny_clip} and leave out --model.pretrained" in message
+        message = refused("is a folder: give `clip` local-dir:", *arguments)
+        assert f"local-dir:{tiny_clip} and leave out `pretrained`" in message
     refused("is a folder: it has no open_clip_config.json", "tiny", str(tmp_path))
     refused("cannot be looked up", "tiny", "~nobodyofthisname/x.pt")
     refused("cannot be looked up", "local-dir:~nobodyofthisname/x")
@@ -373,7 +394,7 @@ def test_folders_that_are_named_wrongly(tiny_clip: Path, tmp_path: Path) -> None
 
 
 def test_the_embedded_model_in_one_line() -> None:
-    assert Segmenter.from_pretrained("embedded").spec.name == "embedded"
+    assert Segmenter.from_pretrained("embedded").clip.name == "embedded"
 
 
 # ---------------------------------------------------------------------------------------------- configurations
@@ -422,13 +443,13 @@ def test_a_folder_reaches_no_code_and_no_network(
     write_config(tmp_path, model | ({part: model[part] | entry} if part else entry))  # type: ignore[operator]
     monkeypatch.setattr(open_clip, "create_model", see)
     monkeypatch.setattr(open_clip, "get_tokenizer", see)
-    monkeypatch.setattr("cliptrase.clip.weights._require_hub", lambda *_: None)
+    monkeypatch.setattr("cliptrase.clip.hub.require", lambda *_: None)
     files = {None: "open_clip_model.safetensors", "open_clip_config.json": "open_clip_config.json"}
     monkeypatch.setattr(
-        "cliptrase.clip.weights.download_pretrained_from_hf", lambda _, filename=None: str(tmp_path / files[filename])
+        "cliptrase.clip.hub.download_pretrained_from_hf", lambda _, filename=None: str(tmp_path / files[filename])
     )
     clip = f"local-dir:{tmp_path}" if place == "folder" else "hf-hub:somebody/clip"
-    refused(f"--model.clip {clip}: .*{message}", clip)
+    refused(f"`clip` {clip}: .*{message}", clip)
 
 
 def test_a_config_of_a_larger_model_allocates_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: dict[str, 
         return str(path)
 
     monkeypatch.setattr("open_clip.factory.download_pretrained", download)
-    monkeypatch.setattr("cliptrase.clip.weights._require_hub", lambda file, wanted: None)
+    monkeypatch.setattr("cliptrase.clip.hub.require", lambda file, wanted: None)
     return asked
 
 
@@ -270,7 +270,7 @@ def test_a_file_that_does_not_say_warns_and_can_be_told(state: dict[str, Tensor]
     with pytest.warns(UserWarning, match="plain GELU is taken") as seen:
         assert activation_of(load_clip("ViT-B-16", path)) == "gelu"
     assert path in str(seen[0].message)
-    assert "--model.activation quick_gelu" in str(seen[0].message)
+    assert "`activation` quick_gelu" in str(seen[0].message)
     assert activation_of(load_clip("ViT-B-16", path, "gelu")) == "gelu"  # no warning: those are errors here
     assert activation_of(load_clip("ViT-B-16-quickgelu", path)) == "quick_gelu"
     assert activation_of(load_clip("tiny", path)) == "gelu"  # has no twin to be mistaken for
@@ -386,7 +386,7 @@ def test_weights_of_another_architecture(state: dict[str, Tensor], tmp_path: Pat
     message = refused("does not hold weights of tiny", "tiny", path)
     assert "12 parameters missing, 0 unknown, 0 of another shape" in message
     assert "(first: visual.transformer.resblocks.11.attn.in_proj_bias)" in message
-    assert "by --model.clip" in message
+    assert "by `clip`" in message
     path = str(save_plain(state | {"visual.extra": torch.ones(2)}, tmp_path / "extra.pt"))
     assert "0 parameters missing, 1 unknown" in refused("does not hold weights of tiny", "tiny", path)
     path = str(save_plain(state | {"visual.proj": torch.ones(128, 32)}, tmp_path / "shape.pt"))
@@ -409,13 +409,13 @@ def test_unknown_names(tmp_path: Path) -> None:
 
 def test_no_weights_named() -> None:
     message = refused(f"ViT-B-16 needs weights: {WAYS}", "ViT-B-16")
-    assert "--model.pretrained FILE" in message
-    assert "--model.clip local-dir:DIR" in message
+    assert "`pretrained`" in message
+    assert "`clip` local-dir:DIR" in message
 
 
 def test_a_place_and_weights(tiny_clip: Path) -> None:
     message = refused("brings its own weights", f"local-dir:{tiny_clip}", "openai")
-    assert "leave out --model.pretrained 'openai'" in message
+    assert "leave out `pretrained` 'openai'" in message
     refused("brings its own weights", "hf-hub:somebody/clip", "openai")
 
 

@@ -1,0 +1,66 @@
+"""A model gets the weights of a file, where each has its place, its shape and a value that can be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from open_clip.model import convert_to_custom_text_state_dict
+from torch import Tensor
+
+from cliptrase.errors import InputError
+
+_LOG_SCALE = 9.21  # a factor of ten thousand
+
+
+def fill(model: Any, state: dict[str, Tensor], path: str, of_what: str, cure: str) -> None:
+    """Gives a model the weights of a file, where each has its place and its shape.
+
+    Raises:
+        InputError: the file's weights are another model's.
+    """
+    own = model.state_dict()
+    if "positional_embedding" in state and "positional_embedding" not in own:
+        state = convert_to_custom_text_state_dict(state)
+    if "logit_scale" in state and state["logit_scale"].numel() == 1:
+        state = state | {"logit_scale": state["logit_scale"].reshape(own["logit_scale"].shape)}
+    missing = sorted(own.keys() - state.keys())
+    extra = sorted(state.keys() - own.keys())
+    reshaped = sorted(key for key in own.keys() & state.keys() if own[key].shape != state[key].shape)
+    if missing and (prefix := _prefix_of(own, state)):
+        raise InputError(
+            f"{path}: the names of {of_what} begin with {prefix!r} there, and other entries are beside them "
+            f"({next(key for key in extra if not key.startswith(prefix))}); save those under {prefix!r} by themselves"
+        )
+    if missing or extra or reshaped:
+        raise InputError(
+            f"{path} does not hold weights of {of_what}: {len(missing)} parameters missing, {len(extra)} unknown, "
+            f"{len(reshaped)} of another shape (first: {(missing or extra or reshaped)[0]}); {cure}"
+        )
+    model.load_state_dict(state)
+
+
+def _prefix_of(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What comes before all of a model's own names in a state dict that holds more besides."""
+    found = (key.removesuffix("visual.conv1.weight") for key in state if key.endswith(".visual.conv1.weight"))
+    return next((prefix for prefix in found if all(prefix + key in state for key in own)), "")
+
+
+def check_values(model: Any, where: str) -> None:
+    """Refuses what would make every pixel the first label without a word: one NaN among the weights is enough.
+
+    Raises:
+        InputError: a parameter or buffer that is not finite, or a logit_scale that is no scale.
+    """
+    masks = {name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "attn_mask"}  # -inf by design
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if name not in masks and not (finite := value.isfinite()).all():
+            bad = int((~finite).sum())
+            raise InputError(
+                f"{where}: {bad} of the {value.numel()} values of {name} are not finite (NaN or infinite), so that "
+                "nothing can be segmented; take undamaged weights"
+            )
+    scale = model.logit_scale
+    if scale.numel() != 1 or not abs(float(scale)) <= _LOG_SCALE:
+        raise InputError(
+            f"{where}: logit_scale is {scale.flatten()[:3].tolist()}, the logarithm of a factor that CLIP keeps below "
+            "100 (4.6); take undamaged weights"
+        )
