@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip import towers
+from cliptrase.clip.encoder import VisualEncoder, check_methods
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
@@ -75,7 +76,7 @@ class Segmenter(nn.Module):
             side = self.patch[0]
             below = self.protocol.size // side * side
             raise InputError(
-                f"--protocol.size {self.protocol.size} is not a multiple of the tower's patch of {side} pixels; "
+                f"`protocol.size` {self.protocol.size} is not a multiple of the tower's patch of {side} pixels; "
                 f"take {below + side}" + (f" or {below}" if below else "")
             )
         majority = next((method.name for method in self.methods if method.vote == "majority"), None)
@@ -108,6 +109,8 @@ class Segmenter(nn.Module):
         for `segment`: whole pictures, shorter side to 336.
         """
         protocol = protocol or get_protocol("photos")
+        if blocks := towers.number_of_blocks(str(clip)):
+            check_methods(get_methods(methods), blocks)  # before anything large is read
         return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
 
     def segment(
@@ -274,7 +277,7 @@ def _require_features(features: Mapping[str, Tensor]) -> None:
         )
         cure = "take undamaged weights"
         if values.dtype != torch.float32 or torch.is_autocast_enabled(values.device.type):
-            cure = "take --trainer.precision 32-true, or undamaged weights"
+            cure = "take `trainer.precision` 32-true, or undamaged weights"
         raise InputError(
             f"method {name}: image features are zero or not finite (NaN or infinite), so that no pixel can be named; "
             f"{cure}"

@@ -13,10 +13,12 @@ import yaml
 
 from cliptrase.cli import configs, sources
 from cliptrase.cli.arguments import DATA, NO_DATA, class_of, options
+from cliptrase.clip import towers
 from cliptrase.errors import InputError, UsageError, did_you_mean
 from cliptrase.options import unknown_option
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
+PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else
 _LINKED = {"model": ("protocol",), "data": ("geometry", "label_scheme")}  # the protocol decides on these
 _WHOLE = ("--config", "-c", "--data", "--help", "-h", "--model", "--print_config", "--protocol", "--resume")
 _FURTHER = ("--seed_everything", "--trainer")
@@ -81,6 +83,7 @@ def check(command: str, words: Sequence[str]) -> None:
         meant = f"did you mean {near}? Else take" if near else "take"
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
     _check_methods(values)
+    _check_clip(pairs, values)
     if data in DATA and not any(option == "--print_config" for option, _ in pairs):
         _check_places(command, data, values)
 
@@ -109,7 +112,7 @@ def _check_name(command: str, option: str, data: str) -> None:
 def _all_options(data: str) -> Iterator[str]:
     for section in ("model", "protocol", "trainer"):
         yield from (f"{section}.{name}" for name in parameters(section))
-    yield from (f"data.{name}" for name in parameters(data if data in DATA else "VOC20"))
+    yield from (f"data.{name}" for name in parameters(data if data in DATA else PUBLISHED))
 
 
 def _of_config(path: Path) -> dict[str, Any]:
@@ -160,6 +163,15 @@ def _check_methods(values: Mapping[str, Any]) -> None:
     for spec in (values.get("model.method"), *(compared if isinstance(compared, list) else ())):
         if isinstance(spec, str) and ":" not in spec and not spec.endswith(".py"):
             get_method(spec)
+
+
+def _check_clip(pairs: Sequence[tuple[str, str | None]], values: Mapping[str, Any]) -> None:
+    """Questions the model; a configuration's `pretrained` does not apply to a model that brings its own weights."""
+    clip, pretrained = values.get("model.clip"), values.get("model.pretrained")
+    if isinstance(clip, str) and clip.startswith((towers.FOLDER, towers.HUB, "embedded")):
+        pretrained = next((value for option, value in reversed(pairs) if option == "--model.pretrained"), None)
+    if isinstance(clip, str) and isinstance(pretrained, str | None):
+        towers.check(clip, pretrained)
 
 
 def _check_places(command: str, data: str, values: Mapping[str, Any]) -> None:

@@ -61,7 +61,11 @@ def _command(command: str) -> str:
         ),
         *_option("--data NAME", f"{', '.join(DATA)}"),
     ]
-    parts += ["", "Data sets:", *_options("data", early.parameters("VOC20"), ("root", "batch_size", "num_workers"))]
+    parts += [
+        "",
+        "Data sets:",
+        *_options("data", early.parameters(early.PUBLISHED), ("root", "batch_size", "num_workers")),
+    ]
     parts += ["", f"{own}, your own images (`{program()} {command} --data.help {own}` has all):"]
     shown = ("images", "labels", "classes") if own == "Folder" else ("images", "words", "background")
     parts += _options("data", early.parameters(own), shown)

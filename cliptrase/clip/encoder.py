@@ -91,25 +91,9 @@ class VisualEncoder(nn.Module):
             InputError: a method reads a block that the tower does not have or a guest that is not there, its position
                 embedding is resampled in no known way, or it reads what is no `Reading`.
         """
-        blocks = len(self.tower.transformer.resblocks)
+        check_methods(methods, len(self.tower.transformer.resblocks))
         for method in methods:
-            reading = loaded_reading(method)
-            if method.position_embedding not in get_args(PositionEmbedding):
-                raise InputError(
-                    f"method {method.name}: position_embedding {method.position_embedding!r} is none of "
-                    f"{', '.join(get_args(PositionEmbedding))}"
-                )
-            if reading.depth > blocks:
-                raise InputError(
-                    f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "
-                    "take another method or a deeper tower such as ViT-B-16"
-                )
-            if absent := [number for number in reading.numbers if not -blocks <= number < blocks]:
-                raise InputError(
-                    f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
-                    "another method or a deeper tower such as ViT-B-16"
-                )
-            if reading.guest and self.guest is None:
+            if loaded_reading(method).guest and self.guest is None:
                 raise InputError(
                     f"method {method.name} reads a guest tower's features, and no guest is given; give one, such as "
                     "vit_base_patch8_224.dino of timm, or another method"
@@ -322,6 +306,31 @@ def _unfold(pixels: Tensor, grid: Size) -> Tensor:
     batch, channels, height, width = pixels.shape
     patches = pixels.reshape(batch, channels, grid[0], height // grid[0], grid[1], width // grid[1])
     return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+
+
+def check_methods(methods: Sequence[Method], blocks: int) -> None:
+    """Refuses methods that no visual tower of so many blocks has; also before there is a tower.
+
+    Raises:
+        InputError: see `VisualEncoder.require`.
+    """
+    for method in methods:
+        reading = loaded_reading(method)
+        if method.position_embedding not in get_args(PositionEmbedding):
+            raise InputError(
+                f"method {method.name}: position_embedding {method.position_embedding!r} is none of "
+                f"{', '.join(get_args(PositionEmbedding))}"
+            )
+        if reading.depth > blocks:
+            raise InputError(
+                f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "
+                "take another method or a deeper tower such as ViT-B-16"
+            )
+        if absent := [number for number in reading.numbers if not -blocks <= number < blocks]:
+            raise InputError(
+                f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
+                "another method or a deeper tower such as ViT-B-16"
+            )
 
 
 def _supported(tower: nn.Module) -> VisionTransformer:

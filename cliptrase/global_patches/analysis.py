@@ -151,6 +151,6 @@ def require_inside(patch: tuple[int, int], grid: Size) -> None:
     """
     if not all(0 <= place < side for place, side in zip(patch, grid, strict=True)):
         raise InputError(
-            f"--patch {patch[0]},{patch[1]} is outside the picture's grid of {grid[0]} x {grid[1]} patches; "
+            f"`patch` {patch[0]},{patch[1]} is outside the picture's grid of {grid[0]} x {grid[1]} patches; "
             f"give a row of 0 to {grid[0] - 1} and a column of 0 to {grid[1] - 1}"
         )

