@@ -109,9 +109,11 @@ class Segmenter(nn.Module):
         for `segment`: whole pictures, shorter side to 336.
         """
         protocol = protocol or get_protocol("photos")
+        pretrained = pretrained or default_tag(clip)
+        towers.check(str(clip), pretrained)
         if blocks := towers.number_of_blocks(str(clip)):
             check_methods(get_methods(methods), blocks)  # before anything large is read
-        return cls(load_clip(clip, pretrained or default_tag(clip), activation), protocol, methods)
+        return cls(load_clip(clip, pretrained, activation), protocol, methods)
 
     def segment(
         self, picture: PictureLike, words: str | Sequence[str], background: str | Sequence[str] = ""

@@ -36,7 +36,8 @@ LAYERS = (
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
         "evaluation.comparison",
-        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.model_config", "clip.hub", "clip.filling"),
+        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest"),
+        *("clip.model_config", "clip.hub", "clip.filling"),
     },
     {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
