@@ -1,21 +1,50 @@
 """Several data sets in one run."""
 
+import importlib
 from pathlib import Path
 
+from cliptrase.errors import did_you_mean, one_line
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
+from datamodules.folder_spec import ENDINGS, read_spec
 from datamodules.notices import warn
 from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.specs import BENCHMARKS, DATASETS
 from datamodules.transforms import Geometry
 
 
+def find_spec(name: str) -> DatasetSpec:
+    """A data set by its name, from a YAML file, or of a class elsewhere, `my_package.MyRooms`.
+
+    Raises:
+        DataError: there is no such data set.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    if Path(name).suffix.lower() in ENDINGS:
+        return read_spec(Path(name))
+    module, _, attribute = name.rpartition(".")
+    if module:
+        try:
+            spec = getattr(importlib.import_module(module), attribute).spec
+        except (ImportError, AttributeError) as error:
+            raise DataError(f"--data.settings {name} is no data module with a spec ({one_line(error)})") from error
+        if isinstance(spec, DatasetSpec):
+            return spec
+    near = did_you_mean(name, (*DATASETS, *BENCHMARKS))
+    meant = f"did you mean {near}? Else take" if near else "take"
+    raise DataError(
+        f"--data.settings names {name!r}, which is no data set; {meant} some of {', '.join(DATASETS)}, a list "
+        f"({', '.join(BENCHMARKS)}) or a YAML file"
+    )
+
+
 class Benchmark(SegmentationDataModule):
     """Data sets in one run, each scored by itself; those whose files are missing are named and left out.
 
     Args:
-        settings: names such as [VOC20, PC59], Cityscapes and COCOObject too, or the name of a list: `paper` for
-            CLIPtrase's nine, `sclip` for the eight of SCLIP and its followers.
+        settings: names such as [VOC20, PC59, Cityscapes]; the name of a list, `paper` for CLIPtrase's nine or `sclip`
+            for the eight of SCLIP and its followers; YAML files as of `folder_spec`; classes, my_package.MyRooms.
         root: folder that holds the data sets' folders.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
@@ -38,13 +67,12 @@ class Benchmark(SegmentationDataModule):
         super().__init__(root, batch_size, num_workers, geometry)
         names = [settings] if isinstance(settings, str) else settings
         requested = list(dict.fromkeys(name for item in names for name in BENCHMARKS.get(item, (item,))))
-        unknown = [name for name in requested if name not in DATASETS]
-        if unknown or not requested:
-            raise DataError(
-                f"--data.settings {names} names {unknown or 'nothing'}; take some of {', '.join(DATASETS)}, or a list: "
-                f"{', '.join(BENCHMARKS)}"
-            )
-        self.specs = [DATASETS[name].with_labels(label_scheme or LabelScheme()) for name in requested]
+        if not requested:
+            raise DataError(f"--data.settings {names} names nothing; take some of {', '.join(DATASETS)}")
+        specs = [find_spec(name) for name in requested]
+        if len({spec.name for spec in specs}) < len(specs):
+            raise DataError(f"--data.settings {names} names a data set twice; give each a name of its own")
+        self.specs = [spec.with_labels(label_scheme or LabelScheme()) for spec in specs]
 
     @property
     def missing(self) -> dict[str, str]:
@@ -53,7 +81,7 @@ class Benchmark(SegmentationDataModule):
         places = {}
         for spec in self.specs:
             folder, labels = self.root / spec.folder, self.root / spec.folder / spec.labels
-            if not folder.is_dir():
+            if spec.folder and not folder.is_dir():
                 places[spec.name] = str(folder)
             elif scored and spec.prepare_command and not labels.is_dir():
                 places[spec.name] = f"{labels}, made by: {spec.prepare_command} --source DIR --root {self.root}"

@@ -1,8 +1,10 @@
 """Pictures and label maps on disk, paired by stem."""
 
-from pathlib import Path
+from collections import Counter
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from cliptrase.errors import one_line
 from datamodules.errors import DataError
 from datamodules.files import (
     LABEL_EXTENSIONS,
@@ -52,6 +54,9 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
     say_left_out(found)
     if not pictures:
         raise DataError(f"no pictures{_ending(spec.image_suffix)} in {images}; {_looked(found, picture_endings())}")
+    listed = read_stems(spec) if spec.list_file else None
+    if listed is not None:
+        pictures = _only(listed, pictures, spec, f"no image in {images}")
     if labels is None:
         return [Pair(path, None, stem) for stem, path in sorted(pictures.items())]
     found_maps = found if together else walk(labels, apart=images)
@@ -63,6 +68,8 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
     if not maps:
         looked = _looked(found_maps, LABEL_EXTENSIONS)
         raise DataError(f"no label maps{_ending(spec.label_suffix)} in {labels}; {looked}")
+    if listed is not None:
+        maps = _only(listed, maps, spec, f"no label map in {labels}")
     for kind, here, there, folder in (
         ("label map", pictures, maps, labels),
         ("picture", maps, pictures, images),
@@ -75,6 +82,46 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
                 "add it or move the file to another folder"
             )
     return [Pair(path, maps[stem], stem) for stem, path in sorted(pictures.items())]
+
+
+def read_stems(spec: DatasetSpec) -> list[str]:
+    """Stems of `list_file`: a line is a stem, or the image's name with its ending.
+
+    Raises:
+        DataError: the file cannot be read, names nothing, or names an image twice.
+    """
+    path = Path(spec.list_file)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"`list` {path} cannot be read ({one_line(error)}); name a text file of stems") from error
+    stems = [_stem(line.strip(), spec) for line in lines if line.strip()]
+    if not stems:
+        raise DataError(f"`list` {path} names no image; write one stem a line")
+    if twice := [stem for stem, count in Counter(stems).items() if count > 1]:
+        raise DataError(f"`list` {path} names {twice[0]} twice; take one of the lines away")
+    return stems
+
+
+def _stem(line: str, spec: DatasetSpec) -> str:
+    path = PurePosixPath(line)
+    stem = path.with_suffix("").as_posix() if path.suffix.lower() in picture_endings() else path.as_posix()
+    return stem.removesuffix(spec.image_suffix)
+
+
+def _only(listed: list[str], files: dict[str, Path], spec: DatasetSpec, lacking: str) -> dict[str, Path]:
+    """The files of the listed stems.
+
+    Raises:
+        DataError: one is not there.
+    """
+    missing = [stem for stem in listed if stem not in files]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of {len(listed)} names of `list` {spec.list_file} have {lacking}, the first is "
+            f"{missing[0]}; write stems as they are below the folder, one a line"
+        )
+    return {stem: files[stem] for stem in listed}
 
 
 def _pictures(found: Walk, spec: DatasetSpec, together: bool) -> dict[str, Path]:

@@ -16,7 +16,7 @@ from cliptrase.vocabulary import Vocabulary
 # What does not decide how the values of a label map are read: names, and places whose files have digests themselves.
 _NOT_READING = frozenset(
     {"name", "description", "folder", "images", "labels", "void", "preparation", "raw", "images_expected"}
-    | {"vocabulary", "vocabularies"}
+    | {"vocabulary", "vocabularies", "list_file"}
 )
 
 
@@ -80,6 +80,7 @@ class DatasetSpec:
         images_expected: images of the published split, each number with the list that has so many.
         image_suffix: end of an image's stem that its label map's does not have.
         label_suffix: the reverse.
+        list_file: text file of the stems or names of the images that count, one a line; empty where all count.
         preparation: arguments of `datamodules.prepare` that make the label maps: `voc`.
         raw: the publisher's label maps, where those differ from the prepared ones by a shift.
         void: label maps that tell background from void, where there are such.
@@ -101,6 +102,7 @@ class DatasetSpec:
     images_expected: Mapping[int, str] = field(default_factory=dict)
     image_suffix: str = ""
     label_suffix: str = ""
+    list_file: str = ""
     preparation: str = ""
     raw: RawMaps | None = None
     void: VoidMaps | None = None

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cliptrase.errors import UsageError
 from cliptrase.options import Parser, answer
 from datamodules.doctor.findings import Finding, files, places, prepared
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
+from datamodules.folder_spec import read_spec
 from datamodules.parallel import add_workers
 from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.specs import DATASETS
@@ -66,21 +68,29 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    reports = examine(options.root.expanduser(), options.setting, options.workers)
+    if options.root is None and not options.spec:
+        raise UsageError("give `root`, the folder of the data sets, or `spec`, a YAML file of your own data set")
+    if options.setting and options.root is None:
+        raise UsageError("`setting` needs `root`, the folder of the data sets")
+    root = options.root.expanduser() if options.root else None
+    reports = examine(root, options.setting, options.workers, [read_spec(path) for path in options.spec])
     if options.json:
-        print(json.dumps(as_json(options.root, reports), indent=2))
+        print(json.dumps(as_json(root, reports), indent=2))
     else:
         _print(reports)
     return int(any(report.count("error") for report in reports))
 
 
-def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) -> list[Report]:
-    """Looks at settings.
+def examine(
+    root: Path | None, names: Sequence[str] | None = None, workers: int = 1, own: Sequence[DatasetSpec] = ()
+) -> list[Report]:
+    """Looks at data sets.
 
     Args:
-        root: folder of the data sets.
-        names: settings that must be there; by default all are looked at, and those that are not there are only named.
+        root: folder of the published data sets; None to look at none of them.
+        names: data sets that must be there; by default all are looked at, and those that are not there are only named.
         workers: processes that read.
+        own: further data sets, whose places are absolute.
 
     Returns:
         one report a setting, in the order of `DATASETS`, and one more for void told apart where such maps are.
@@ -88,6 +98,8 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
     Raises:
         DataError: root is no folder, or nothing is there and no setting was named.
     """
+    if root is None:
+        return [_examined(Path(), spec, scan(Path(), spec, workers)) for spec in own]
     if not root.is_dir():
         raise DataError(f"`root` {root} is no folder; name the one that holds the data sets")
     specs = [spec for name in DATASETS if not names or name in names for spec in _editions(root, name)]
@@ -100,12 +112,15 @@ def examine(root: Path, names: Sequence[str] | None = None, workers: int = 1) ->
         key = (spec.folder, *spec.images, spec.labels)
         if key not in scans:
             scans[key] = scan(root, spec, workers)
-        seen = scans[key]
-        reports.append(Report(spec, seen, [*places(spec, seen, root), *files(spec, seen), *values(spec, seen)]))
-    if not scans:
+        reports.append(_examined(root, spec, scans[key]))
+    if not scans and not own:
         folders = sorted({spec.folder for spec in specs})
         raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
-    return reports
+    return reports + examine(None, workers=workers, own=own)
+
+
+def _examined(root: Path, spec: DatasetSpec, facts: Scan) -> Report:
+    return Report(spec, facts, [*places(spec, facts, root), *files(spec, facts), *values(spec, facts)])
 
 
 def _editions(root: Path, name: str) -> list[DatasetSpec]:
@@ -131,21 +146,21 @@ def _absent(root: Path, spec: DatasetSpec) -> Finding:
     return Finding("info", "missing", f"not there: looked for {where}{prepared(spec, '; {} makes it')}")
 
 
-def as_json(root: Path, reports: Sequence[Report]) -> dict[str, Any]:
+def as_json(root: Path | None, reports: Sequence[Report]) -> dict[str, Any]:
     """The report for programs: `root`, `errors`, `warnings` and `settings` by name."""
     return {
-        "root": str(root),
+        "root": str(root) if root else None,
         "errors": sum(report.count("error") for report in reports),
         "warnings": sum(report.count("warning") for report in reports),
         "settings": {report.spec.name: _setting_json(root, report) for report in reports},
     }
 
 
-def _setting_json(root: Path, report: Report) -> dict[str, Any]:
+def _setting_json(root: Path | None, report: Report) -> dict[str, Any]:
     spec, seen = report.spec, report.scan
     return {
         "state": report.state,
-        "looked": [str(root / spec.folder / name) for name in (*spec.images, spec.labels)],
+        "looked": [str((root or Path()) / spec.folder / name) for name in (*spec.images, spec.labels)],
         "pictures": report.pictures,
         "label_maps": report.maps,
         "expected": list(spec.expected_counts),
@@ -173,7 +188,7 @@ def _print(reports: Sequence[Report]) -> None:
 
 def _parser() -> Parser:
     parser = Parser("doctor", "Says what is wrong with the folders of data sets.")
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the data sets, --data.root")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data sets, --data.root")
     parser.add_argument(
         "--setting",
         nargs="+",
@@ -181,6 +196,15 @@ def _parser() -> Parser:
         choices=list(DATASETS),
         metavar="NAME",
         help=f"some of {', '.join(DATASETS)}, which then must be there; by default all that are",
+    )
+    parser.add_argument(
+        "--spec",
+        nargs="+",
+        action="extend",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="YAML files of your own data sets, as --data.spec reads them",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     add_workers(parser)

@@ -66,6 +66,9 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
         findings.append(Finding("error", "empty", message, scan.passed_over))
     findings += [Finding("error", "unlisted", sentence) for sentence in scan.unlisted]
     findings += [Finding("info", "left out", sentence) for sentence in scan.left_out]
+    if scan.unknown:
+        message = f"{len(scan.unknown)} names of {spec.list_file} have no image: {some(scan.unknown)}"
+        findings.append(Finding("error", "list", message))
     text = "files have the same name but for the ending; move one of each to another folder"
     findings += _each("ambiguous", text, scan.ambiguous)
     if pictures and maps:

@@ -14,6 +14,7 @@ from cliptrase.errors import InputError, one_line
 from cliptrase.images import ColoursError, Reader
 from datamodules.errors import DataError
 from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
+from datamodules.pairs import read_stems
 from datamodules.parallel import each
 from datamodules.spec import DatasetSpec
 
@@ -47,6 +48,7 @@ class Scan:
         passed_over: files of the label-map folder that are pictures but, by their names, no label maps of the setting.
         left_out: what was passed over in either folder, a sentence each.
         unlisted: folders that cannot be listed, a sentence each.
+        unknown: names of the spec's list that no image has.
         facts: of each pair or single file, in the order of their stems.
     """
 
@@ -57,6 +59,7 @@ class Scan:
     passed_over: tuple[Path, ...] = ()
     left_out: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     facts: tuple[FileFacts, ...] = field(default=(), repr=False)
 
     @cached_property
@@ -102,16 +105,22 @@ def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
     unlisted: list[str] = []
     for folder in (images, labels):
         try:
-            walks.append(walk(folder) if folder else Walk(labels))
+            walks.append(walk(folder, apart=labels if folder == images else images) if folder else Walk(labels))
         except DataError as error:
             unlisted.append(str(error))
             walks.append(Walk(labels))
     pictures = group_stems(walks[0].files, walks[0].folder, picture_endings(), spec.image_suffix)
     maps = group_stems(walks[1].files, labels, LABEL_EXTENSIONS, spec.label_suffix)
+    if images is not None and labels.is_dir() and images.samefile(labels):
+        pictures, maps = _apart(pictures, maps, spec)
     taken = {path for paths in maps.values() for path in paths}
-    files = [
-        (pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in sorted(pictures.keys() | maps.keys())
-    ]
+    stems = sorted(pictures.keys() | maps.keys())
+    unknown: tuple[str, ...] = ()
+    if spec.list_file:
+        listed = read_stems(spec)
+        unknown = tuple(stem for stem in listed if stem not in pictures)
+        stems = [stem for stem in listed if stem in pictures]
+    files = [(pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in stems]
     return Scan(
         looked=looked,
         images=images,
@@ -122,8 +131,20 @@ def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
         ),
         left_out=tuple(filter(None, (*(w.say_passed_over() for w in walks), walks[0].say_foreign()))),
         unlisted=tuple(unlisted),
-        facts=tuple(each(partial(read_facts, spec.reader), files, workers, spec.folder)),
+        unknown=unknown,
+        facts=tuple(each(partial(read_facts, spec.reader), files, workers, spec.name)),
     )
+
+
+def _apart(
+    pictures: dict[str, list[Path]], maps: dict[str, list[Path]], spec: DatasetSpec
+) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Images and label maps of one folder, told apart by the ends of their names."""
+    first, second = (maps, pictures) if spec.label_suffix else (pictures, maps)
+    taken = {path for paths in first.values() for path in paths}
+    rest = {stem: [path for path in paths if path not in taken] for stem, paths in second.items()}
+    second = {stem: paths for stem, paths in rest.items() if paths}
+    return (second, first) if spec.label_suffix else (first, second)
 
 
 def read_facts(reader: Reader, files: tuple[Path | None, Path | None]) -> FileFacts:

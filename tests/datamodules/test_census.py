@@ -165,7 +165,7 @@ def test_an_ignore_value_that_is_a_label_must_be_given(tmp_path: Path) -> None:
     labels = np.arange(300, dtype=np.uint16).reshape(15, 20)
     names = [f"thing {number}" for number in range(300)]
     with pytest.raises(
-        DataError, match=r"names 300 classes, so that 255 is the label of 'thing 255', .* --data.ignore_label"
+        DataError, match=r"names 300 classes, so that 255 is the label of 'thing 255', .* `ignore_label`"
     ):
         folder(tmp_path, labels, names).setup("test")
     folder(tmp_path, labels, names).setup("predict")
@@ -201,9 +201,7 @@ def test_a_list_may_name_the_background_where_it_is(tmp_path: Path) -> None:
 def test_numbers_of_a_list_must_be_those_of_the_maps(tmp_path: Path) -> None:
     labels, names = np.ones((4, 4), np.uint8), tmp_path / "names.txt"
     names.write_text("1: sky\n2: apple\n")
-    with pytest.raises(
-        DataError, match=r"counts its classes from 1: add --data.label_offset 1 if the label maps do so too"
-    ):
+    with pytest.raises(DataError, match=r"counts its classes from 1: add `label_offset` 1 if the label maps do so too"):
         folder(tmp_path, labels, names)
     for both in ({"label_offset": 1, "background_index": 0}, {"label_offset": 2}, {"background_index": 1}):
         with pytest.raises(DataError, match=r"counts its classes from 1: .* but not both"):
@@ -220,9 +218,9 @@ def test_numbers_of_a_list_must_be_those_of_the_maps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"label_offset": 3_000_000_000}, r"--data.label_offset 3000000000 is not in 0\.\.65535"),
-        ({"label_offset": -1}, r"--data.label_offset -1 is not in 0\.\.65535"),
-        ({"ignore_label": 3_000_000_000}, "--data.ignore_label 3000000000 has more than 32 bits"),
+        ({"label_offset": 3_000_000_000}, r"`label_offset` 3000000000 is not in 0\.\.65535"),
+        ({"label_offset": -1}, r"`label_offset` -1 is not in 0\.\.65535"),
+        ({"ignore_label": 3_000_000_000}, "`ignore_label` 3000000000 has more than 32 bits"),
     ],
 )
 def test_numbers_that_no_label_map_holds(options: dict[str, int], message: str, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_nothing_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, expected in (
-        ([], "the following arguments are required: --root"),
+        ([], "give --root, the folder of the data sets, or --spec, a YAML file of your own data set"),
         (
             ["--root", str(tmp_path), "--setting", "ImageNet"],
             "--setting 'ImageNet' is not known; take one of ",

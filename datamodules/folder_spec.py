@@ -1,0 +1,341 @@
+"""A data set of one's own, from options or from one YAML file, as a `DatasetSpec`.
+
+A YAML file holds any of the fields of `FolderOptions`:
+
+    name: Rooms
+    images: images/val
+    labels: labels/val
+    classes: [wall, [sofa, couch], lamp]
+
+Its relative paths start from the file's own folder, so that data and description move together.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cliptrase.errors import did_you_mean, one_line, with_options
+from cliptrase.images import Reader
+from cliptrase.vocabulary import Vocabulary, as_read, as_text, names_of, parse_prompts
+from datamodules.census import BACKGROUND, UNLABELLED
+from datamodules.class_lists import read_class_list, read_list
+from datamodules.errors import DataError
+from datamodules.notices import warn
+from datamodules.reading import checked_max_pixels
+from datamodules.spec import DatasetSpec
+from datamodules.specs import DATASETS
+
+Classes = Sequence[str | Sequence[str]] | Path
+ENDINGS = frozenset({".yaml", ".yml"})  # of files that describe a data set
+_LARGEST = 65535  # value of a 16-bit map
+_MOST_BYTES = 16 << 20
+_USUAL_IGNORED = 255
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """Everything that can be said of a folder of images and one of label maps.
+
+    Attributes:
+        name: name in tables, files and results.
+        images: folder of images; by default `image/`.
+        labels: folder of label maps; by default `gt/`.
+        list: text file of the images that count, one a line: their stems, or their names; by default all count.
+        classes: class names, in the order of their labels; a list within the list is one class with synonyms. Or a
+            file of one class a line, see `class_lists.read_class_list`.
+        synonyms: whether `,` and `;` separate names of one class; else a comma is part of a name.
+        background: prompts for the background, as "wall, floor" or a list; "background" where only the index is given.
+        background_index: label value (after the offset) that is background, 0 in PASCAL VOC's style; the classes take
+            the other values in order. The list may name it at that place.
+        ignore_label: value of pixels that are not scored; 255 where that is not a class's label.
+        label_offset: 1 where maps count classes from 1; smaller values are not scored.
+        image_end: what the names of images have before their ending and those of their label maps have not.
+        label_end: the reverse, `_mask` for a.jpg and a_mask.png; images and label maps may then lie in one folder.
+        max_pixels: images of more are refused; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
+    """
+
+    name: str = "Folder"
+    images: Path = Path("image")
+    labels: Path = Path("gt")
+    list: Path | None = None
+    classes: Classes | None = None
+    synonyms: bool = False
+    background: str | Sequence[str] = ""
+    background_index: int | None = None
+    ignore_label: int | None = None
+    label_offset: int = 0
+    image_end: str = ""
+    label_end: str = ""
+    max_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w .+-]{0,63}", self.name):
+            raise DataError(
+                f"`name` {self.name!r} is no name for a data set; take up to 64 letters, digits, spaces and . + - _"
+            )
+        if self.name in DATASETS:
+            raise DataError(f"`name` {self.name} is a published data set's; give yours another one")
+        if not 0 <= self.label_offset <= _LARGEST:
+            raise DataError(
+                f"`label_offset` {self.label_offset} is not in 0..{_LARGEST}; take the value of the first class"
+            )
+        if self.ignore_label is not None and not -(2**31) <= self.ignore_label < 2**31:
+            raise DataError(f"`ignore_label` {self.ignore_label} has more than 32 bits; take a value of the label maps")
+
+    def spec(self) -> DatasetSpec:
+        """The data set as the data modules and the doctor read it.
+
+        Raises:
+            DataError: no class names, or an option that does not fit the others.
+        """
+        return DatasetSpec(
+            name=self.name,
+            folder="",
+            images=(str(self.images.absolute()),),
+            labels=str(self.labels.absolute()),
+            vocabulary=self._vocabulary(),
+            ignore_label=_USUAL_IGNORED if self.ignore_label is None else self.ignore_label,
+            label_offset=self.label_offset,
+            image_suffix=self.image_end,
+            label_suffix=self.label_end,
+            list_file=str(self.list.absolute()) if self.list else "",
+            reader=Reader("upright", checked_max_pixels(self.max_pixels)),
+        )
+
+    def require_ignore_label(self, spec: DatasetSpec) -> None:
+        """Asks that the value that is not scored was named where 255 is a class's label.
+
+        Raises:
+            DataError: it was not.
+        """
+        last = spec.valid_labels + spec.label_offset - 1
+        if self.ignore_label is None and last >= spec.ignore_label:
+            name = spec.vocabulary.label_names[spec.ignore_label - spec.label_offset]
+            raise DataError(
+                f"`classes` names {len(spec.vocabulary.classes)} classes, so that {spec.ignore_label} is the "
+                f"label of {name!r}, and it would be the value that is not scored too; say which value that is by "
+                f"`ignore_label` (often {_LARGEST}; -1 for none)"
+            )
+
+    def _vocabulary(self) -> Vocabulary:
+        if self.classes is None:
+            raise DataError("Folder needs `classes`: a text file of one class a line, or a list like '[cat, dog]'")
+        listed = read_classes(self.classes, self.synonyms)
+        classes, prompts = _without_background(listed, parse_prompts(self.background), self.background_index)
+        # A background that the list leaves out.
+        added = self.background_index if len(classes) == len(listed.classes) else None
+        values = [label + self.label_offset for label in range(len(listed.classes) + 1) if label != added]
+        if listed.first == 1 and values[: len(listed.classes)] != [*range(1, len(listed.classes) + 1)]:
+            raise DataError(
+                f"`classes` {str(self.classes)!r} counts its classes from 1: add `label_offset` 1 if the label "
+                "maps do so too, or `background_index` 0 if 0 is background there, but not both; else take the "
+                "numbers away"
+            )
+        return Vocabulary(tuple(classes), prompts, self.background_index)
+
+
+@dataclass(frozen=True)
+class ListedClasses:
+    """Classes in the order of their labels.
+
+    Attributes:
+        classes: the names of each.
+        lines: line of the file, or item of the list, in which each stands, from 1.
+        first: number that the file gives to the first class, None where it numbers nothing.
+    """
+
+    classes: Sequence[tuple[str, ...]]
+    lines: Sequence[int]
+    first: int | None = None
+
+
+def read_classes(classes: Classes, synonyms: bool = False) -> ListedClasses:
+    """Classes of a list or a file; see `class_lists`.
+
+    Args:
+        classes: names, a list of names for a class with synonyms, or a file.
+        synonyms: whether `,` and `;` within a name separate names of one class.
+
+    Raises:
+        DataError: the file is missing, is not text, names nothing, or has a line that fits no known form.
+    """
+    if isinstance(classes, Path | str):
+        return _read_file(Path(classes), synonyms)
+    if not classes:
+        raise DataError("`classes` '[]' names no class; give at least one")
+    several = [[item] if isinstance(item, str) or not isinstance(item, Sequence) else item for item in classes]
+    for place, names in enumerate(several, 1):
+        if not names:
+            raise DataError(f"`classes`: item {place} is empty; take it away")
+    flat = read_list([name for names in several for name in names], "`classes`").names
+    if len(flat) == len(several):
+        several = [[name] for name in flat]
+    made = [_names_of(names, synonyms) for names in several]
+    return ListedClasses(made, range(1, len(made) + 1))
+
+
+def _read_file(given: Path, synonyms: bool) -> ListedClasses:
+    try:
+        path = given.expanduser()
+    except RuntimeError:  # ~somebody who is not there
+        path = given
+    if not path.is_file():
+        raise DataError(
+            f"`classes` {str(given)!r} is not a text file that can be read (no such file); give a file of one "
+            "class a line, or a list like '[cat, dog]'"
+        )
+    listed = read_class_list(path, "`classes`", synonyms)
+    return ListedClasses([_names_of([name], synonyms) for name in listed.names], listed.lines, listed.first)
+
+
+def _names_of(names: Sequence[str], synonyms: bool) -> tuple[str, ...]:
+    """Names of one class."""
+    if not synonyms:
+        return tuple(name.strip() for name in names)
+    separated = [name for text in names for name in names_of(as_text(text, "classes").replace(";", ","))]
+    if not separated:
+        raise DataError(f"`classes`: {', '.join(names)!r} holds no name; take it away")
+    return tuple(separated)
+
+
+def _without_background(
+    listed: ListedClasses, prompts: tuple[str, ...], index: int | None
+) -> tuple[Sequence[tuple[str, ...]], tuple[str, ...]]:
+    """The classes, and the background's prompts, where the list may name the background at its index.
+
+    Raises:
+        DataError: the index is no label, or the list names the background elsewhere.
+    """
+    classes = listed.classes
+    special = [place for place, names in enumerate(classes) if as_read(names[0]) in BACKGROUND | UNLABELLED]
+    if index is not None and index in special:
+        listed_prompts = classes[index] if as_read(classes[index][0]) not in BACKGROUND else ("background",)
+        return [*classes[:index], *classes[index + 1 :]], prompts or listed_prompts
+    if index is not None and not 0 <= index <= len(classes):
+        raise DataError(f"`background_index` {index} is not among the labels 0..{len(classes)}")
+    for place in special:
+        line, name = listed.lines[place], classes[place][0]
+        if as_read(name) in BACKGROUND and (index is not None or prompts):
+            option = "`background`" if index is None else f"`background_index` {index}"
+            raise DataError(
+                f"`classes` names the background already (line {line}: {name!r}), and so does {option}; take the "
+                f"line away, or give `background_index` {place} if it is label {place} of the maps"
+            )
+        warn(
+            f"--data.classes holds {name!r} (line {line}), which is scored like any class, with that word as its "
+            f"prompt; --data.background_index {place} makes it the background, and what the label "
+            "maps do not count does not belong into the list"
+        )
+    return classes, prompts or (("background",) if index is not None else ())
+
+
+def read_options(path: Path, root: Path | None = None) -> FolderOptions:
+    """Options of a YAML file.
+
+    Args:
+        path: of the file.
+        root: folder that its relative paths start from; by default the file's own.
+
+    Raises:
+        DataError: the file cannot be read, or holds a field that is not known or a value of another kind.
+    """
+    path = Path(path).expanduser()
+    entries = _entries(path)
+    known = [row.name for row in fields(FolderOptions)]
+    values: dict[str, Any] = {}
+    for key, (node, line) in entries.items():
+        if key not in known:
+            near = did_you_mean(key, known)
+            meant = f"did you mean {near}?" if near else f"take some of {', '.join(known)}"
+            raise DataError(f"{path}, line {line}: {key!r} is no field of a data set; {meant}")
+        values[key] = _value(key, node, f"{path}, line {line}: {key}")
+    base = path.absolute().parent if root is None else root
+    for key in ("images", "labels", "list", "classes"):
+        if isinstance(place := values.get(key, getattr(FolderOptions, key)), Path):
+            values[key] = base / place
+    try:
+        return FolderOptions(**values)
+    except DataError as error:
+        raise _of_file(path, error) from error
+
+
+def read_spec(path: Path) -> DatasetSpec:
+    """The data set of a YAML file, to be scored.
+
+    Raises:
+        DataError: the file cannot be read or describes none.
+    """
+    options = read_options(path)
+    try:
+        spec = options.spec()
+        options.require_ignore_label(spec)
+    except DataError as error:
+        raise _of_file(path, error) from error
+    return spec
+
+
+def _of_file(path: Path, error: DataError) -> DataError:
+    """The error of a file's fields, which are no options."""
+    sentence = with_options(str(error), {row.name: row.name for row in fields(FolderOptions)})
+    return DataError(f"{path}: {sentence}")
+
+
+def with_given(options: FolderOptions, given: Mapping[str, Any]) -> FolderOptions:
+    """Options of which those that are given, and not None, replace a file's."""
+    return replace(options, **{key: value for key, value in given.items() if value is not None})
+
+
+def _entries(path: Path) -> dict[str, tuple[yaml.Node, int]]:
+    """Values of a YAML file by field, and the line of each."""
+    try:
+        if not path.is_file():
+            raise DataError(f"`spec` {path} is no file; give a YAML file with the fields of a data set")
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f"`spec` {path} is larger than {_MOST_BYTES >> 20} MiB: no description of a data set")
+        node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"`spec` {path} cannot be read as YAML ({one_line(error)}); give a text file") from error
+    if not isinstance(node, yaml.MappingNode):
+        raise DataError(f"`spec` {path} holds no fields; write lines like 'images: images/val'")
+    entries: dict[str, tuple[yaml.Node, int]] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        name = str(key.value)
+        if name in entries:
+            raise DataError(f"{path}, line {line}: {name} stands in line {entries[name][1]} already; take one away")
+        entries[name] = (value, line)
+    return entries
+
+
+def _value(key: str, node: yaml.Node, where: str) -> Any:
+    """A field's value, as what the field is; text is text whatever YAML makes of it."""
+    if key in ("classes", "background") and isinstance(node, yaml.SequenceNode):
+        return [_item(item, where, nested=key == "classes") for item in node.value]
+    text = _text(node, where)
+    if key in ("background_index", "ignore_label", "label_offset", "max_pixels"):
+        if not re.fullmatch(r"[+-]?\d{1,12}", text):
+            raise DataError(f"{where} must be a whole number, not {text!r}")
+        return int(text)
+    if key == "synonyms":
+        if text.lower() not in ("true", "false"):
+            raise DataError(f"{where} must be true or false, not {text!r}")
+        return text.lower() == "true"
+    return Path(text).expanduser() if key in ("images", "labels", "list", "classes") else text
+
+
+def _item(node: yaml.Node, where: str, nested: bool) -> str | list[str]:
+    if nested and isinstance(node, yaml.SequenceNode):
+        return [_text(item, where) for item in node.value]
+    return _text(node, where)
+
+
+def _text(node: yaml.Node, where: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise DataError(f"{where} holds several values where one was expected")
+    if not node.value.strip() and node.style is None:
+        raise DataError(f"{where} has no value; give one or take the line away")
+    return str(node.value)
