@@ -156,7 +156,7 @@ def test_lists_of_data_sets(tmp_path: Path) -> None:
     assert [spec.name for spec in Benchmark("sclip", root=tmp_path).specs] == list(specs.BENCHMARKS["sclip"])
     several = Benchmark(["sclip", "VOC20", "ADEfull"], root=tmp_path)
     assert [spec.name for spec in several.specs] == [*specs.BENCHMARKS["sclip"], "ADEfull"]
-    with pytest.raises(DataError, match=r"names 'VOC2O', which is no data set; did you mean VOC20\?"):
-        Benchmark(["VOC2O"], root=tmp_path)
+    with pytest.raises(DataError, match=r"names 'VOC_20', which is no data set; did you mean VOC20\?"):
+        Benchmark(["VOC_20"], root=tmp_path)
     with pytest.raises(DataError, match="names nothing"):
         Benchmark([], root=tmp_path)
