@@ -42,7 +42,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 def decode_ms(size: int, kind: measure.Clock) -> float:
     """Decoding a 500 x 375 JPEG, resizing and cropping it, in one process."""
     files = [subjects.jpeg(seed) for seed in range(8)]
-    transform = Geometry("crop", size).transform()
+    transform = Geometry("centre_crop", size).transform()
 
     def work() -> None:
         for file in files:

@@ -2,7 +2,7 @@
 
 Every picture is seen once; only the text classifier changes, so that what differs is the words' doing alone.
 
-python -m benchmarks.vocabulary VOC21 --config configs/sclip.yaml --root datasets
+python -m benchmarks.vocabulary VOC21 --protocol sclip --root datasets
 python -m benchmarks.vocabulary VOC21 --vocabularies plain sclip --clip ViT-B-16 --pretrained openai --device cuda
 """
 
@@ -12,24 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from benchmarks import record
-from cliptrase.cli.evaluate import geometry, label_scheme
 from cliptrase.clip.weights import load_clip
 from cliptrase.errors import InputError
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import margins, scores
 from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Segmenter
 from datamodules.benchmark import Benchmark
 from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.specs import DATASETS
+from datamodules.transforms import Geometry
 
 
 def editions(spec: DatasetSpec, names: list[str] | None, void: bool) -> dict[str, DatasetSpec]:
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.vocabulary", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("setting", choices=list(DATASETS), help="a setting with several vocabularies, such as VOC21")
     parser.add_argument("--vocabularies", nargs="+", help="released, plain, sclip, clearclip; default: all it has")
-    parser.add_argument("--config", type=Path, default=Path("configs/sclip.yaml"), help="where the protocol stands")
+    parser.add_argument("--protocol", default="sclip", help="a name, a YAML file or package.module:NAME")
     parser.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets' folders")
     parser.add_argument("--method", default="cliptrase")
     parser.add_argument("--clip", default="ViT-B-16")
@@ -117,11 +117,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
     options = parser.parse_args(arguments)
-    protocol = EvaluationProtocol(**yaml.safe_load(options.config.read_text())["protocol"])
-    specs = editions(DATASETS[options.setting], options.vocabularies, label_scheme(protocol).void)
-    module = Benchmark(
-        [options.setting], options.root, geometry=geometry(protocol), label_scheme=label_scheme(protocol)
-    )
+    protocol = get_protocol(options.protocol)
+    scheme = LabelScheme.of(protocol)
+    specs = editions(DATASETS[options.setting], options.vocabularies, scheme.void)
+    module = Benchmark([options.setting], options.root, geometry=Geometry.of(protocol), label_scheme=scheme)
     module.setup("test")
     device = torch.device(options.device)
     segmenter = Segmenter(load_clip(options.clip, options.pretrained), protocol, [options.method]).to(device).eval()

@@ -104,7 +104,9 @@ def region_means(logits: Tensor, regions: Tensor, canvas: Size | None = None) ->
 
 
 def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas: Size | None = None) -> Tensor:
-    """Every pixel takes the name with the highest mean upsampled logit of its region (protocol `detectron2`).
+    """Every pixel takes the name with the highest mean upsampled logit of its region.
+
+    Source: CLIPtrase's released multi-GPU variant.
 
     Args:
         logits: (B, C, h, w) on the patch grid.

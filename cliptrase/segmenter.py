@@ -15,13 +15,13 @@ from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_cli
 from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.errors import InputError
 from cliptrase.images import PictureLike, to_rgb
-from cliptrase.inference.pixels import in_mmseg, pad_and_halve, padded_canvas, to_whole_patches
+from cliptrase.inference.pixels import fit_to_patches, normalise, padded_canvas, shown_cell
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols import DEFAULT_FOR_PHOTOS, get_protocol
 from cliptrase.timing import stage
 from cliptrase.vocabulary import Vocabulary, parse_words
 
@@ -72,13 +72,7 @@ class Segmenter(nn.Module):
         self.encoder = VisualEncoder(clip.model.visual)
         self.encoder.require(self.methods)
         self.model = clip.model
-        if self.protocol.name == "paper" and any(self.protocol.size % side for side in self.patch):
-            side = self.patch[0]
-            below = self.protocol.size // side * side
-            raise InputError(
-                f"`protocol.size` {self.protocol.size} is not a multiple of the tower's patch of {side} pixels; "
-                f"take {below + side}" + (f" or {below}" if below else "")
-            )
+        _require_whole_patches(self.protocol, self.patch)
         majority = next((method.name for method in self.methods if method.vote == "majority"), None)
         if self.protocol.windowed and majority:
             raise InputError(
@@ -108,7 +102,7 @@ class Segmenter(nn.Module):
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
         """
-        protocol = protocol or get_protocol("photos")
+        protocol = protocol or get_protocol(DEFAULT_FOR_PHOTOS)
         pretrained = pretrained or default_tag(clip)
         towers.check(str(clip), pretrained)
         if blocks := towers.number_of_blocks(str(clip)):
@@ -129,16 +123,17 @@ class Segmenter(nn.Module):
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol is neither `photos` nor `whole`, the picture cannot be read, or the
-                words are not those of `parse_words`.
+            InputError: the segmenter's protocol crops, the picture cannot be read, or the words are not those of
+                `parse_words`.
         """
-        if not self.protocol.keeps_own_size:
+        if self.protocol.view != "whole_image":
             raise InputError(
-                f"segment() needs get_protocol('photos'), not {self.protocol.name!r}; forward() takes batches"
+                f"segment() needs a protocol of view whole_image, such as {DEFAULT_FOR_PHOTOS!r}, and "
+                f"{self.protocol.name!r} has view {self.protocol.view}; forward() takes batches"
             )
         vocabulary = parse_words(words, background)
         whole = to_rgb(picture)
-        shown = fit(whole, self.protocol.size, self.protocol.longest).to(self.device)
+        shown = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation).to(self.device)
         labels = self(shown, self.classifier(vocabulary), whole.shape[:2]).labels[self.methods[0].name][0]
         return Segmentation(whole, labels.cpu().numpy(), vocabulary.label_names)
 
@@ -160,7 +155,7 @@ class Segmenter(nn.Module):
 
         Args:
             vocabulary: names, synonyms and background.
-            class_token_weighting: see `TextClassifier`; windows know none.
+            class_token_weighting: see `TextClassifier`; the protocol's `class_token_weight` may know none.
             progress: whether to show a progress bar while encoding.
             setting: whose own values of the protocol apply.
 
@@ -182,7 +177,7 @@ class Segmenter(nn.Module):
             name_to_label,
             vocabulary.num_labels,
             vocabulary.background_index,
-            class_token_weighting and not self.protocol.windowed,
+            class_token_weighting and self.protocol.class_token_weight != "none",
             setting,
         )
 
@@ -191,8 +186,8 @@ class Segmenter(nn.Module):
         """Label maps and regions of a batch of pictures of one size.
 
         Args:
-            images: (B, 3, H, W) uint8 RGB, already of the protocol's geometry. Under `paper` H and W are multiples
-                of the patch.
+            images: (B, 3, H, W) uint8 RGB, already of the protocol's geometry. Under `fit` exact H and W are
+                multiples of the patch.
             classifier: from `classifier`.
             size: (height, width) of the label maps; None takes the pictures' own.
 
@@ -225,8 +220,8 @@ class Segmenter(nn.Module):
             windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size)
             _require_features(windows.features)
             return windows
-        # The released protocols stretch what the tower saw, padding included, to the label map; ours do not.
-        canvas = padded_canvas(shown, size, self.patch) if protocol.keeps_own_size else size
+        covered = protocol.pads and protocol.label_area == "image"
+        canvas = padded_canvas(shown, size, shown_cell(self.patch, protocol.fit)) if covered else size
         encoding = self.encoder(pixels, self.methods)
         _require_features(encoding.features)
         regions = find_regions(encoding, self.methods, protocol, canvas, size)
@@ -246,13 +241,22 @@ class Segmenter(nn.Module):
 
         With whole patches, except where the protocol cuts windows out later.
         """
-        if self.protocol.windowed:
-            return (images.float() - in_mmseg(self.mean)) / in_mmseg(self.std)
-        pixels = (images.float() / 255 - self.mean) / self.std
-        if self.protocol.name == "paper":
-            return pixels
-        made_whole = to_whole_patches if self.protocol.keeps_own_size else pad_and_halve
-        return made_whole(pixels, self.patch)
+        pixels = normalise(images, self.mean, self.std, self.protocol.normalisation)
+        return pixels if self.protocol.windowed else fit_to_patches(pixels, self.patch, self.protocol.fit)
+
+
+def _require_whole_patches(protocol: EvaluationProtocol, patch: Size) -> None:
+    """Refuses sizes, those of single data sets too, that are no whole patches where the protocol asks for such."""
+    side = patch[0]
+    for name in ("", *protocol.overrides):
+        size = protocol.on(name).size
+        if protocol.fit == "exact" and any(size % step for step in patch):
+            below = size // side * side
+            field = f"overrides.{name}.size" if name else "size"
+            raise InputError(
+                f"`protocol.{field}` {size} is not a multiple of the tower's patch of {side} pixels; "
+                f"take {below + side}" + (f" or {below}" if below else "")
+            )
 
 
 def _require_directions(embeddings: Tensor, names: Sequence[str]) -> None:

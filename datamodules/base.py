@@ -71,7 +71,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         Raises:
             DataError: a file that cannot be used, or label maps that hold nothing to score.
         """
-        if self.trainer is not None and self.trainer.predicting and self.geometry.mode == "crop":
+        if self.trainer is not None and self.trainer.predicting and self.geometry.crops:
             for spec in self.settings:
                 self.note_crop(spec, [pair.image for pair in self.pairs(spec, with_labels=False)], masks=True)
         if self.trainer is not None and self.trainer.testing:
@@ -86,9 +86,9 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def note_crop(self, spec: DatasetSpec, images: list[Path], masks: bool) -> None:
         """Says what a protocol that crops leaves out of pictures; `masks` where they are predicted, not scored."""
-        if self.geometry.mode != "crop":
+        if not self.geometry.crops:
             return
-        if sentence := crop_sentence(spec.name, sizes_of(images, spec.reader), self.geometry.of(spec.name).size, masks):
+        if sentence := crop_sentence(spec.name, sizes_of(images, spec.reader), self.geometry.on(spec.name).size, masks):
             note(sentence)
 
     def setup(self, stage: str) -> None:
@@ -97,7 +97,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def dataset(self, spec: DatasetSpec, with_labels: bool) -> SegmentationDataset:
         """Pictures of a setting."""
-        return FileDataset(self.pairs(spec, with_labels), spec, self.geometry.of(spec.name))
+        return FileDataset(self.pairs(spec, with_labels), spec, self.geometry.on(spec.name))
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting that is still to be scored."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from cliptrase.errors import counted
 from cliptrase.images import Reader
+from cliptrase.resizing import shorter_side_size
 from datamodules.errors import DataError
 from datamodules.reading import read_header
-from datamodules.transforms import shorter_side_size
 
 
 def share_seen(sizes: Iterable[tuple[int, int]], crop: int) -> float:

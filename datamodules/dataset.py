@@ -93,7 +93,7 @@ class SegmentationDataset(Dataset[Item], ABC):
         source = self.read(index)
         if source.labels is None:
             image = self.pipeline(image=source.image)["image"]
-            height, width = (image if self.geometry.mode == "crop" else source.image).shape[:2]
+            height, width = (image if self.geometry.crops else source.image).shape[:2]
             return Item(_to_tensor(image), None, (height, width), source.stem, index, valid=True)
         shown = self.pipeline(image=source.image, mask=source.labels)
         raw = shown["mask"].astype(np.int32)
@@ -101,7 +101,7 @@ class SegmentationDataset(Dataset[Item], ABC):
         labels = np.where(ignored, self._ignored, raw - self.spec.label_offset).astype(np.int32)
         labels[labels >= self.spec.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
         # A crop goes by what is unlabelled, as the released code does, also where that counts as background.
-        empty = bool(ignored.all() if self.geometry.mode == "crop" else (labels == UNLABELLED).all())
+        empty = bool(ignored.all() if self.geometry.crops else (labels == UNLABELLED).all())
         height, width = labels.shape
         shown_image, scored = _to_tensor(shown["image"]), torch.from_numpy(labels)
         return Item(shown_image, scored, (height, width), source.stem, index, valid=not empty)

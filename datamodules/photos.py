@@ -78,7 +78,7 @@ class Photos(SegmentationDataModule):
         """
         if with_labels:
             raise DataError("Photos have no label maps to score: take 'predict', or 'test' with --data Folder")
-        return PhotoDataset(self.files, spec, self.geometry.of(spec.name))
+        return PhotoDataset(self.files, spec, self.geometry.on(spec.name))
 
     def prepare_data(self) -> None:
         """Pictures are checked one by one while they are read: a bad one is passed over."""

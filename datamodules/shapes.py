@@ -51,7 +51,7 @@ class Shapes(SegmentationDataModule):
 
     def dataset(self, spec: DatasetSpec, with_labels: bool) -> SegmentationDataset:
         """The test split's first scenes."""
-        return ShapesDataset(spec, self.geometry.of(spec.name), self.scenes)
+        return ShapesDataset(spec, self.geometry.on(spec.name), self.scenes)
 
 
 class ShapesDataset(SegmentationDataset):

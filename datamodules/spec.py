@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cliptrase.images import RELEASED, Reader
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
 # What does not decide how the values of a label map are read: names, and places whose files have digests themselves.
@@ -31,6 +32,11 @@ class LabelScheme:
 
     vocabulary: str = "released"
     void: bool = False
+
+    @classmethod
+    def of(cls, protocol: EvaluationProtocol) -> "LabelScheme":
+        """What a protocol asks for."""
+        return cls(protocol.vocabulary, void=protocol.void == "ignored")
 
 
 class RawMaps(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 
-from cliptrase import EvaluationProtocol, Segmenter, Vocabulary
+from cliptrase import Segmenter, Vocabulary, get_protocol
 from cliptrase.drawing.overlay import colourise, palette
 from cliptrase.vocabulary import single_names
 from datamodules.shapes_scenes import NAMES, scene
@@ -29,7 +29,7 @@ def main() -> None:
         "--scenes", type=int, nargs="+", default=[0, 4, 5, 12], help="numbers of test scenes, one a row"
     )
     options = parser.parse_args()
-    protocol = EvaluationProtocol(**yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())["protocol"])
+    protocol = get_protocol(yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())["protocol"])
     segmenter = Segmenter.from_pretrained("embedded", None, protocol, ["cliptrase", "vanilla"])
     classifier = segmenter.classifier(Vocabulary(single_names(NAMES)))
     drawn = [scene(number, "test") for number in options.scenes]

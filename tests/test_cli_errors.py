@@ -57,7 +57,6 @@ def complain(
             "--config 'configs/none.yaml' is no file and no configuration of that name comes with ",
         ),
         (["test", "--data", "VOC20", "--data.rot", "x"], "rot"),
-        (["test", "--data", "VOC20", "--protocol.size", "large"], "large"),
     ],
 )
 def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,16 +86,21 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             ["--data", "Folder", "--data.classes", "[a]", "--data.background_index", "9"],
             "--data.background_index 9 is not among the labels 0..1",
         ),
-        (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1.0"),
+        (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1"),
+        (["--data", "VOC20", "--protocol.size", "large"], "protocol.size must be a whole number, not 'large'"),
+        (
+            ["--data", "VOC20", "--protocol", "sclp"],
+            "there is no protocol 'sclp'; did you mean sclip? Else take one of ",
+        ),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.overrides", "{VOC2x: {logit_scale: 65}}"],
-            "protocol.overrides names 'VOC2x', which is no setting; take some of COCO171",
+            "protocol.overrides names 'VOC2x', which is no setting; did you mean VOC21? Else take some of ",
         ),
         (["--data", "VOC20", "--protocol.size", "2147483648"], "protocol.size must be at most 16384, not 2147483648"),
         (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),
         (
             ["--data", "VOC20", "--protocol.window", "96"],
-            "protocol.window is for the protocols sclip, naclip and ",
+            "protocol.stride must be greater than 0 for windows, not 0",
         ),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--model.method", "cliptrase+majority"],
@@ -104,7 +108,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         ),
         (
             ["--data", "VOC20", "--protocol.size", "100"],
-            "--protocol.size 100 is not a multiple of the tower's patch of 16",
+            "protocol.size 100 is not a multiple of the tower's patch of 16",
         ),
         (["--data", "VOC20", "--model.method", "magic"], "unknown method 'magic': take one of "),
         (["--data", "VOC20", "--model.compare", "[magic]"], "unknown method 'magic': take one of "),

@@ -1,7 +1,6 @@
 """The embedded demo runs where nothing else is asked for, and nothing of it reaches another run."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.clip.weights import load_clip
-from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from datamodules.shapes_scenes import NAMES, scene
 from tests.command import run
@@ -38,7 +36,7 @@ def test_without_options_the_demo_runs(tmp_path: Path) -> None:
 
 def test_the_demos_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     printed = configuration(capsys)
-    assert printed["protocol"] == asdict(EvaluationProtocol(**DEMO["protocol"]))
+    assert printed["protocol"] == get_protocol(DEMO["protocol"]).values()
     assert printed["data"]["class_path"] == "datamodules.Shapes"
     assert printed["data"]["init_args"]["scenes"] == 200
 
@@ -55,7 +53,7 @@ def test_the_demos_configuration(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_nothing_of_the_demo_reaches_another_run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     printed = configuration(capsys, *arguments)
-    assert printed["protocol"] == asdict(get_protocol("paper", size=336))
+    assert printed["protocol"] == get_protocol("paper", size=336).values()
     assert (printed["model"]["clip"], printed["model"]["pretrained"]) == ("ViT-B-16", "openai")
     assert printed["model"]["compare"] is None
 

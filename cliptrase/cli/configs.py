@@ -9,14 +9,19 @@ import yaml
 from cliptrase.errors import InputError, UsageError, did_you_mean, one_line
 from cliptrase.io import read_regular
 
+_BASE = "base.yaml"
 _MOST_ALIASES = 20  # of a configuration; nested ones multiply, so that a few lines could fill the memory
 
 
 def shipped() -> dict[str, Path]:
     """Configurations that come with the package, by name."""
+    return {path.stem: path for path in sorted(base().parent.glob("*.yaml")) if path != base()}
+
+
+def base() -> Path:
+    """The configuration that all others change."""
     places = (Path(__file__).parents[1] / "configs", Path(__file__).parents[2] / "configs")  # installed, checked out
-    folder = next((place for place in places if (place / "demo.yaml").is_file()), places[0])
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return next((place for place in places if (place / _BASE).is_file()), places[0]) / _BASE
 
 
 def find(config: str) -> Path:

@@ -16,6 +16,7 @@ from cliptrase.cli.arguments import DATA, NO_DATA, class_of, options
 from cliptrase.clip import towers
 from cliptrase.errors import InputError, UsageError, did_you_mean
 from cliptrase.options import unknown_option
+from cliptrase.protocol import FIELDS
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
 PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else
@@ -34,7 +35,7 @@ def parameters(section: str) -> Mapping[str, sources.Parameter]:
     if section == "model":
         taken = sources.parameters(sources.PACKAGE / "runs" / "module.py", "TrainingFreeSegmentation")
     elif section == "protocol":
-        taken = sources.parameters(sources.PACKAGE / "protocol.py", "EvaluationProtocol")
+        taken = {name: sources.Parameter(name, "", "", "") for name in FIELDS}
     else:
         places = sources.definitions(DATA_MODULES)
         name = section if section in places and sources.parameters(places[section], section) else "SpecDataModule"
@@ -132,7 +133,7 @@ def _of_config(path: Path) -> dict[str, Any]:
             values |= {"data": data}
             values |= {f"data.{name}": value for name, value in inner.items()} if isinstance(inner, Mapping) else {}
         else:
-            known = parameters(section) if section in ("model", "protocol", "trainer") else {}
+            known = parameters(section) if section in ("model", "trainer") else {}  # `with_protocol` knows the other
             _check_keys(path, section, entries, known)
             values |= {f"{section}.{name}": value for name, value in entries.items()}
     return values

@@ -7,20 +7,22 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jsonargparse import Namespace
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
+from cliptrase.cli import configs
 from cliptrase.cli.arguments import DATA, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
+from cliptrase.cli.protocol_option import parsed
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.errors import InputError, counted, first_few, one_line
+from cliptrase.errors import InputError, counted, did_you_mean, first_few, one_line
 from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import get_protocol
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.run_folder import RunFolder, RunLogger
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
@@ -28,7 +30,6 @@ from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsPr
 from cliptrase.runs.module import TrainingFreeSegmentation
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
-from datamodules.transforms import Interpolation
 
 _HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
 
@@ -53,26 +54,19 @@ def signal_of(error: BaseException | None) -> int | None:
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
-def geometry(values: Namespace | EvaluationProtocol) -> Geometry:
-    """How a protocol shows pictures; `values` are its own, an object yet or not."""
-    protocol = EvaluationProtocol(**vars(values))
-    mode: Literal["crop", "whole"] = "crop" if protocol.name == "paper" else "whole"
-    if protocol.windowed:
-        interpolation: Interpolation = "opencv"
-    else:
-        interpolation = "bilinear" if protocol.name == "detectron2" else "bicubic"
-    if unknown := sorted(protocol.overrides.keys() - set(DATA)):
+def _require_settings(protocol: EvaluationProtocol, data: Namespace) -> None:
+    """Refuses values of a protocol for a data set that there is not, which is misspelt.
+
+    Raises:
+        InputError: there is such a name.
+    """
+    known = {*DATA, data.class_path.rpartition(".")[2], str(data.get("init_args", {}).get("name", ""))}
+    if unknown := sorted(protocol.overrides.keys() - known):
+        meant = did_you_mean(unknown[0], known)
+        hint = f"did you mean {meant}? Else take" if meant else "take"
         raise InputError(
-            f"protocol.overrides names {unknown[0]!r}, which is no setting; take some of {', '.join(DATA)}"
+            f"protocol.overrides names {unknown[0]!r}, which is no setting; {hint} some of {', '.join(DATA)}"
         )
-    sizes = {name: protocol.on(name).size for name in protocol.overrides}
-    return Geometry(mode, protocol.size, protocol.longest, interpolation, sizes)
-
-
-def label_scheme(values: Namespace | EvaluationProtocol) -> LabelScheme:
-    """Which names and labels a protocol asks for; `values` as in `geometry`."""
-    protocol = EvaluationProtocol(**vars(values))
-    return LabelScheme(protocol.vocabulary, void=protocol.windowed)
 
 
 def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
@@ -93,13 +87,13 @@ def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
 
 
 class _Parser(LightningArgumentParser):
-    """A parser whose configurations hold every value of the protocol, also those that its name stands for."""
+    """A parser that writes every value of the protocol, those that its name stands for."""
 
     def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:
         """The configuration as YAML, for `--print_config` and the run's folder."""
         namespace = namespace.clone()
-        if "protocol" in namespace:
-            namespace.protocol = Namespace(asdict(EvaluationProtocol(**vars(namespace.protocol))))
+        if isinstance(protocol := namespace.get("protocol"), EvaluationProtocol):
+            namespace.protocol = protocol.values()
         written: str = super().dump(namespace, *args, **kwargs)
         return written
 
@@ -118,7 +112,10 @@ class EvaluationCLI(LightningCLI):
             save_config_callback=None,
             parser_class=_Parser,
             seed_everything_default=False,
-            parser_kwargs={name: {"exit_on_error": False} for name in self.subcommands()}
+            parser_kwargs={
+                name: {"exit_on_error": False, "default_config_files": [str(configs.base())]}
+                for name in self.subcommands()
+            }
             | {"exit_on_error": False, "description": "Evaluates training-free open-vocabulary segmentation."},
             args=arguments,
         )
@@ -217,14 +214,16 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
-        parser.add_argument("--protocol", type=EvaluationProtocol, help="see cliptrase/protocol.py")
+        parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols.py")
         parser.link_arguments("protocol", "model.protocol")
-        parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=geometry)
-        parser.link_arguments("protocol", "data.init_args.label_scheme", compute_fn=label_scheme)
+        parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=Geometry.of)
+        parser.link_arguments("protocol", "data.init_args.label_scheme", compute_fn=LabelScheme.of)
 
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
-        model = self.config[self.subcommand].model
+        config = self.config[self.subcommand]
+        _require_settings(config.protocol, config.data)
+        model = config.model
         own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cliptrase.cli import early, help_text
 from cliptrase.cli.arguments import with_defaults
+from cliptrase.cli.protocol_option import with_protocol
 from cliptrase.console import complain, stopped
 from cliptrase.errors import InputError, with_options
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
         if not help_text.asked_in_full(words):
             words = with_defaults(arguments)[1:]
             early.check(command, words)
+            words = with_protocol([command, *words])[1:]
     except InputError as error:
         return complain(with_options(str(error), early.options_by_parameter()), error.status)
     except KeyboardInterrupt as stop:

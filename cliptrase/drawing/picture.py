@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from cliptrase.drawing.overlay import overlay, with_legend
+from cliptrase.resizing import resize_image, whole_size
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ class Segmentation:
         return Image.fromarray(with_legend(overlay(self.picture, self.labels), self.names, shares))
 
 
-def fit(picture: NDArray[np.uint8], size: int, longest: int) -> Tensor:
-    """Shorter side of (H, W, 3) to `size`, or the longer to `longest` where that is smaller: (1, 3, h, w) uint8."""
-    sides = picture.shape[:2]
-    scale = min(size / min(sides), longest / max(sides))
-    height, width = (max(1, int(side * scale + 0.5)) for side in sides)
-    shown = np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
-    return torch.from_numpy(shown).permute(2, 0, 1).unsqueeze(0)
+def fit(picture: NDArray[np.uint8], size: int, longest: int, interpolation: str = "bicubic") -> Tensor:
+    """Shorter side of (H, W, 3) to `size`, or the longer to `longest` where that is smaller: (1, 3, h, w) uint8.
+
+    Args:
+        picture: RGB.
+        size: pixels of the shorter side.
+        longest: most pixels of the longer side, 0 for no limit.
+        interpolation: see `resizing.resize_image`.
+    """
+    shown = resize_image(picture, whole_size(picture.shape[0], picture.shape[1], size, longest), interpolation)
+    return torch.from_numpy(np.array(shown)).permute(2, 0, 1).unsqueeze(0)

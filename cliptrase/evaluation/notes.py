@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cliptrase import protocols
 from cliptrase.evaluation.conditions import count_remark
 from cliptrase.evaluation.intervals import FEW
 from cliptrase.evaluation.published import protocol_of
@@ -18,7 +19,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
-        *(protocol.notes(list(document["methods"]), list(settings)) if protocol else []),
+        *(protocols.notes(protocol, list(document["methods"]), list(settings)) if protocol else []),
         *_rare(settings),
     ]
 

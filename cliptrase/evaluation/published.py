@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib import resources
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import yaml
 
 from cliptrase.errors import InputError
-from cliptrase.protocol import EvaluationProtocol, ProtocolName
-from cliptrase.protocols import get_protocol
+from cliptrase.protocol import FIELDS, EvaluationProtocol
+from cliptrase.protocols import PROTOCOLS, get_protocol
 
 _REPRODUCED = "CLIPtrase"  # its own scores stand beside a run's or nowhere, all others in the list below
 TITLE = "Published elsewhere, each under its own protocol"
@@ -38,7 +38,6 @@ class PublishedSystem:
         adds: what it uses besides CLIP ViT-B/16.
         method: the method that is this system; it need not be in the table of methods yet.
         protocol: name of the protocol here that is the system's own.
-        size: size of that protocol, where it has several.
     """
 
     system: str
@@ -47,7 +46,6 @@ class PublishedSystem:
     adds: str = ""
     method: str = ""
     protocol: str = ""
-    size: int | None = None
 
     @cached_property
     def mIoU(self) -> Mapping[str, float]:  # noqa: N802 (the field's name)
@@ -60,10 +58,10 @@ class PublishedSystem:
         The values for the setting count, not the protocols' names: NACLIP's figure of PC59 stands under `sclip` too.
         """
         return (
-            self.protocol in get_args(ProtocolName)
+            self.protocol in PROTOCOLS
             and self.method == method
             and setting in self.scores
-            and get_protocol(self.protocol, size=self.size).agrees_on(setting, protocol)  # type: ignore[arg-type]
+            and PROTOCOLS[self.protocol].agrees_on(setting, protocol)
         )
 
 
@@ -125,11 +123,10 @@ def published_elsewhere(
 def protocol_of(provenance: Mapping[str, object]) -> EvaluationProtocol | None:
     """The protocol that `results.json` names under `provenance`, None where it does not hold all values."""
     values = provenance.get("protocol")
-    keys = [key.name for key in fields(EvaluationProtocol)]
-    if not isinstance(values, Mapping) or any(key not in values for key in keys):
+    if not isinstance(values, Mapping) or any(name not in values for name in FIELDS):
         return None
     try:
-        return EvaluationProtocol(**{key: values[key] for key in keys})
+        return get_protocol({name: values[name] for name in FIELDS})
     except InputError:
         return None
 

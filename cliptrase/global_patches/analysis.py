@@ -22,7 +22,7 @@ from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.drawing.overlay import Picture
 from cliptrase.drawing.patch_panel import PatchMap
 from cliptrase.errors import InputError
-from cliptrase.inference.pixels import to_whole_patches
+from cliptrase.inference.pixels import shown_cell, to_whole_patches
 from cliptrase.ops.classification import Size
 from cliptrase.segmenter import Segmenter
 
@@ -131,8 +131,7 @@ def denoised_map(segmenter: Segmenter, image: Picture, patch: tuple[int, int] | 
     pixels = to_whole_patches(segmenter.prepare(shown), segmenter.patch)
     before_last = len(segmenter.encoder.tower.transformer.resblocks) - 2
     p = next(islice(segmenter.encoder.blocks(pixels), before_last, None))
-    halved = 2 if segmenter.protocol.name == "detectron2" else 1
-    cell = (segmenter.patch[0] * halved, segmenter.patch[1] * halved)
+    cell = shown_cell(segmenter.patch, segmenter.protocol.fit)
     rows, columns = (
         -(-length // side) for length, side in zip(image.shape[:2], cell, strict=True)
     )  # with a pixel seen

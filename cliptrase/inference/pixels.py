@@ -1,9 +1,43 @@
-"""Pictures made ready for the tower, and where its grid lies on the label map, under each protocol."""
+"""Images made ready for the tower, and where its grid lies on the label map, by a protocol's fields."""
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.ops.classification import Size
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor, normalisation: str) -> Tensor:
+    """Pixels as CLIP was trained to see them: (B, 3, H, W) uint8 to float32.
+
+    Args:
+        images: RGB.
+        mean: (3, 1, 1) of the model, in [0, 1].
+        std: (3, 1, 1) of the model.
+        normalisation: `clip` or `mmseg`; see `in_mmseg`.
+    """
+    if normalisation == "mmseg":
+        return (images.float() - in_mmseg(mean)) / in_mmseg(std)
+    return (images.float() / 255 - mean) / std
+
+
+def fit_to_patches(pixels: Tensor, patch: Size, fit: str) -> Tensor:
+    """Normalised pixels with whole patches, as the field `fit` of a protocol says; see `EvaluationProtocol`."""
+    if fit == "exact":
+        return pixels  # the tower refuses others
+    return {"pad": to_whole_patches, "pad_and_halve": pad_and_halve, "trim": trim_to_patches}[fit](pixels, patch)
+
+
+def trim_to_patches(pixels: Tensor, patch: Size) -> Tensor:
+    """Leaves out rows and columns beyond whole patches, as the tower's convolution does; at least one patch is kept."""
+    height, width = (
+        max(side // step * step, min(side, step)) for side, step in zip(pixels.shape[2:], patch, strict=True)
+    )
+    return to_whole_patches(pixels[:, :, :height, :width], patch)
+
+
+def shown_cell(patch: Size, fit: str) -> Size:
+    """(height, width) in pixels of an image, before it is fitted, that a patch covers."""
+    return (2 * patch[0], 2 * patch[1]) if fit == "pad_and_halve" else patch
 
 
 def to_whole_patches(pixels: Tensor, patch: Size) -> Tensor:
@@ -36,14 +70,14 @@ def pad_and_halve(pixels: Tensor, patch: Size) -> Tensor:
     return F.interpolate(padded, scale_factor=0.5, mode="bilinear", align_corners=False)
 
 
-def padded_canvas(shown: Size, size: Size, patch: Size) -> Size:
-    """Size of a label map that covers the padding of `to_whole_patches` too; the picture is its top left part.
+def padded_canvas(shown: Size, size: Size, cell: Size) -> Size:
+    """Size of a label map that covers padding too; the image is its top left part.
 
     Args:
-        shown: (height, width) of the picture before padding.
-        size: (height, width) of the picture's own label map.
-        patch: (height, width) of a patch.
+        shown: (height, width) of the image before padding.
+        size: (height, width) of the image's own label map.
+        cell: (height, width) that a patch covers; see `shown_cell`.
     """
-    padded = (side + -side % step for side, step in zip(shown, patch, strict=True))
+    padded = (side + -side % step for side, step in zip(shown, cell, strict=True))
     height, width = (round(own * full / side) for own, full, side in zip(size, padded, shown, strict=True))
     return height, width

@@ -1,4 +1,4 @@
-"""Label maps of pictures that the tower sees whole: protocols `paper`, `detectron2`, `whole` and `photos`."""
+"""Label maps of images that the tower sees whole, as protocols without windows ask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class WholePictures:
     Attributes:
         encoding: of the batch.
         regions: by method that votes (B, H, W) int64; see `find_regions`.
-        protocol: `paper`, `detectron2`, `whole` or `photos`.
+        protocol: one without windows, with the data set's values.
         scale: exp(logit_scale) of the model.
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) of the label maps, top left part of the canvas.
@@ -87,10 +87,9 @@ class WholePictures:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
         features = self.encoding.features[method.name].float()
         device = features.device
-        detectron2 = self.protocol.name == "detectron2"
         regions = self.regions.get(method.name)
         with stage("classification", device, [method.name]):
-            if not detectron2:
+            if self.protocol.unit_features:
                 features = F.normalize(features, dim=-1)
             logits = patch_logits(
                 features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
@@ -98,13 +97,13 @@ class WholePictures:
             weight = None
             if classifier.class_token_weighting:
                 weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
-            if weight is not None and detectron2:
+            if weight is not None and self.protocol.class_token_weight == "patches":
                 logits, weight = logits * weight[:, :, None, None], None
             names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
             if regions is None:
                 return classifier.name_to_label[names]
         with stage("vote", device, [method.name]):
-            if (method.vote or ("mean" if detectron2 else "majority")) == "mean":
+            if (method.vote or self.protocol.vote) == "mean":
                 # Weighting before the upsampling or after it is the same: a name has one weight.
                 weighted = logits if weight is None else logits * weight[:, :, None, None]
                 return classifier.name_to_label[mean_logits_vote(weighted, regions, names, self.canvas)]

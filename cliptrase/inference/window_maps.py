@@ -34,7 +34,7 @@ class WindowAxis(NamedTuple):
 
     Attributes:
         starts: first pixel of each of n windows.
-        side: pixels of a window: the protocol's, or the picture's where that is smaller or the protocol's is 0.
+        side: pixels of a window: the protocol's, or the image's where that is smaller or one window is as large.
         length: pixels of the picture.
         size: pixels of the label map.
     """
@@ -46,8 +46,8 @@ class WindowAxis(NamedTuple):
 
     @classmethod
     def of(cls, length: int, size: int, protocol: EvaluationProtocol) -> "WindowAxis":
-        """Windows of a protocol over `length` pixels; without a window's side, one over all of them."""
-        side = min(protocol.window or length, length)
+        """Windows of a protocol over `length` pixels."""
+        side = length if isinstance(protocol.window, str) else min(protocol.window, length)
         return cls(window_starts(length, side, protocol.stride or length), side, length, size)
 
     def coverage(self, device: torch.device) -> Tensor:

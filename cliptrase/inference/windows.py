@@ -1,4 +1,4 @@
-"""Label maps from overlapping windows: protocols `sclip` and `clearclip`, after mmseg's sliding inference.
+"""Label maps from overlapping windows, after mmseg's sliding inference.
 
 Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
-from cliptrase.inference.pixels import to_whole_patches
+from cliptrase.inference.pixels import fit_to_patches
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import Maps, SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
@@ -27,12 +27,12 @@ class Windows:
     """A batch of pictures as the tower saw their windows, ready for any names.
 
     Attributes:
-        features: by method (B, ny, nx, N, E) unit patch features.
+        features: by method (B, ny, nx, N, E) patch features.
         regions: by method that votes (B, ny, nx, side_y, side_x) int64; each window is clustered by itself.
         grid: (h, w) patches of a window.
         rows: windows from top to bottom.
         columns: windows from left to right.
-        protocol: `sclip` or `clearclip`, with the setting's own values.
+        protocol: one with windows, with the data set's values.
     """
 
     features: dict[str, Tensor]
@@ -74,7 +74,7 @@ def encode_windows(
         encoder: runs the tower.
         patch: (height, width) of a patch.
         methods: of the run.
-        protocol: `sclip` or `clearclip`, with the setting's own values.
+        protocol: one with windows, with the data set's values.
         size: (H, W) of the label maps.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
@@ -82,14 +82,15 @@ def encode_windows(
     side = (rows.side, columns.side)
     cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
     shape = (len(pixels), len(rows.starts), len(columns.starts))
-    windows = _whole_patches(torch.stack(cut, 1).flatten(0, 1), patch)  # (B * ny * nx, 3, h', w')
+    windows = fit_to_patches(torch.stack(cut, 1).flatten(0, 1), patch, protocol.fit)  # (B * ny * nx, 3, h', w')
     features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
     regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
     for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
         encoding = encoder(part, methods)
         for name, tokens in encoding.features.items():
             with stage("forward", pixels.device, [name]):
-                features[name].append(F.normalize(tokens[:, 1:].float(), dim=-1))
+                patches = tokens[:, 1:].float()
+                features[name].append(F.normalize(patches, dim=-1) if protocol.unit_features else patches)
         for name, found in find_regions(encoding, methods, protocol, side, side).items():
             regions[name].append(found)
     return Windows(
@@ -102,35 +103,28 @@ def encode_windows(
     )
 
 
-def _whole_patches(windows: Tensor, patch: Size) -> Tensor:
-    """Leaves out the rows and columns beyond whole patches, as the tower's convolution does; at least one is kept."""
-    height, width = (
-        max(side // step * step, min(side, step)) for side, step in zip(windows.shape[2:], patch, strict=True)
-    )
-    return to_whole_patches(windows[:, :, :height, :width], patch)
-
-
 def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protocol: EvaluationProtocol) -> Tensor:
-    """Labels from maps of cosines: softmax over names, the highest name of a class, the background's rules.
+    """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
 
     Args:
         maps: gives the maps of all names, as often as it is called.
         classifier: names, labels and background.
-        protocol: `logit_scale`, and with a background `min_area` and `background_threshold`.
+        protocol: `decision`, `logit_scale`, and with a background `min_area` and `background_threshold`.
 
     Returns:
         (B, H, W) int64 in [0, classifier.num_labels).
     """
     background = classifier.background_label
     with_probability = background is not None and protocol.background_threshold > 0
-    name, logit, log_sum = _highest(maps(), protocol.logit_scale, None, with_probability)
+    scale = protocol.logit_scale if protocol.decision == "softmax" else 1.0
+    name, logit, log_sum = _highest(maps(), scale, None, with_probability)
     labels = classifier.name_to_label[name]
     if background is None:
         return labels
     if protocol.min_area:
         small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
         if small.any():
-            name, logit, _ = _highest(maps(), protocol.logit_scale, ~small[:, classifier.name_to_label], False)
+            name, logit, _ = _highest(maps(), scale, ~small[:, classifier.name_to_label], False)
             labels = classifier.name_to_label[name]
     if with_probability:
         labels = labels.masked_fill((logit - log_sum).exp() < protocol.background_threshold, background)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
+from cliptrase import protocols
 from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.distributed import all_gather_rows
 from cliptrase.errors import InputError
@@ -19,7 +20,6 @@ from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.methods import Method, split_methods
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
 from cliptrase.segmenter import Prediction, Segmenter
 from cliptrase.timing import StageTimer, listening
 
@@ -84,7 +84,7 @@ class TrainingFreeSegmentation(LightningModule):
         protocol: EvaluationProtocol | None = None,
     ) -> None:
         super().__init__()
-        self.protocol = protocol or get_protocol()
+        self.protocol = protocol or protocols.get_protocol()
         loaded = load_clip(clip, pretrained, activation)
         self.segmenter = Segmenter(loaded, self.protocol, [method, *split_methods(compare)])
         self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
@@ -159,7 +159,7 @@ class TrainingFreeSegmentation(LightningModule):
         if self.trainer.local_rank == 0:
             self.trainer.strategy.barrier("text")
         if self.trainer.is_global_zero:
-            for sentence in self.protocol.notes(self.methods, [setting.name for setting in self.settings]):
+            for sentence in protocols.notes(self.protocol, self.methods, [setting.name for setting in self.settings]):
                 print(f"note: {sentence}", file=sys.stderr)
         self._waiting_since = time.perf_counter()
 

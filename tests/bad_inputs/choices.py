@@ -50,7 +50,7 @@ OPTIONS = (
     "--protocol.min_samples 0",
     "--protocol.min_samples -3",
     "--protocol.min_samples 1.5",
-    "--protocol.name nonsense",
+    "--protocol nonsense",
     "--protocol.templates nonsense",
     "--protocol.vocabulary nonsense",
     "--protocol.window 96",

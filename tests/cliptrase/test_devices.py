@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +16,13 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cliptrase import Segmenter, Vocabulary
+from cliptrase import Segmenter, Vocabulary, protocols
 from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocol import ProtocolName
 from cliptrase.protocols import get_protocol
 from cliptrase.timing import StageTimer, listening
 from datamodules import VOC20
@@ -54,7 +53,7 @@ PROTOCOLS = {
 
 
 def test_every_protocol_is_here() -> None:
-    assert set(PROTOCOLS) == set(get_args(ProtocolName))
+    assert set(PROTOCOLS) == {row.name for row in protocols.PROTOCOLS.values()}
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def tensor(image: np.ndarray) -> Tensor:
 
 def picture(number: int, size: int) -> Tensor:
     """Picture of the VOC folder under protocol `paper`, (3, n, n) uint8."""
-    return tensor(Geometry("crop", size).transform()(image=scene(SEED + number, *SIZES[number])[0])["image"])
+    return tensor(Geometry("centre_crop", size).transform()(image=scene(SEED + number, *SIZES[number])[0])["image"])
 
 
 def clusters_of(encoding: Encoding, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
@@ -107,7 +107,7 @@ def test_every_pixel_of_whole_pictures(loaded_clip: LoadedClip, number: int) -> 
     spec = VOC20.spec
     classifier = segmenter.classifier(spec.vocabulary, spec.class_token_weighting, progress=False)
     image = scene(SEED + number, *SIZES[number])[0]
-    shown = tensor(Geometry("whole", 640).transform()(image=image)["image"]).unsqueeze(0)
+    shown = tensor(Geometry.of(segmenter.protocol).transform()(image=image)["image"]).unsqueeze(0)
     found = segmenter(shown, classifier, SIZES[number]).labels["cliptrase"]
     np.testing.assert_array_equal(found[0].numpy(), load("detectron2")[str(number)])
 

@@ -25,7 +25,7 @@ class Maps(SegmentationDataset):
     """Label maps in memory."""
 
     def __init__(self, spec: DatasetSpec, maps: list[np.ndarray]) -> None:
-        super().__init__(spec, Geometry("whole", 8, 8))
+        super().__init__(spec, Geometry("whole_image", 8, 8))
         self.maps = maps
 
     def __len__(self) -> int:

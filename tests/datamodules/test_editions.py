@@ -70,7 +70,7 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
     raw[:10], raw[10:20] = 255, 20
     write_detectron2_tree(tmp_path, VOC21.spec, ((40, 50),))
     save_labels(tmp_path / "VOC2012/annotations_detectron2_void/val/scene_0.png", raw)
-    module = VOC21(root=tmp_path, geometry=Geometry("whole", 40), label_scheme=LabelScheme(void=True))
+    module = VOC21(root=tmp_path, geometry=Geometry("whole_image", 40), label_scheme=LabelScheme(void=True))
     module.setup("test")
     labels = module.datasets[0][0].labels
     assert labels is not None
@@ -93,7 +93,7 @@ def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[Sp
 
 def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
     write_detectron2_tree(tmp_path, VOC20.spec, ((40, 50),))
-    geometry = Geometry("whole", 40, 2048, "opencv", {"VOC20": 60})
+    geometry = Geometry("whole_image", 40, 2048, "opencv", {"VOC20": 60})
     for name, size in (("VOC20", (60, 75)), ("VOC21", (40, 50))):
         module = DATA_MODULES[name](root=tmp_path, geometry=geometry)
         module.setup("predict")
@@ -102,7 +102,7 @@ def test_a_setting_has_a_size_of_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wanted", [40, 60])
 def test_scenes_and_photos_too(tmp_path: Path, wanted: int) -> None:
-    geometry = Geometry("whole", 40, 2048, "opencv", {"Shapes": wanted, "Photos": wanted})
+    geometry = Geometry("whole_image", 40, 2048, "opencv", {"Shapes": wanted, "Photos": wanted})
     Image.fromarray(scene(0, 50, 50)[0]).save(tmp_path / "own.png")
     for module in (Shapes(1, geometry=geometry), Photos([str(tmp_path / "own.png")], "cat; dog", geometry=geometry)):
         module.prepare_data()
@@ -113,7 +113,7 @@ def test_scenes_and_photos_too(tmp_path: Path, wanted: int) -> None:
 def test_opencv_resizes_without_antialias() -> None:
     """mmseg's Resize is OpenCV's INTER_LINEAR, whose half-pixel samples PIL's filter does not have when it shrinks."""
     image = scene(1, 90, 120)[0]
-    shown = Geometry("whole", 36, 2048, "opencv").transform()(image=image)["image"]
+    shown = Geometry("whole_image", 36, 2048, "opencv").transform()(image=image)["image"]
     np.testing.assert_array_equal(shown, cv2.resize(image, (48, 36), interpolation=cv2.INTER_LINEAR))
-    smooth = Geometry("whole", 36, 2048).transform()(image=image)["image"]
+    smooth = Geometry("whole_image", 36, 2048).transform()(image=image)["image"]
     assert np.abs(shown.astype(int) - smooth).mean() > 2

@@ -231,7 +231,7 @@ def test_test_and_predict_and_segment_see_the_same_pixels(tmp_path: Path) -> Non
     (tmp_path / "image").mkdir()
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "image/a.png", exif=exif)
     save(tmp_path / "gt/a.png", (20, 12))
-    geometry = Geometry("whole", 12, 20, "bicubic")
+    geometry = Geometry("whole_image", 12, 20, "bicubic")
     folder = Folder(classes=["cat", "dog"], root=tmp_path, geometry=geometry)
     photos = Photos(images=str(tmp_path / "image"), words="cat; dog", geometry=geometry)
     seen = []

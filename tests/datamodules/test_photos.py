@@ -177,7 +177,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "0.jpg")
     Image.fromarray(SCENE).save(tmp_path / "1.png")
-    photos = Photos(images=str(tmp_path), words="cat; dog", geometry=Geometry("whole", 20, 80, "bicubic"))
+    photos = Photos(images=str(tmp_path), words="cat; dog", geometry=Geometry("whole_image", 20, 80, "bicubic"))
     photos.setup("predict")
     (dataset,) = photos.datasets
     bad, good = dataset[0], dataset[1]
@@ -197,7 +197,7 @@ def test_a_broken_picture_is_an_item_with_an_error(tmp_path: Path) -> None:
 def test_narrow_pictures_keep_a_pixel(size: tuple[int, int], shown: tuple[int, int], tmp_path: Path) -> None:
     Image.fromarray(np.zeros((*size, 3), dtype=np.uint8)).save(tmp_path / "narrow.png")
     photos = Photos(
-        images="narrow.png", words="cat; dog", root=tmp_path, geometry=Geometry("whole", 336, 1344, "bicubic")
+        images="narrow.png", words="cat; dog", root=tmp_path, geometry=Geometry("whole_image", 336, 1344, "bicubic")
     )
     photos.setup("predict")
     item = photos.datasets[0][0]

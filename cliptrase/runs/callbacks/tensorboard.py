@@ -4,7 +4,7 @@ Nothing here changes a figure. The sheets are also kept as files, from which the
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -231,7 +231,7 @@ class TensorBoardSummary(Callback):
         figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
         clip = pl_module.segmenter.clip
         parameters = {
-            f"protocol/{key}": value for key, value in asdict(pl_module.protocol).items() if key != "overrides"
+            f"protocol/{key}": value for key, value in pl_module.protocol.values().items() if key != "overrides"
         }
         parameters["protocol/hash"] = pl_module.protocol.digest
         parameters |= {"method": main, "clip": clip.name, "weights": clip.weights_hash, "activation": clip.activation}

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -106,7 +105,7 @@ class ResultsWriter(Callback):
         # Where nothing is computed any more, how long it took is what the interrupted run measured.
         measured = {} if module.settings else self.folder.earlier
         return {
-            "protocol": {"label": module.protocol.label, **asdict(module.protocol), "hash": module.protocol.digest},
+            "protocol": {"label": module.protocol.label, **module.protocol.values(), "hash": module.protocol.digest},
             "method": module.method,
             "methods": {method.name: method.source for method in module.segmenter.methods},
             "model": {

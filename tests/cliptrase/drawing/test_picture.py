@@ -56,7 +56,10 @@ def test_the_longer_side_is_bounded() -> None:
 
 def test_other_protocols_take_batches(tiny_clip: Path) -> None:
     squares = Segmenter.from_pretrained(f"local-dir:{tiny_clip}", None, get_protocol(size=64))
-    with pytest.raises(InputError, match=r"segment\(\) needs get_protocol\('photos'\), not 'paper'"):
+    with pytest.raises(
+        InputError,
+        match=r"segment\(\) needs a protocol of view whole_image, .* and 'paper' has view centre_crop",
+    ):
         squares.segment(Image.new("RGB", (64, 64)), "cat")
 
 

@@ -5,7 +5,6 @@ import io
 import itertools
 import math
 import re
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
+from cliptrase.protocols import notes as protocol_notes
 from cliptrase.report.csv_tables import comparison_csv, results_csv
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, markdown_scores
@@ -270,10 +270,10 @@ def test_notes_of_the_protocol_stand_below_the_tables() -> None:
     """From the values that `results.json` holds; a document without them says nothing."""
     protocol = get_protocol("clearclip")
     entry = setting_entry(40.0, images=1449, images_available=1449, images_expected=[1449])
-    provenance = {"protocol": {"label": protocol.label, **asdict(protocol)}}
+    provenance = {"protocol": {"label": protocol.label, **protocol.values()}}
     document = run_document({method: {"VOC21": entry} for method in ("clearclip", "naclip")}, provenance)
     (sentence,) = notes(document)
-    assert sentence == protocol.notes(["naclip"], ["VOC21"])[0]
+    assert sentence == protocol_notes(protocol, ["naclip"], ["VOC21"])[0]
     assert notes({**document, "methods": {"clearclip": {}}}) == notes({**document, "provenance": {}}) == []
 
 

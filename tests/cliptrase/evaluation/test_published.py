@@ -2,11 +2,12 @@
 
 import json
 import math
-from dataclasses import asdict, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from cliptrase import protocols
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.published import (
@@ -19,7 +20,7 @@ from cliptrase.evaluation.published import (
     published_systems,
 )
 from cliptrase.methods import METHODS
-from cliptrase.protocol import EvaluationProtocol, ProtocolName
+from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, comparison_texts
@@ -30,14 +31,14 @@ from tests.results_documents import columns, run_document, setting_entry
 SYSTEMS = published_systems()
 OTHERS = [system for system in SYSTEMS if system.system != "CLIPtrase"]
 PROTOCOLS = [
-    *(get_protocol(name) for name in get_args(ProtocolName)),
-    *(get_protocol("paper", size=224), get_protocol("sclip", eps=0.5), get_protocol("naclip", overrides={})),
+    *protocols.PROTOCOLS.values(),
+    *(get_protocol("sclip", eps=0.5), get_protocol("naclip", overrides={})),
 ]
 ABSENT = {"resclip"}  # systems whose protocol is here, but not their method
 
 
 def test_entries_are_whole() -> None:
-    assert len({(system.system, system.source, system.size) for system in SYSTEMS}) == len(SYSTEMS)
+    assert len({(system.system, system.source, system.protocol) for system in SYSTEMS}) == len(SYSTEMS)
     for system in SYSTEMS:
         assert system.source
         assert system.mIoU.keys() <= DATASETS.keys()
@@ -46,7 +47,7 @@ def test_entries_are_whole() -> None:
             assert all(0 < score < 100 for score in scores.values())
         assert bool(system.protocol) == bool(system.method)
         assert not system.method or (system.method in {*METHODS, *ABSENT} and not system.adds)
-        assert not system.protocol or system.protocol in get_args(ProtocolName)
+        assert not system.protocol or system.protocol in protocols.PROTOCOLS
     assert {system.method for system in SYSTEMS} - METHODS.keys() == {"", *ABSENT}
 
 
@@ -54,7 +55,7 @@ def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[s
     """Settings of a system whose every value is the same under the run's protocol."""
     if not system.protocol:
         return set()
-    theirs = get_protocol(system.protocol, size=system.size)  # type: ignore[arg-type]
+    theirs = get_protocol(system.protocol)
     return {
         setting
         for setting in system.mIoU
@@ -132,8 +133,8 @@ def test_a_figure_stands_in_one_place(protocol: EvaluationProtocol, methods: lis
 
 def test_a_protocol_that_is_not_known_has_no_figures_beside() -> None:
     assert protocol_of({}) is protocol_of({"protocol": {"label": "sclip"}}) is None
-    assert protocol_of({"protocol": {**asdict(get_protocol("sclip")), "size": -1}}) is None
-    assert protocol_of({"protocol": {"label": "sclip", **asdict(get_protocol("sclip")), "hash": ""}}) == get_protocol(
+    assert protocol_of({"protocol": {**get_protocol("sclip").values(), "size": -1}}) is None
+    assert protocol_of({"protocol": {"label": "sclip", **get_protocol("sclip").values(), "hash": ""}}) == get_protocol(
         "sclip"
     )
     everything = published_elsewhere(None, ["sclip"], list(DATASETS))
@@ -167,7 +168,7 @@ def document(protocol: EvaluationProtocol, methods: list[str]) -> dict[str, Any]
 
     return run_document(
         {method: {"VOC20": result(method)} for method in methods},
-        {"protocol": {"label": protocol.label, **asdict(protocol)}},
+        {"protocol": {"label": protocol.label, **protocol.values()}},
     )
 
 

@@ -48,7 +48,7 @@ def test_every_pixel_from_the_picture_on(loaded_clip: LoadedClip, number: int) -
     with np.load(GOLDEN) as stored:
         text, pred = torch.from_numpy(stored[f"{number}/text"]), stored[f"{number}/pred"]
     image = scene(number, *pred.shape)[0]
-    shown = Geometry("whole", 336, 2048, "opencv").transform()(image=image)["image"]
+    shown = Geometry("whole_image", 336, 2048, "opencv").transform()(image=image)["image"]
     images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
     names = classifier(text, list(range(5)))
     found = Segmenter(loaded_clip, SCLIP, ["sclip"])(images, names, pred.shape).labels["sclip"]
@@ -167,7 +167,7 @@ def test_naclip_sees_vocs_pictures_whole(loaded_clip: LoadedClip, height: int, w
     image = scene(31, height, width)[0]
     protocol = get_protocol("naclip")
     segmenter = Segmenter(loaded_clip, protocol, ["naclip"])
-    geometry = Geometry("whole", protocol.on("VOC21").size, protocol.longest, "opencv")
+    geometry = Geometry("whole_image", protocol.on("VOC21").size, protocol.longest, "opencv")
     shown = geometry.transform()(image=image)["image"]
     images = torch.from_numpy(np.ascontiguousarray(shown.transpose(2, 0, 1))).unsqueeze(0)
     name_to_label = [*range(20), *[20] * 10]
@@ -197,7 +197,7 @@ def test_the_threshold_of_naclip_has_something_to_do(loaded_clip: LoadedClip) ->
 
 def test_one_window_has_regions_of_its_own(loaded_clip: LoadedClip) -> None:
     """With regions a picture seen whole is clustered once, by the values for such pictures."""
-    protocol = get_protocol("naclip", window=0, stride=0, eps=0.9, overrides={})
+    protocol = get_protocol("naclip", window="image", stride=0, eps=0.9, overrides={})
     segmenter = Segmenter(loaded_clip, protocol, ["cliptrase"])
     images = scene_batch([5, 6], 100, 160)
     encoded = segmenter.encode(images, (100, 160))

@@ -176,7 +176,7 @@ def test_differences_are_named() -> None:
 
 
 def shapes(scenes: int = 2) -> Shapes:
-    return Shapes(scenes, num_workers=0, geometry=Geometry("crop", 224))
+    return Shapes(scenes, num_workers=0, geometry=Geometry("centre_crop", 224))
 
 
 def identity_of(data: Any = None, trainer: dict[str, Any] | None = None, **model: Any) -> dict[str, Any]:
@@ -202,7 +202,7 @@ def test_whatever_decides_a_figure_is_named() -> None:
         "precision": identity_of(trainer={"precision": "bf16-mixed"}),
         "limit_test_batches": identity_of(trainer={"limit_test_batches": 1}),
         "data of Shapes": identity_of(shapes(3)),
-        "geometry of Shapes": identity_of(Shapes(2, num_workers=0, geometry=Geometry("crop", 112))),
+        "geometry of Shapes": identity_of(Shapes(2, num_workers=0, geometry=Geometry("centre_crop", 112))),
     }
     for named, found in changes.items():
         assert ", ".join(differences(base, found)) in (named, f"{named}, model configuration")

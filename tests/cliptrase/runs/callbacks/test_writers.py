@@ -75,7 +75,7 @@ def test_a_module_that_is_run_again_starts_anew(tmp_path: Path) -> None:
         trainer = Trainer(
             callbacks=[folder, ResultsWriter(folder)], logger=False, accelerator="cpu", enable_progress_bar=False
         )
-        geometry = Geometry("crop", 224)
+        geometry = Geometry("centre_crop", 224)
         trainer.test(module, datamodule=Shapes(scenes, num_workers=0, geometry=geometry), verbose=False)
         document = json.loads((folder.path / "results.json").read_text())
         assert document["settings"]["Shapes"]["images"] == scenes
