@@ -71,7 +71,7 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "evaluate"),
-        *("evaluation", "report", "global_patches"),
+        *("evaluation", "report", "global_patches", "listing"),
     ),
     "runs": (
         "module",

@@ -7,6 +7,7 @@ for and imports only what it needs.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 from cliptrase import __version__
@@ -34,6 +35,7 @@ COMMANDS = {
     "doctor": Command("datamodules.doctor.command", "say what is wrong with the folders of data sets"),
     "draw": Command("datamodules.draw", "write the demo's scenes as files"),
     "report": Command("cliptrase.cli.report", "make a page of the results of runs"),
+    "list": Command("cliptrase.cli.listing", "show methods, protocols, data sets, vocabularies, configs"),
     "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
 }
 _WITH_NAME = ("test", "predict")  # one module serves both
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
     if name in COMMANDS:
         command = COMMANDS[name]
+        if clash := _load_datamodules():
+            return complain(clash)
         status: int = import_module(command.module).main([name, *rest] if name in _WITH_NAME else rest)
         return status
     if name in ("-h", "--help"):
@@ -69,6 +73,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     near = did_you_mean(name, COMMANDS)
     meant = f"did you mean {near}? Else take" if near else "take"
     return complain(f"there is no command {name!r}; {meant} one of {', '.join(COMMANDS)}", status=2)
+
+
+def _load_datamodules() -> str:
+    """Imports the `datamodules` that lies beside this package, though one of the user's may come first on the path.
+
+    Returns:
+        what is wrong where that cannot be; else nothing.
+    """
+    beside = Path(__file__).resolve().parents[2]
+    if (loaded := sys.modules.get("datamodules")) is None and (beside / "datamodules" / "__init__.py").is_file():
+        sys.path.insert(0, str(beside))
+        try:
+            loaded = import_module("datamodules")
+        finally:
+            sys.path.remove(str(beside))
+    place = Path(getattr(loaded, "__file__", None) or beside / "datamodules")
+    if place.parent.resolve() in (beside, beside / "datamodules"):
+        return ""
+    return f"{place} has the name of a package of cliptrase and was imported in its place; give it another name"
 
 
 def overview() -> str:

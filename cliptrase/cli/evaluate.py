@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -295,7 +296,7 @@ def refusal(error: Exception, asked: Namespace) -> str:
         for name, value in vars(asked).items()
         if isinstance(value, str | int | float | list) and value != usual.get(name) and name not in _HARMLESS
     ]
-    reason = one_line(str(error) or type(error).__name__).rstrip(".")
+    reason = re.sub(r"<[\w.]*?(\w+) object at 0x[0-9a-f]+>", r"\1", one_line(error)).rstrip(".")
     if any(name.startswith("SLURM_") for name in os.environ) and "SLURM" in reason:
         return f"this job of SLURM cannot be used ({reason}); start by srun, or set SLURM_JOB_NAME=interactive"
     options = " ".join(given) or "the usual --trainer options"

@@ -347,7 +347,7 @@ def test_no_two_architectures_are_spelt_alike() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_a_tower_too_shallow_is_refused_before_its_weights(
+def test_a_shallow_tower_is_refused_before_its_weights(
     layers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_tiny_clip(tmp_path)

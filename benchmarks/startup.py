@@ -1,0 +1,85 @@
+"""How soon the command answers: help, lists and first errors beside `python -c "import torch"`, each a new process.
+
+python -m benchmarks.startup --rounds 9
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks import record
+
+ROOT = Path(__file__).resolve().parents[1]
+TORCH = "import torch"
+# Words of the command, and the most that they may take of the time of `import torch`.
+COMMANDS: Mapping[str, tuple[Sequence[str], float]] = {
+    "--help": (["--help"], 0.6),
+    "--version": (["--version"], 0.6),
+    "test --help": (["test", "--help"], 0.6),
+    "doctor --help": (["doctor", "--help"], 0.6),
+    "list": (["list"], 0.6),
+    "test --dta VOC20": (["test", "--dta", "VOC20"], 1.2),
+    "test --data VOC20 --model.method slip": (["test", "--data", "VOC20", "--model.method", "slip"], 1.2),
+    "test --data VOC20 --model.clip ViT-B-61": (["test", "--data", "VOC20", "--model.clip", "ViT-B-61"], 1.2),
+}
+
+
+def seconds(command: Sequence[str]) -> tuple[float, float]:
+    """Wall-clock and processor seconds of a new process."""
+    before, begin = os.times(), time.perf_counter()
+    subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, check=False)
+    taken, after = time.perf_counter() - begin, os.times()
+    return taken, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def measure(rounds: int) -> list[dict[str, float | str | bool]]:
+    """Medians of all commands, taken in turns; one more round warms up."""
+    works = {TORCH: ["-c", TORCH]} | {name: ["cli.py", *words] for name, (words, _) in COMMANDS.items()}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for number in range(rounds + 1):
+        for name, command in works.items():
+            pair = seconds(command)
+            if number:
+                taken[name].append(pair)
+    medians = {
+        name: [statistics.median(column) for column in zip(*pairs, strict=True)] for name, pairs in taken.items()
+    }
+    return [
+        {
+            "command": name,
+            "seconds": wall,
+            "cpu_seconds": cpu,
+            "ratio": wall / medians[TORCH][0],
+            "cpu_ratio": cpu / medians[TORCH][1],
+            "bar": COMMANDS[name][1] if name in COMMANDS else 1.0,
+        }
+        for name, (wall, cpu) in medians.items()
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measures, prints and stores as CSV.
+
+    Returns:
+        exit status: 1 where a command takes more than its bar.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9, help="of which the median is taken")
+    parser.add_argument("--out", type=Path, default=None, help="CSV file; default: one by date in benchmarks/results")
+    options = parser.parse_args(arguments)
+    rows = measure(options.rounds)
+    for row in rows:
+        print(record.line(row))
+    print(f"written to {record.store('startup', rows, record.facts(torch.device('cpu')), options.out)}")
+    return int(any(float(row["ratio"]) > float(row["bar"]) for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""`list [methods | protocols | datasets | vocabularies | configs]`: what there is, a line each."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from cliptrase.cli import configs
+from cliptrase.options import WIDTH, Parser, answer
+
+Rows = Iterator[tuple[str, str, str]]
+"""Name, what it is, where it comes from."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints what there is.
+
+    Args:
+        arguments: after the command's name; the process's own by default.
+
+    Returns:
+        exit status; see `cliptrase.options.answer`.
+    """
+    parser = Parser("list", "Shows what there is, a line each; without KIND all of them.")
+    parser.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    return answer(parser, _print, arguments)
+
+
+def _print(options: argparse.Namespace) -> int:
+    kinds = [options.kind] if options.kind else list(KINDS)
+    for kind in kinds:
+        if len(kinds) > 1:
+            print(f"{kind}:")
+        rows = list(KINDS[kind]())
+        width = max(len(name) for name, _, _ in rows)
+        for name, what, source in rows:
+            print(_line(f"  {name:{width}}  ", what, source))
+        if kind != kinds[-1]:
+            print()
+    return 0
+
+
+def _line(head: str, what: str, source: str) -> str:
+    """One line of at most `WIDTH` columns; what the thing is gives way to where it comes from."""
+    tail = f" ({source})" if source else ""
+    room = WIDTH - len(head) - len(tail)
+    text = what if len(what) <= room else f"{what[: room - 3].rstrip()}..."
+    return f"{head}{text}{tail}"[:WIDTH].rstrip()
+
+
+def _methods() -> Rows:
+    from cliptrase.extensions import installed
+    from cliptrase.methods import ENTRY_POINTS, METHODS
+
+    for name, method in METHODS.items():
+        yield name, method.source, ""
+    for name, point in installed(ENTRY_POINTS).items():
+        yield name, "a method of another package", point.value
+
+
+def _protocols() -> Rows:
+    from cliptrase.protocols import PROTOCOLS
+
+    for name, protocol in PROTOCOLS.items():
+        view = {"centre_crop": "middle square", "whole_image": "whole images"}.get(protocol.view, protocol.view)
+        if protocol.windowed:
+            view = "windows"
+        yield name, f"{view}, shorter side {protocol.size}, scores of {protocol.scoring}", ""
+
+
+def _datasets() -> Rows:
+    from datamodules.specs import DATASETS
+
+    for name, spec in DATASETS.items():
+        images = " or ".join(str(number) for number in spec.images_expected)
+        yield name, spec.description.partition(". ")[0].rstrip("."), f"{images} images" if images else ""
+    for name, what in (
+        ("Benchmark", "several of these in one run"),
+        ("Folder", "your own images and label maps"),
+        ("Photos", "your own images and words, without label maps"),
+        ("Shapes", "the demo's drawn scenes"),
+    ):
+        yield name, what, ""
+
+
+def _vocabularies() -> Rows:
+    from datamodules.specs import DATASETS
+
+    named: dict[str, list[str]] = {"released": list(DATASETS)}
+    for dataset, spec in DATASETS.items():
+        for name in spec.vocabularies:
+            named.setdefault(name, []).append(dataset)
+    about = {
+        "released": "names and background prompts that CLIPtrase released",
+        "plain": "a word a class",
+        "sclip": "SCLIP's synonyms and background words",
+        "clearclip": "ClearCLIP's names",
+    }
+    for name, datasets in named.items():
+        yield name, about.get(name, ", ".join(datasets)), f"{len(datasets)} data sets"
+
+
+def _configs() -> Rows:
+    for name, path in configs.shipped().items():
+        comment = [line[1:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
+        yield name, " ".join(" ".join(comment).split()).partition(". ")[0].rstrip("."), ""
+
+
+KINDS: Mapping[str, Callable[[], Rows]] = {
+    "methods": _methods,
+    "protocols": _protocols,
+    "datasets": _datasets,
+    "vocabularies": _vocabularies,
+    "configs": _configs,
+}
