@@ -71,7 +71,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             "--data.root /nowhere is no folder; name the one that holds the data sets' folders",
         ),
         (["--data", "Benchmark", "--data.root", "/nowhere"], "--data.root /nowhere is no folder; name the one that"),
-        (["--data", "Benchmark", "--data.settings", "[VOC9]"], "names ['VOC9']; take some of COCO171, VOC20"),
+        (["--data", "Benchmark", "--data.settings", "[VOC9]"], "names 'VOC9', which is no data set; take "),
         (["--data", "VOC20", "--data.batch_size", "0"], "--data.batch_size must be at least 1, not 0"),
         (["--data", "VOC20", "--data.num_workers", "-1"], "--data.num_workers must be at least 0, not -1"),
         (["--data", "Shapes", "--data.scenes", "0"], "--data.scenes must be at least 1, not 0"),

@@ -65,7 +65,7 @@ def check(command: str, words: Sequence[str]) -> None:
         UsageError: an option, data set or configuration's key that does not exist, or no data set.
         InputError: a method or protocol that does not exist, or a place of data or weights that is not there.
     """
-    values: dict[str, Any] = {}
+    values = _of_config(configs.base())
     pairs = list(options(words))
     for option, value in pairs:
         if option in ("--config", "-c"):

@@ -63,6 +63,7 @@ def test_a_second_signal_changes_nothing() -> None:
     process = start(saves)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)  # a signal within the print itself would come before what saves
     for signum in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
         os.kill(process.pid, signum)
         time.sleep(0.1)
