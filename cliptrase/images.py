@@ -143,9 +143,13 @@ class Reader:
 
         Raises:
             ColoursError: the channels differ.
-            InputError: the file cannot be read, is too large, or its values are no whole numbers.
+            InputError: the file cannot be read, is too large, has several pages, or its values are no whole numbers.
         """
         with _opened(path, "label map", self._limit()) as file:
+            if (pages := getattr(file, "n_frames", 1)) > 1:
+                raise InputError(
+                    f"{path} holds {pages} pages, of which a label map can be one only; export that one as PNG"
+                )
             kept = _raw_mode(file), f"{file.format}", str(file.info.get("compression", ""))
             file.load()
             image = file

@@ -460,3 +460,14 @@ def test_a_header_says_which_way_a_picture_is_read() -> None:
     assert not Header((3, 4), 6).is_turned("upright", (3, 4))
     assert Header((3, 3), 6).is_turned("upright", (3, 3))
     assert not Header((3, 4), 3).is_turned("released", (3, 4))
+
+
+@pytest.mark.parametrize(("end", "options"), [("tif", {}), ("gif", {}), ("png", {"default_image": False})])
+def test_a_label_map_of_several_pages_is_refused(tmp_path: Path, end: str, options: dict[str, bool]) -> None:
+    """Its first page would be read without a word; a picture's is, as every viewer shows it."""
+    pages = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (1, 2)]
+    path = tmp_path / f"map.{end}"
+    pages[0].save(path, save_all=True, append_images=pages[1:], **options)
+    with pytest.raises(InputError, match=r"holds 2 pages, of which a label map can be one only"):
+        Reader().index_map(path)
+    assert Reader().picture(path).shape == (4, 4, 3)

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +224,78 @@ def test_names_given_one_by_one() -> None:
     ):
         with pytest.raises(DataError, match=message):
             read_list(names, "--data.classes")  # type: ignore[arg-type]
+
+
+ENTRIES = ["bird", "cat", "dog"]
+
+
+@pytest.mark.parametrize("key", ["id", "class_id", "value", "index", "label", "Class ID", "trainId"])
+@pytest.mark.parametrize("end", ["json", "yaml"])
+def test_entries_are_ordered_by_their_number_whatever_its_key(folder: Path, key: str, end: str) -> None:
+    text = json.dumps([{"name": name, key: number} for name, number in zip(ENTRIES, (2, 0, 1), strict=True)])
+    assert read(folder / f"names.{end}", text).names == ["cat", "dog", "bird"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([{"name": n, "rank": r} for n, r in zip(ENTRIES, (3, 1, 2), strict=True)], "'rank' numbers the entries in an"),
+        (
+            [{"name": n, "id": i, "value": 2 - i} for i, n in enumerate(ENTRIES)],
+            "'id' and 'value' both number the classes",
+        ),
+        ([{"name": n, "class_id": 10 * i} for i, n in enumerate(ENTRIES)], "number 1 is missing"),
+        ([{"name": "bird", "index": 0}, {"name": "cat"}], "'cat' has None where the other lines have a number"),
+    ],
+)
+def test_entries_whose_order_is_unsure(folder: Path, entries: list[object], message: str) -> None:
+    with pytest.raises(DataError, match=re.escape(message)):
+        read(folder / "names.json", json.dumps(entries))
+
+
+def test_other_numbers_of_entries_are_no_order(folder: Path) -> None:
+    """Flags, counts, and what is in the order of the lines anyway."""
+    for numbers in ((1, 0, 1), (512, 7, 93), (0, 1, 2)):
+        entries = [{"name": name, "isthing": number} for name, number in zip(ENTRIES, numbers, strict=True)]
+        assert read(folder / "names.json", json.dumps(entries)).names == ENTRIES
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("names.csv", "name,rank,r\nbird,3,0\ncat,1,0\ndog,2,0\n", "the column 'rank' numbers the lines in another"),
+        ("names.txt", "name,supercategory\nbird,animal\ncat,animal\n", "'name,supercategory' looks like a header"),
+        ("names.csv", "name,supercategory\nbird,animal\ncat,animal\n", "is no header that is known"),
+        ("names.txt", "class\tgroup\nbird\tanimal\ncat\tanimal\n", "looks like a header"),
+    ],
+)
+def test_tables_whose_order_or_header_is_unsure(folder: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(DataError, match=f"line 1: .*{re.escape(message)}"):
+        read(folder / name, content)
+
+
+def test_commas_in_names_are_no_header(folder: Path) -> None:
+    assert read(folder / "names.txt", "class, lesson\ncat\ndog\n").names == ["class, lesson", "cat", "dog"]
+    assert read(folder / "names.txt", "building, edifice\nwall, fence\nsky, air\n").names[0] == "building, edifice"
+
+
+def test_a_file_of_annotations_is_read_at_once(folder: Path) -> None:
+    """COCO's form: the classes are a few lines of megabytes, and their line is said."""
+    annotations = [{"id": number, "bbox": [1.5, 2.5, 30, 40], "category_id": 1} for number in range(60_000)]
+    document = {
+        "images": [],
+        "annotations": annotations,
+        "categories": [{"supercategory": "animal", "id": number, "name": name} for number, name in enumerate(ENTRIES)],
+    }
+    text = json.dumps(document)
+    assert len(text) > 3 << 20
+    start = time.process_time()
+    assert read(folder / "coco.json", text).names == ENTRIES
+    assert time.process_time() - start < 3
+    lines = json.dumps({"info": {"a": 1}, "categories": [{"id": 0, "name": "a"}, {"id": 0, "name": "b"}]}, indent=1)
+    with pytest.raises(DataError, match="line 10: the number 0 stands in line 6 already"):
+        read(folder / "coco.json", lines)
+    with pytest.raises(DataError, match="line 4: 'labels' is a second list of names"):
+        read(folder / "coco.json", '{"names": ["a"],\n\n\n"labels": ["b"]}')
+    with pytest.raises(DataError, match="this JSON holds no list of names"):
+        read(folder / "coco.json", json.dumps({"annotations": annotations * 2}))
