@@ -31,6 +31,7 @@ from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsPr
 from cliptrase.runs.module import TrainingFreeSegmentation
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
+from datamodules.specs import DATASETS
 
 _HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
 
@@ -55,13 +56,13 @@ def signal_of(error: BaseException | None) -> int | None:
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
-def _require_settings(protocol: EvaluationProtocol, data: Namespace) -> None:
+def _require_settings(protocol: EvaluationProtocol, data: SegmentationDataModule) -> None:
     """Refuses values of a protocol for a data set that there is not, which is misspelt.
 
     Raises:
         InputError: there is such a name.
     """
-    known = {*DATA, data.class_path.rpartition(".")[2], str(data.get("init_args", {}).get("name", ""))}
+    known = {*DATA, *DATASETS, *(spec.name for spec in data.settings)}
     if unknown := sorted(protocol.overrides.keys() - known):
         meant = did_you_mean(unknown[0], known)
         hint = f"did you mean {meant}? Else take" if meant else "take"
@@ -223,7 +224,6 @@ class EvaluationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
         config = self.config[self.subcommand]
-        _require_settings(config.protocol, config.data)
         model = config.model
         own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
@@ -242,6 +242,7 @@ class EvaluationCLI(LightningCLI):
             InputError: a folder that cannot be written, or options that Lightning refuses.
         """
         config = self.config[self.subcommand]
+        _require_settings(config.protocol, self.datamodule)
         root = Path(config.trainer.default_root_dir or "outputs")
         check_writable(root)
         name = config.data.class_path.rsplit(".", 1)[-1]

@@ -10,6 +10,7 @@ from PIL import Image
 from datamodules import Benchmark, DataError, Folder
 from datamodules.doctor.command import main as doctor
 from datamodules.folder_spec import read_options, read_spec
+from tests.command import run
 
 GOOD = """
 name: Rooms
@@ -21,6 +22,29 @@ background: [wall, floor]
 background_index: 0
 ignore_label: 9
 label_offset: 1
+"""
+
+CLASS = """
+from pathlib import Path
+
+from cliptrase.vocabulary import Vocabulary, single_names
+from datamodules import DatasetSpec, SpecDataModule
+from datamodules.spec import names_in
+
+HERE = Path(__file__).parent
+
+
+class MyRooms(SpecDataModule):
+    spec = DatasetSpec(
+        name="MyRooms",
+        folder=HERE.name,
+        images=("pictures",),
+        labels="maps",
+        label_suffix="_mask",
+        label_offset=1,
+        ignore_label=9,
+        vocabulary=Vocabulary(single_names(names_in(HERE / "names.txt"))),
+    )
 """
 
 
@@ -171,3 +195,48 @@ def test_a_benchmark_takes_several(tmp_path: Path) -> None:
     second.write_text(GOOD)
     with pytest.raises(DataError, match="names a data set twice"):
         Benchmark([str(first), str(second)])
+
+
+def test_the_command_line_reads_it(tmp_path: Path, tiny_clip: Path) -> None:
+    """Its name stands in results, files and the protocol's overrides."""
+    path = write(tmp_path, GOOD.replace('"3"', "lamp"))
+    options = ["--config", "sclip", "--protocol.size", "48", "--protocol.window", "48", "--protocol.stride", "48"]
+    options += [
+        "--protocol.overrides",
+        "{Rooms: {logit_scale: 50}}",
+        "--model.clip",
+        f"local-dir:{tiny_clip}",
+        "--data.num_workers",
+        "0",
+    ]
+    finished = run("test", tmp_path / "out", *options, "--data", "Folder", "--data.spec", str(path))
+    assert list(finished.results["settings"]) == ["Rooms"]
+    assert (finished.folder / "confusion" / "Rooms.npz").is_file()
+    both = [*options, "--data", "Benchmark", "--data.settings", f"[{path}]"]
+    again = run("test", tmp_path / "both", *both)
+    assert again.results["settings"] == finished.results["settings"]
+
+
+def test_the_command_line_takes_a_class_from_outside(
+    tmp_path: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its path, with its names in a file of its own and values of the protocol for it."""
+    write(tmp_path)
+    (tmp_path / "rooms_of_mine.py").write_text(CLASS)
+    (tmp_path / "names.txt").write_text("bed\nsofa\nlamp\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["--config", "sclip", "--protocol.size", "48", "--protocol.window", "48", "--protocol.stride", "48"]
+    options += [
+        "--protocol.overrides",
+        "{MyRooms: {logit_scale: 50}}",
+        "--model.clip",
+        f"local-dir:{tiny_clip}",
+        "--data.num_workers",
+        "0",
+    ]
+    finished = run(
+        "test", tmp_path / "out", *options, "--data", "rooms_of_mine.MyRooms", "--data.root", str(tmp_path.parent)
+    )
+    assert list(finished.results["settings"]) == ["MyRooms"]
+    chosen = ["--data", "Benchmark", "--data.settings", "[rooms_of_mine.MyRooms]", "--data.root", str(tmp_path.parent)]
+    assert list(run("test", tmp_path / "both", *options, *chosen).results["settings"]) == ["MyRooms"]
