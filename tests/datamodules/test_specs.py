@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,15 +29,6 @@ Rooms = DatasetSpec(
     images_expected={6: "the whole"},
 )
 """
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test registers is forgotten after it."""
-    known = dict(specs._registry)
-    yield
-    specs._registry.clear()
-    specs._registry.update(known)
 
 
 def test_data_sets_doctor_and_preparations_load_no_torch() -> None:
