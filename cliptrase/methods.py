@@ -16,10 +16,14 @@ from cliptrase.errors import InputError, did_you_mean
 from cliptrase.extensions import installed, load_entry_point, load_object
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from cliptrase.clip.trunk import Reading
     from cliptrase.ops.position import PositionEmbedding
 
 Vote = Literal["majority", "mean"]
+Refinement = Callable[["Tensor", "Tensor"], "Tensor"]
+"""From maps of a few names and images to maps; see `Method.refine`."""
 
 ENTRY_POINTS = "cliptrase.methods"
 """Group of entry points by which other distributions offer methods."""
@@ -38,9 +42,13 @@ class Method:
         regions: whether clusters of patches vote on names (CLIPtrase, section 3.4).
         denoise: whether the class token's correlation is removed before clustering (CLIPtrase, section 3.3).
         vote: how a region chooses its name; None is the protocol's own way.
+        refine: what becomes of the names' maps at the label map's size before the highest name is taken: a pure
+            function of maps (B, c, H, W), cosines or logits, and images (B, 3, H, W), RGB in [0, 1], that returns maps
+            (B, c, H, W). It gets a few names at a time and treats every name alike. Also by its place,
+            `package.module:NAME`.
 
     Raises:
-        InputError: a value that is none of these.
+        InputError: a value that is none of these, or a refinement together with regions.
     """
 
     name: str
@@ -50,6 +58,7 @@ class Method:
     regions: bool = False
     denoise: bool = True
     vote: Vote | None = None
+    refine: "Refinement | str | None" = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"\w+([+-][a-z]+)*", self.name):
@@ -61,13 +70,33 @@ class Method:
                 f"method {self.name}: reading {self.reading!r} is neither a Reading nor the place of one, "
                 "'package.module:NAME'"
             )
+        if not (self.refine is None or callable(self.refine) or (isinstance(self.refine, str) and ":" in self.refine)):
+            raise InputError(
+                f"method {self.name}: refine {self.refine!r} is neither a function of maps and images nor the place of "
+                "one, 'package.module:NAME'"
+            )
+        if self.refine is not None and self.regions:
+            raise InputError(
+                f"method {self.name} refines maps pixel by pixel, and regions would vote over that; leave out one: "
+                "-regions, or refine=None"
+            )
 
     def load_reading(self) -> Any:
         """The reading, imported where the record holds its place."""
-        if not isinstance(self.reading, str):
-            return self.reading
-        module, _, name = self.reading.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return _at(self.reading)
+
+    def load_refine(self) -> "Refinement | None":
+        """The refinement, imported where the record holds its place; None without one."""
+        refine: Refinement | None = _at(self.refine)
+        return refine
+
+
+def _at(value: Any) -> Any:
+    """A value, or what a text names as its place."""
+    if not isinstance(value, str):
+        return value
+    module, _, name = value.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from cliptrase.clip import towers
-from cliptrase.clip.encoder import VisualEncoder, check_methods
+from cliptrase.clip.encoder import VisualEncoder, check_methods, loaded_reading
+from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
 from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.errors import InputError
 from cliptrase.images import PictureLike, to_rgb
+from cliptrase.inference.maps import images_of_size
 from cliptrase.inference.pixels import fit_to_patches, normalise, padded_canvas, shown_cell
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
@@ -50,9 +52,10 @@ class Segmenter(nn.Module):
         methods: what to compute, one or several, by name or as a `Method`, the first being the one that `segment`
             returns; see `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
+        guest: a second tower for methods that read one, from `guest.load_guest`, or a vision transformer of timm.
 
     Raises:
-        InputError: a tower or method that cannot be used, or no method.
+        InputError: a tower or method that cannot be used, no method, or a guest that no method reads.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Segmenter(nn.Module):
         protocol: EvaluationProtocol | None = None,
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         cache_dir: Path | None = None,
+        guest: GuestTower | nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(clip, LoadedClip) or not isinstance(protocol, EvaluationProtocol | None):
@@ -69,8 +73,15 @@ class Segmenter(nn.Module):
         self.protocol = protocol or get_protocol()
         self.methods = get_methods(methods)
         self.clip = clip
-        self.encoder = VisualEncoder(clip.model.visual)
+        if guest is not None and not isinstance(guest, GuestTower):
+            guest = GuestTower(guest)
+        self.encoder = VisualEncoder(clip.model.visual, guest, clip.mean, clip.std)
         self.encoder.require(self.methods)
+        if guest is not None and not any(loaded_reading(method).guest for method in self.methods):
+            names = ", ".join(method.name for method in self.methods)
+            raise InputError(
+                f"guest {guest.name} is read by no method of {names}; leave it out, or take a method that does"
+            )
         self.model = clip.model
         _require_whole_patches(self.protocol, self.patch)
         majority = next((method.name for method in self.methods if method.vote == "majority"), None)
@@ -195,13 +206,19 @@ class Segmenter(nn.Module):
             InputError: features that are not finite: damaged weights, or numbers too large for half precision.
             ValueError: a side is not a whole number of patches.
         """
-        encoded = self.encode(images, size, classifier.setting)
+        asked = any(loaded_reading(method).text for method in self.methods)
+        encoded = self.encode(images, size, classifier.setting, classifier.embeddings if asked else None)
         regions = encoded.regions if isinstance(encoded, WholePictures) else {}
         return Prediction(self.label(encoded, classifier), regions)
 
     @torch.no_grad()
-    def encode(self, images: Tensor, size: Size | None = None, setting: str = "") -> WholePictures | Windows:
-        """The part of `forward` that needs no names: features and regions, for `label` with any classifier."""
+    def encode(
+        self, images: Tensor, size: Size | None = None, setting: str = "", text: Tensor | None = None
+    ) -> WholePictures | Windows:
+        """The part of `forward` that needs no names: features and regions, for `label` with any classifier.
+
+        Methods whose readings ask for the names' text embeddings, (C, E), need them here as `text`.
+        """
         if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
             raise InputError(
@@ -216,16 +233,23 @@ class Segmenter(nn.Module):
         protocol = self.protocol.on(setting)
         with stage("forward", images.device):
             pixels = self.prepare(images)
+        refining = any(method.refine for method in self.methods)
         if protocol.windowed:
-            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size)
+            refined = images_of_size(images.float() / 255, size) if refining else None
+            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, text, refined)
             _require_features(windows.features)
             return windows
         covered = protocol.pads and protocol.label_area == "image"
         canvas = padded_canvas(shown, size, shown_cell(self.patch, protocol.fit)) if covered else size
-        encoding = self.encoder(pixels, self.methods)
+        encoding = self.encoder(pixels, self.methods, text)
         _require_features(encoding.features)
         regions = find_regions(encoding, self.methods, protocol, canvas, size)
-        return WholePictures(encoding, regions, protocol, self.scale, canvas, size)
+        refined = None
+        if refining and (covered or not protocol.pads):
+            refined = images_of_size(images.float() / 255, size)
+        elif refining:  # the label map is stretched over the padding too
+            refined = images_of_size((pixels * self.std + self.mean).clamp(0, 1), size)
+        return WholePictures(encoding, regions, protocol, self.scale, canvas, size, refined)
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:

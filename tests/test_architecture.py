@@ -41,7 +41,7 @@ LAYERS = (
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
-    {"report", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
+    {"report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
     {"global_patches", "runs.module"},
     {"runs.callbacks"},
@@ -86,7 +86,7 @@ ORDERS = {
     ),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
-    "inference": ("pixels", "window_maps", "whole", "windows"),
+    "inference": ("pixels", "maps", "window_maps", "whole", "windows"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),

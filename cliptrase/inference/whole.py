@@ -11,6 +11,7 @@ from cliptrase.attention import Projections
 from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.inference.maps import RefinedMaps, UpsampledMaps, highest
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
@@ -74,6 +75,7 @@ class WholePictures:
         scale: exp(logit_scale) of the model.
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) of the label maps, top left part of the canvas.
+        images: (B, 3, H, W) RGB in [0, 1] of the label maps' size, for methods that refine.
     """
 
     encoding: Encoding
@@ -82,6 +84,7 @@ class WholePictures:
     scale: float
     canvas: Size
     size: Size
+    images: Tensor | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
@@ -99,6 +102,10 @@ class WholePictures:
                 weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
             if weight is not None and self.protocol.class_token_weight == "patches":
                 logits, weight = logits * weight[:, :, None, None], None
+            if (refine := method.load_refine()) and self.images is not None:
+                weighted = logits if weight is None else logits * weight[:, :, None, None]
+                upsampled = UpsampledMaps(weighted, self.canvas, self.size)
+                return classifier.name_to_label[highest(RefinedMaps(upsampled, refine, self.images, method.name)())[0]]
             names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
             if regions is None:
                 return classifier.name_to_label[names]

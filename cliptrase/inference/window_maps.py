@@ -6,21 +6,16 @@ the patches of all windows, do the whole of it (`window_matrix`), for some names
 Source: mmseg's sliding inference as SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024) run it.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase.inference.maps import VALUES, Maps
 from cliptrase.ops.upsampling import bilinear_matrix
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.regions import region_means
-
-_VALUES = 1 << 24  # of full-size maps held at once: 64 MiB
-
-# Full-size maps of some names at a time: the first name's number, and (B, c, H, W) cosines.
-Maps = Iterator[tuple[int, Tensor]]
 
 
 def window_starts(length: int, window: int, stride: int) -> list[int]:
@@ -91,7 +86,7 @@ class SmoothMaps:
     def __call__(self) -> Maps:
         """Some names at a time."""
         batch, names = self.grid.shape[:2]
-        step = max(1, _VALUES // (batch * len(self.rows) * len(self.columns)))
+        step = max(1, VALUES // (batch * len(self.rows) * len(self.columns)))
         for first in range(0, names, step):
             yield first, self.rows @ self.grid[:, first : first + step] @ self.columns.T
 
@@ -139,7 +134,7 @@ class VotedMaps:
         """Some names at a time."""
         names = self.means.shape[1]
         rows, columns = self.rows, self.columns
-        step = max(1, _VALUES // (len(self.member) * max(rows.length * columns.length, rows.size * columns.size)))
+        step = max(1, VALUES // (len(self.member) * max(rows.length * columns.length, rows.size * columns.size)))
         for first in range(0, names, step):
             chosen = slice(first, first + step)
             table = self.means[:, chosen].contiguous()

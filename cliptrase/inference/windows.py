@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.inference.maps import Maps, RefinedMaps, highest
 from cliptrase.inference.pixels import fit_to_patches
 from cliptrase.inference.whole import find_regions
-from cliptrase.inference.window_maps import Maps, SmoothMaps, VotedMaps, WindowAxis
+from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocol import EvaluationProtocol
@@ -33,6 +34,7 @@ class Windows:
         rows: windows from top to bottom.
         columns: windows from left to right.
         protocol: one with windows, with the data set's values.
+        images: (B, 3, H, W) RGB in [0, 1] of the label maps' size, for methods that refine.
     """
 
     features: dict[str, Tensor]
@@ -41,6 +43,7 @@ class Windows:
     rows: WindowAxis
     columns: WindowAxis
     protocol: EvaluationProtocol
+    images: Tensor | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
@@ -54,7 +57,10 @@ class Windows:
         regions = self.regions.get(method.name)
         if regions is None:
             with stage("classification", features.device, [method.name]):
-                return classify_pixels(SmoothMaps(cosines, self.rows, self.columns), classifier, self.protocol)
+                maps: Callable[[], Maps] = SmoothMaps(cosines, self.rows, self.columns)
+                if (refine := method.load_refine()) and self.images is not None:
+                    maps = RefinedMaps(maps, refine, self.images, method.name)
+                return classify_pixels(maps, classifier, self.protocol)
         with stage("vote", features.device, [method.name]):
             return classify_pixels(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
 
@@ -66,6 +72,8 @@ def encode_windows(
     methods: Sequence[Method],
     protocol: EvaluationProtocol,
     size: Size,
+    text: Tensor | None = None,
+    images: Tensor | None = None,
 ) -> Windows:
     """Shows all windows of a batch to the tower, as many at once as memory allows.
 
@@ -76,6 +84,8 @@ def encode_windows(
         methods: of the run.
         protocol: one with windows, with the data set's values.
         size: (H, W) of the label maps.
+        text: (C, E) unit embeddings of the names, for readings that ask for them.
+        images: see `Windows`.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
     columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
@@ -86,7 +96,7 @@ def encode_windows(
     features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
     regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
     for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
-        encoding = encoder(part, methods)
+        encoding = encoder(part, methods, text)
         for name, tokens in encoding.features.items():
             with stage("forward", pixels.device, [name]):
                 patches = tokens[:, 1:].float()
@@ -100,6 +110,7 @@ def encode_windows(
         rows,
         columns,
         protocol,
+        images,
     )
 
 
@@ -117,48 +128,18 @@ def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protoc
     background = classifier.background_label
     with_probability = background is not None and protocol.background_threshold > 0
     scale = protocol.logit_scale if protocol.decision == "softmax" else 1.0
-    name, logit, log_sum = _highest(maps(), scale, None, with_probability)
+    name, logit, log_sum = highest(maps(), scale, None, with_probability)
     labels = classifier.name_to_label[name]
     if background is None:
         return labels
     if protocol.min_area:
         small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
         if small.any():
-            name, logit, _ = _highest(maps(), scale, ~small[:, classifier.name_to_label], False)
+            name, logit, _ = highest(maps(), scale, ~small[:, classifier.name_to_label], False)
             labels = classifier.name_to_label[name]
     if with_probability:
         labels = labels.masked_fill((logit - log_sum).exp() < protocol.background_threshold, background)
     return labels
-
-
-def _highest(maps: Maps, scale: float, allowed: Tensor | None, with_sum: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Number and logit of the highest name at every pixel, and the logarithm of all names' summed exponentials.
-
-    Args:
-        maps: (B, c, H, W) cosines at a time.
-        scale: of the cosines.
-        allowed: (B, C) names that may win, None for all.
-        with_sum: whether the sum is wanted; it is over all names.
-
-    Returns:
-        (B, H, W) int64, float32 and float32.
-    """
-    best = log_sum = number = torch.empty(0)
-    for first, some in maps:
-        logits = some * scale
-        if with_sum:
-            part = logits.logsumexp(1)
-            log_sum = part if first == 0 else torch.logaddexp(log_sum, part)
-        if allowed is not None:
-            barred = ~allowed[:, first : first + logits.shape[1], None, None]
-            logits = logits.masked_fill(barred, float("-inf"))
-        value, index = logits.max(1)
-        if first == 0:
-            best, number = value, index
-        else:
-            number = torch.where(value > best, index + first, number)
-            best = torch.maximum(best, value)
-    return number, best, log_sum
 
 
 def _small_classes(labels: Tensor, num_labels: int, background: int, share: float) -> Tensor:

@@ -15,7 +15,10 @@ from cliptrase.clip.trunk import Block, Reading, Trunk
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, Method, get_method, get_methods, split_methods
+from cliptrase.protocols import get_protocol
 from cliptrase.readings import last_block, reading
+from cliptrase.segmenter import Segmenter
+from cliptrase.vocabulary import Vocabulary, single_names
 from tests.kit import outside_methods, scene_batch
 
 FILE = outside_methods.__file__
@@ -258,3 +261,27 @@ def test_blocks_are_counted_from_either_end(loaded_clip: LoadedClip) -> None:
         torch.testing.assert_close(trunk.mean_attention(number - count), weights, rtol=0, atol=1e-6)
     torch.testing.assert_close(steps[1].tokens, trunk.tokens(-3), rtol=0, atol=0)
     assert steps[2].projections is trunk.projections(-1)
+
+
+@pytest.mark.parametrize("name", ["paper", "sclip"])
+def test_a_reading_of_the_names(name: str, loaded_clip: LoadedClip) -> None:
+    """Takes off what all names have in common with a token; `encode` alone does not know the names."""
+
+    @reading(tokens=(-1,), text=True)
+    def without_common(trunk: Trunk) -> torch.Tensor:
+        features = trunk.project(trunk.tokens(-1))
+        common = trunk.text.mean(0)
+        return features - (features @ common).unsqueeze(-1) * common / common.square().sum()
+
+    values = {"size": 160} if name == "paper" else {"window": 64, "stride": 32}
+    segmenter = Segmenter(
+        loaded_clip, get_protocol(name, **values), [Method("mine", "tests", without_common), "vanilla"]
+    )
+    classifier = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "sky"])), progress=False)
+    images = scene_batch([1, 2], 96, 112)
+    labels = segmenter(images, classifier).labels
+    encoded = segmenter.encode(images, text=classifier.embeddings)
+    assert torch.equal(segmenter.label(encoded, classifier)["mine"], labels["mine"])
+    assert not torch.equal(labels["mine"], labels["vanilla"])
+    with pytest.raises(InputError, match="method mine reads the names' text embeddings; give them as `text`"):
+        segmenter.encode(images)

@@ -16,7 +16,10 @@ from cliptrase.clip.trunk import Trunk
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.errors import InputError
 from cliptrase.methods import METHODS, Method
+from cliptrase.protocols import get_protocol
 from cliptrase.readings import reading
+from cliptrase.segmenter import Segmenter
+from cliptrase.vocabulary import Vocabulary, single_names
 from tests.kit import scene_batch
 
 NAME = "vit_tiny_patch16_224"
@@ -160,3 +163,28 @@ def test_a_reading_gets_the_guests_features(loaded_clip: LoadedClip, monkeypatch
 def test_a_guest_that_is_missing(loaded_clip: LoadedClip) -> None:
     with pytest.raises(InputError, match="method guided reads a guest tower's features, and no guest is given"):
         VisualEncoder(loaded_clip.model.visual).require([METHODS["vanilla"], GUIDED])
+
+
+@pytest.mark.parametrize("protocol", ["paper", "sclip"])
+def test_a_segmenter_with_a_guest(protocol: str, loaded_clip: LoadedClip) -> None:
+    """A module or a loaded guest; whole and in windows; alone as in a batch."""
+    values = {"size": 160} if protocol == "paper" else {"window": 64, "stride": 32}
+    chosen = get_protocol(protocol, **values)
+    segmenter = Segmenter(loaded_clip, chosen, [GUIDED, "vanilla"], guest=tiny())
+    classifier = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "sky", "tree"])), progress=False)
+    images = scene_batch([1, 2], 96, 112)
+    labels = segmenter(images, classifier).labels
+    other = Segmenter(loaded_clip, chosen, [GUIDED], guest=GuestTower(tiny()))
+    for number in range(2):
+        alone = other(images[number : number + 1], classifier).labels["guided"]
+        assert torch.equal(alone[0], labels["guided"][number])
+    assert not torch.equal(labels["guided"], labels["vanilla"])
+
+
+def test_a_guest_that_nobody_reads(loaded_clip: LoadedClip) -> None:
+    with pytest.raises(
+        InputError, match="guest vit_tiny_patch16_224 is read by no method of gem, vanilla; leave it out"
+    ):
+        Segmenter(loaded_clip, methods=["gem", "vanilla"], guest=tiny())
+    with pytest.raises(InputError, match="method guided reads a guest tower's features, and no guest is given"):
+        Segmenter(loaded_clip, methods=[GUIDED])
