@@ -7,7 +7,14 @@ Segmentation", ECCV 2024 (arXiv 2407.08268).
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cliptrase.attention import AttentionRule as AttentionRule
+    from cliptrase.attention import Projections as Projections
+    from cliptrase.clip.trunk import Trunk as Trunk
+    from cliptrase.clip.weights import load_clip as load_clip
     from cliptrase.evaluation.counts import SegmentationCounts as SegmentationCounts
+    from cliptrase.methods import METHODS as METHODS
+    from cliptrase.methods import Method as Method
+    from cliptrase.methods import get_method as get_method
     from cliptrase.metrics import scores as scores
     from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
     from cliptrase.protocols import get_protocol as get_protocol
@@ -18,23 +25,37 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PLACES = {
+    "AttentionRule": "cliptrase.attention",
     "EvaluationProtocol": "cliptrase.protocol",
+    "METHODS": "cliptrase.methods",
+    "Method": "cliptrase.methods",
     "Prediction": "cliptrase.segmenter",
+    "Projections": "cliptrase.attention",
     "SegmentationCounts": "cliptrase.evaluation.counts",
     "Segmenter": "cliptrase.segmenter",
+    "Trunk": "cliptrase.clip.trunk",
     "Vocabulary": "cliptrase.vocabulary",
+    "get_method": "cliptrase.methods",
     "get_protocol": "cliptrase.protocols",
+    "load_clip": "cliptrase.clip.weights",
     "scores": "cliptrase.metrics",
 }
 
 __all__ = [
+    "METHODS",
+    "AttentionRule",
     "EvaluationProtocol",
+    "Method",
     "Prediction",
+    "Projections",
     "SegmentationCounts",
     "Segmenter",
+    "Trunk",
     "Vocabulary",
     "__version__",
+    "get_method",
     "get_protocol",
+    "load_clip",
     "scores",
 ]
 

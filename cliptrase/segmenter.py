@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cliptrase.clip import towers
-from cliptrase.clip.encoder import VisualEncoder, check_methods, loaded_reading
+from cliptrase.clip.encoder import VisualEncoder, check_guest, check_methods, loaded_reading
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
@@ -77,11 +77,7 @@ class Segmenter(nn.Module):
             guest = GuestTower(guest)
         self.encoder = VisualEncoder(clip.model.visual, guest, clip.mean, clip.std)
         self.encoder.require(self.methods)
-        if guest is not None and not any(loaded_reading(method).guest for method in self.methods):
-            names = ", ".join(method.name for method in self.methods)
-            raise InputError(
-                f"guest {guest.name} is read by no method of {names}; leave it out, or take a method that does"
-            )
+        check_guest(self.methods, guest.name if guest is not None else None)
         self.model = clip.model
         _require_whole_patches(self.protocol, self.patch)
         majority = next((method.name for method in self.methods if method.vote == "majority"), None)

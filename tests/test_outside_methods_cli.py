@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+from timm.models import save_for_hf
 
 from cliptrase.cli import main
 from datamodules import PC59, VOC20
@@ -72,3 +74,37 @@ def test_what_is_no_method_is_one_sentence(
     assert said.startswith(f"method '{file}:KEY_KEY': {file} cannot be imported: ModuleNotFoundError in line ")
     said = complaint(capsys, "test", *options, *out, "--model.compare", f"{tmp_path}/absent.py:KEY_KEY")
     assert "absent.py cannot be read" in said
+
+
+GUIDED = """
+import torch
+from torch.nn import functional as F
+from cliptrase.readings import reading
+
+@reading(tokens=(-1,), guest=True)
+def guided(trunk):
+    similar = F.normalize(trunk.guest.tokens, dim=-1)
+    at_guest = F.interpolate(trunk.tokens(-1)[:, 1:].mT.unflatten(2, trunk.grid), trunk.guest.grid).flatten(2).mT
+    moved = ((10 * similar @ similar.mT).softmax(-1) @ at_guest).mT.unflatten(2, trunk.guest.grid)
+    patches = F.interpolate(moved, trunk.grid, mode="bilinear").flatten(2).mT
+    return trunk.project(torch.cat([trunk.tokens(-1)[:, :1], patches], 1))
+"""
+
+
+def test_a_guest_on_the_command_line(
+    options: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(GUIDED)
+    shape = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}
+    save_for_hf(timm.create_model("vit_tiny_patch16_224", num_classes=0, **shape), tmp_path / "guest", model_args=shape)
+    chosen = [*options, "--model.method", f"{file}:guided", "--model.compare", "vanilla"]
+    finished = run("test", tmp_path / "out", *chosen, "--model.guest", str(tmp_path / "guest"))
+    methods = finished.results["methods"]
+    assert methods["guided"]["settings"] != methods["vanilla"]["settings"]
+    out = ["--trainer.default_root_dir", str(tmp_path / "none"), *QUIET]
+    said = complaint(capsys, "test", *chosen, *out)
+    assert said.startswith("method guided reads a guest tower's features, and no guest is given; give one")
+    said = complaint(capsys, "test", *options, *out, "--model.method", "gem", "--model.guest", str(tmp_path / "guest"))
+    assert said.endswith("guest is read by no method of gem; leave it out, or take a method that does")
+    said = complaint(capsys, "test", *chosen, *out, "--model.guest", "vit_base_patch8_224.dino")
+    assert "its weights are not here and cannot be downloaded" in said

@@ -92,12 +92,8 @@ class VisualEncoder(nn.Module):
                 embedding is resampled in no known way, or it reads what is no `Reading`.
         """
         check_methods(methods, len(self.tower.transformer.resblocks))
-        for method in methods:
-            if loaded_reading(method).guest and self.guest is None:
-                raise InputError(
-                    f"method {method.name} reads a guest tower's features, and no guest is given; give one, such as "
-                    "vit_base_patch8_224.dino of timm, or another method"
-                )
+        if self.guest is None:
+            check_guest(methods, None)
 
     def forward(self, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None) -> Encoding:
         """Features of a batch under several methods.
@@ -331,6 +327,27 @@ def check_methods(methods: Sequence[Method], blocks: int) -> None:
                 f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
                 "another method or a deeper tower such as ViT-B-16"
             )
+
+
+def check_guest(methods: Sequence[Method], guest: str | None) -> None:
+    """Refuses methods without the guest that they read, and a guest that none of them reads; also before it is loaded.
+
+    Args:
+        methods: of the run.
+        guest: the guest's name, None without one.
+
+    Raises:
+        InputError: either.
+    """
+    reading = [method.name for method in methods if loaded_reading(method).guest]
+    if reading and guest is None:
+        raise InputError(
+            f"method {reading[0]} reads a guest tower's features, and no guest is given; give one, such as "
+            "vit_base_patch8_224.dino of timm, or another method"
+        )
+    if guest is not None and not reading:
+        names = ", ".join(method.name for method in methods)
+        raise InputError(f"guest {guest} is read by no method of {names}; leave it out, or take a method that does")
 
 
 def _supported(tower: nn.Module) -> VisionTransformer:

@@ -9,6 +9,8 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from cliptrase import protocols
+from cliptrase.clip.encoder import check_guest
+from cliptrase.clip.guest import load_guest
 from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.distributed import all_gather_rows
 from cliptrase.errors import InputError
@@ -17,7 +19,7 @@ from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
-from cliptrase.methods import Method, split_methods
+from cliptrase.methods import Method, get_methods, split_methods
 from cliptrase.ops.classification import Size, TextClassifier
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.segmenter import Prediction, Segmenter
@@ -68,6 +70,7 @@ class TrainingFreeSegmentation(LightningModule):
         method: the method scored under `settings`: a name with switches, `FILE.py:NAME`, `package.module:NAME`, or in
             Python a `Method`; see `methods.get_method`.
         compare: further methods scored in the same run: a list, or names with commas between them.
+        guest: a second tower for methods that read one: a timm name, a folder or a file; see `guest.load_guest`.
         protocol: geometry, templates, clustering parameters, scoring.
 
     Raises:
@@ -81,12 +84,15 @@ class TrainingFreeSegmentation(LightningModule):
         activation: Activation = "auto",
         method: MethodLike = "cliptrase",
         compare: list[MethodLike] | str | None = None,
+        guest: str | None = None,
         protocol: EvaluationProtocol | None = None,
     ) -> None:
         super().__init__()
         self.protocol = protocol or protocols.get_protocol()
+        methods = get_methods([method, *split_methods(compare)])
+        check_guest(methods, guest)
         loaded = load_clip(clip, pretrained, activation)
-        self.segmenter = Segmenter(loaded, self.protocol, [method, *split_methods(compare)])
+        self.segmenter = Segmenter(loaded, self.protocol, methods, guest=load_guest(guest) if guest else None)
         self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
         self.settings: list[Setting] = []
         self.classifiers: list[TextClassifier] = []

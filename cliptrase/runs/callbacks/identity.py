@@ -33,6 +33,7 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
     """
     data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
     clip, methods = module.segmenter.clip, module.segmenter.methods
+    guest = module.segmenter.encoder.guest
     settings = list(data.settings)
     templates = TEMPLATES[module.protocol.templates]
     run = {
@@ -41,6 +42,7 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
         **{f"source of method {method.name}": source_of(method) for method in methods},
         "weights": clip.weights_hash,
         "activation": clip.activation,
+        "guest": guest.weights_hash if guest else "none",
         "model configuration": clip.config_hash,
         "precision": str(trainer.precision),
         "device": module.device.type,
