@@ -6,9 +6,9 @@ from pathlib import Path
 from cliptrase.errors import did_you_mean, one_line
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
-from datamodules.folder_spec import ENDINGS, read_spec
 from datamodules.notices import warn
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.spec_file import ENDINGS, read_spec
 from datamodules.specs import BENCHMARKS, DATASETS
 from datamodules.transforms import Geometry
 
@@ -44,7 +44,7 @@ class Benchmark(SegmentationDataModule):
 
     Args:
         settings: names such as [VOC20, PC59, Cityscapes]; the name of a list, `paper` for CLIPtrase's nine or `sclip`
-            for the eight of SCLIP and its followers; YAML files as of `folder_spec`; classes, my_package.MyRooms.
+            for the eight of SCLIP and its followers; YAML files, see `spec_file`; classes, my_package.MyRooms.
         root: folder that holds the data sets' folders.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
-from datamodules.folder_spec import FolderOptions, read_options, with_given
+from datamodules.folder_spec import FolderOptions, with_given
 from datamodules.pairs import Pair, find_pairs
 from datamodules.spec import DatasetSpec
+from datamodules.spec_file import read_options
 from datamodules.transforms import Geometry
 
 _ROOT = Path("datasets")
@@ -33,7 +34,7 @@ class Folder(SegmentationDataModule):
         name: name in tables, files and results (Folder).
         synonyms: whether `,` and `;` separate names of one class in `classes`.
         list: text file of the images that count, one stem or name a line; by default all count.
-        spec: YAML file with any of these, see `folder_spec`; what is given beside it replaces what the file says.
+        spec: YAML file with any of these, see `spec_file`; what is given beside it replaces what the file says.
         batch_size: images a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.

@@ -17,9 +17,9 @@ from datamodules.doctor.findings import Finding, files, places, prepared
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
-from datamodules.folder_spec import read_spec
 from datamodules.parallel import add_workers
 from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.spec_file import read_spec
 from datamodules.specs import DATASETS
 
 State = Literal["good", "faulty", "not there"]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from datamodules import Benchmark, DataError, Folder
 from datamodules.doctor.command import main as doctor
-from datamodules.folder_spec import read_options, read_spec
+from datamodules.spec_file import read_options, read_spec
 from tests.command import run
 
 GOOD = """
