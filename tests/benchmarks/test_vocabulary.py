@@ -15,19 +15,19 @@ from tests.kit import write_detectron2_tree
 
 def test_vocabularies_as_runs_of_their_own(tmp_path: Path, tiny_clip: Path) -> None:
     root = write_detectron2_tree(tmp_path / "data", VOC21.spec, sizes=((64, 80), (80, 64), (64, 64)))
-    config = tmp_path / "config.yaml"
-    values = {"name": "paper", "size": 64, "templates": "vild", "eps": 0.7, "min_samples": 3}
-    config.write_text(yaml.safe_dump({"protocol": values}))
+    protocol = tmp_path / "protocol.yaml"
+    protocol.write_text(yaml.safe_dump({"base": "paper_224", "name": "small", "size": 64, "templates": "vild"}))
     clip = f"local-dir:{tiny_clip}"
-    options = ["--config", str(config), "--root", str(root), "--clip", clip, "--workers", "0", "--device", "cpu"]
+    options = ["--protocol", str(protocol), "--root", str(root), "--clip", clip, "--workers", "0", "--device", "cpu"]
     vocabulary.main(["VOC21", "--vocabularies", "plain", "sclip", *options, "--out", str(tmp_path / "table.csv")])
     with (tmp_path / "table.csv").open() as file:
         table = {row["vocabulary"]: row for row in csv.DictReader(file)}
     assert list(table) == ["plain", "sclip"]
     assert table["sclip"]["difference"] != ""
+    data = ["--data", "VOC21", "--data.root", str(root)]
     for name, row in table.items():
-        chosen = ["--config", str(config), "--protocol.vocabulary", name, "--data", "VOC21", "--data.root", str(root)]
-        alone = run("test", tmp_path / name, *chosen, "--model.clip", clip).results
+        chosen = ["--protocol", str(protocol), "--protocol.vocabulary", name]
+        alone = run("test", tmp_path / name, *chosen, *data, "--model.clip", clip).results
         found = {key: float(row[key]) for key in ("pAcc", "mAcc", "fwIoU", "mIoU")}
         assert found == alone["settings"]["VOC21"]["scores"][alone["headline"]["definition"]]
         assert row["hash"] == alone["provenance"]["vocabularies"]["VOC21"]["hash"]
