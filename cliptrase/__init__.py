@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cliptrase.methods import get_method as get_method
     from cliptrase.metrics import scores as scores
     from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
+    from cliptrase.protocols import PROTOCOLS as PROTOCOLS
     from cliptrase.protocols import get_protocol as get_protocol
     from cliptrase.segmenter import Prediction as Prediction
     from cliptrase.segmenter import Segmenter as Segmenter
@@ -29,6 +30,7 @@ _PLACES = {
     "EvaluationProtocol": "cliptrase.protocol",
     "METHODS": "cliptrase.methods",
     "Method": "cliptrase.methods",
+    "PROTOCOLS": "cliptrase.protocols",
     "Prediction": "cliptrase.segmenter",
     "Projections": "cliptrase.attention",
     "SegmentationCounts": "cliptrase.evaluation.counts",
@@ -43,6 +45,7 @@ _PLACES = {
 
 __all__ = [
     "METHODS",
+    "PROTOCOLS",
     "AttentionRule",
     "EvaluationProtocol",
     "Method",

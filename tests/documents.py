@@ -3,7 +3,8 @@
     python tests/documents.py PAGE --program cliptrase
 
 runs a page's commands in the working folder by an installed program, as a reader would. A block below the line
-`<!-- needs data -->` is not run. A block of Python or YAML whose first line is a comment with a file's name is that file.
+`<!-- needs data -->` is not run. A block of Python or YAML whose first line is a comment with a file's name is that
+file.
 """
 
 import argparse
