@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "AttentionRule": "cliptrase.attention",
+    "PROTOCOLS": "cliptrase.protocols",
     "EvaluationProtocol": "cliptrase.protocol",
     "METHODS": "cliptrase.methods",
     "Method": "cliptrase.methods",

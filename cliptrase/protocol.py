@@ -10,6 +10,7 @@ from cliptrase.clip.templates import TEMPLATES
 from cliptrase.definitions import DEFINITIONS
 from cliptrase.errors import InputError, did_you_mean
 from cliptrase.values import Choice, Flag, Kind, Number, Share, Text, Whole
+from cliptrase.vocabulary import LISTS
 
 # Above these a run ends for want of memory or float32 overflows; far beyond what anybody publishes.
 _MOST_PIXELS = 16384
@@ -97,7 +98,7 @@ class EvaluationProtocol:
     min_samples: int = _of(Whole(_MOST_PIXELS))
     vote: str = _word("majority", "mean")
     templates: str = _word(*TEMPLATES)
-    vocabulary: str = _word("released", "plain", "sclip", "clearclip")
+    vocabulary: str = _word(*LISTS)
     void: str = _word("background", "ignored", default="background")
     scoring: str = _word(*DEFINITIONS)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)

@@ -151,9 +151,11 @@ CHOSEN_THRESHOLDS = (
 )
 
 
-def get_protocol(
-    spec: str | Path | Mapping[str, Any] | EvaluationProtocol = DEFAULT, **changes: Any
-) -> EvaluationProtocol:
+ProtocolLike = str | Path | Mapping[str, Any] | EvaluationProtocol
+"""What `get_protocol` makes a protocol of."""
+
+
+def get_protocol(spec: ProtocolLike = DEFAULT, **changes: Any) -> EvaluationProtocol:
     """A protocol by name, from a file or from a module, with some values changed.
 
     A name stands for all values of its row. Where several rows share it, another `size` takes the row of the nearest

@@ -23,7 +23,7 @@ from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import DEFAULT_FOR_PHOTOS, get_protocol
+from cliptrase.protocols import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike, get_protocol
 from cliptrase.timing import stage
 from cliptrase.vocabulary import Vocabulary, parse_words
 
@@ -48,7 +48,7 @@ class Segmenter(nn.Module):
 
     Args:
         clip: a loaded CLIP model.
-        protocol: geometry, templates and clustering parameters.
+        protocol: how images are shown and named, by name or as whatever `protocols.get_protocol` takes.
         methods: what to compute, one or several, by name or as a `Method`, the first being the one that `segment`
             returns; see `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
@@ -61,16 +61,15 @@ class Segmenter(nn.Module):
     def __init__(
         self,
         clip: LoadedClip,
-        protocol: EvaluationProtocol | None = None,
+        protocol: ProtocolLike | None = None,
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         cache_dir: Path | None = None,
         guest: GuestTower | nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(clip, LoadedClip) or not isinstance(protocol, EvaluationProtocol | None):
-            got = protocol if isinstance(clip, LoadedClip) else clip
-            raise InputError(f"Segmenter takes a model from load_clip() and an EvaluationProtocol, not {got!r}")
-        self.protocol = protocol or get_protocol()
+        if not isinstance(clip, LoadedClip):
+            raise InputError(f"Segmenter takes a model from load_clip(), not {clip!r}")
+        self.protocol = get_protocol(DEFAULT if protocol is None else protocol)
         self.methods = get_methods(methods)
         self.clip = clip
         if guest is not None and not isinstance(guest, GuestTower):
@@ -100,7 +99,7 @@ class Segmenter(nn.Module):
         cls,
         clip: str = "ViT-B-16",
         pretrained: str | None = None,
-        protocol: EvaluationProtocol | None = None,
+        protocol: ProtocolLike | None = None,
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         activation: Activation = "auto",
     ) -> "Segmenter":
@@ -109,7 +108,7 @@ class Segmenter(nn.Module):
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
         """
-        protocol = protocol or get_protocol(DEFAULT_FOR_PHOTOS)
+        protocol = get_protocol(DEFAULT_FOR_PHOTOS if protocol is None else protocol)
         pretrained = pretrained or default_tag(clip)
         towers.check(str(clip), pretrained)
         if blocks := towers.number_of_blocks(str(clip)):

@@ -5,11 +5,22 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 from cliptrase.errors import InputError
+
+# What data sets' class lists are called, and whose they are.
+_LISTS = (
+    ("released", "names and background prompts that CLIPtrase released"),
+    ("plain", "a word a class"),
+    ("sclip", "SCLIP's synonyms and background words"),
+    ("clearclip", "ClearCLIP's names"),
+)
+LISTS: Mapping[str, str] = MappingProxyType(dict(_LISTS))
+"""Class lists by name, with what each is."""
 
 MOST_LABELS = 1 << 16  # values of the 16-bit label maps that are written
 BACKGROUND = "background"  # what tables and legends call the label of all background prompts

@@ -46,7 +46,7 @@ def crop_sentence(name: str, sizes: list[tuple[int, int]], crop: int, masks: boo
             return ""
         return (
             f"{name}: masks are of the middle square, {crop} x {crop}, and not of the pictures; "
-            "--config configs/whole.yaml gives masks of the pictures' own sizes"
+            "--config whole gives masks of the pictures' own sizes"
         )
     share = share_seen(sizes, crop)
     if not other or share == 1:

@@ -94,7 +94,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
         ),
         (
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--protocol.overrides", "{VOC2x: {logit_scale: 65}}"],
-            "protocol.overrides names 'VOC2x', which is no setting; did you mean VOC21? Else take some of ",
+            "protocol.overrides names 'VOC2x', which is no data set; did you mean VOC2",
         ),
         (["--data", "VOC20", "--protocol.size", "2147483648"], "protocol.size must be at most 16384, not 2147483648"),
         (["--data", "VOC20", "--protocol.eps", ".nan"], "protocol.eps must be greater than 0, not nan"),

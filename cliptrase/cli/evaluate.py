@@ -16,7 +16,7 @@ from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.cli import configs
-from cliptrase.cli.arguments import DATA, SUBCOMMANDS
+from cliptrase.cli.arguments import SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
@@ -56,18 +56,18 @@ def signal_of(error: BaseException | None) -> int | None:
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
-def _require_settings(protocol: EvaluationProtocol, data: SegmentationDataModule) -> None:
-    """Refuses values of a protocol for a data set that there is not, which is misspelt.
+def require_datasets(protocol: EvaluationProtocol, data: SegmentationDataModule) -> None:
+    """Refuses a protocol's values for a data set that there is not: its name is misspelt.
 
     Raises:
         InputError: there is such a name.
     """
-    known = {*DATA, *DATASETS, *(spec.name for spec in data.settings)}
-    if unknown := sorted(protocol.overrides.keys() - known):
-        meant = did_you_mean(unknown[0], known)
-        hint = f"did you mean {meant}? Else take" if meant else "take"
+    known = [*dict.fromkeys([*(spec.name for spec in data.settings), *DATASETS])]
+    if unknown := sorted(protocol.overrides.keys() - set(known)):
+        near = did_you_mean(unknown[0], known)
+        meant = f"did you mean {near}? Else take" if near else "take"
         raise InputError(
-            f"protocol.overrides names {unknown[0]!r}, which is no setting; {hint} some of {', '.join(DATA)}"
+            f"`protocol.overrides` names {unknown[0]!r}, which is no data set; {meant} some of {', '.join(known)}"
         )
 
 
@@ -223,8 +223,7 @@ class EvaluationCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
-        config = self.config[self.subcommand]
-        model = config.model
+        model = self.config[self.subcommand].model
         own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
@@ -242,7 +241,7 @@ class EvaluationCLI(LightningCLI):
             InputError: a folder that cannot be written, or options that Lightning refuses.
         """
         config = self.config[self.subcommand]
-        _require_settings(config.protocol, self.datamodule)
+        require_datasets(config.protocol, self.datamodule)
         root = Path(config.trainer.default_root_dir or "outputs")
         check_writable(root)
         name = config.data.class_path.rsplit(".", 1)[-1]

@@ -82,20 +82,15 @@ def _datasets() -> Rows:
 
 
 def _vocabularies() -> Rows:
+    from cliptrase.vocabulary import LISTS
     from datamodules.specs import DATASETS
 
     named: dict[str, list[str]] = {"released": list(DATASETS)}
     for dataset, spec in DATASETS.items():
         for name in spec.vocabularies:
             named.setdefault(name, []).append(dataset)
-    about = {
-        "released": "names and background prompts that CLIPtrase released",
-        "plain": "a word a class",
-        "sclip": "SCLIP's synonyms and background words",
-        "clearclip": "ClearCLIP's names",
-    }
     for name, datasets in named.items():
-        yield name, about.get(name, ", ".join(datasets)), f"{len(datasets)} data sets"
+        yield name, LISTS.get(name, ", ".join(datasets)), f"{len(datasets)} data sets"
 
 
 def _configs() -> Rows:

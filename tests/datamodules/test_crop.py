@@ -20,7 +20,7 @@ def test_the_share_is_that_of_pixels_that_are_left(sizes: list[tuple[int, int]],
     """Against the transforms themselves."""
     seen = 0.0
     for size in sizes:
-        resized = ResizeShorterSide(crop).apply_to_mask(np.zeros(size, np.uint8))
+        resized = ResizeShorterSide(crop, "bicubic").apply_to_mask(np.zeros(size, np.uint8))
         seen += CropCentre(crop).apply(resized).size / resized.size * size[0] * size[1]
     assert share_seen(sizes, crop) == pytest.approx(seen / sum(height * width for height, width in sizes))
     assert 0 < share_seen(sizes, crop) <= 1
