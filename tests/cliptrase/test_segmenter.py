@@ -293,7 +293,7 @@ def test_batches_of_another_form_are_refused(images: object, words: str, loaded_
 
 def test_arguments_of_another_type_are_refused(loaded_clip: LoadedClip, tiny_clip: Path) -> None:
     for wrong in (
-        {"protocol": "photos"},
+        {"protocol": "photo"},
         {"protocol": 5},
         {"methods": None},
         {"methods": 5},
@@ -306,3 +306,8 @@ def test_arguments_of_another_type_are_refused(loaded_clip: LoadedClip, tiny_cli
             Segmenter.from_pretrained(clip)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="takes a model from load_clip"):
         Segmenter(None)  # type: ignore[arg-type]
+
+
+def test_a_protocol_is_taken_by_name(loaded_clip: LoadedClip, tiny_clip: Path) -> None:
+    assert Segmenter(loaded_clip, "sclip").protocol == get_protocol("sclip")
+    assert Segmenter.from_pretrained(f"local-dir:{tiny_clip}", protocol="whole").protocol == get_protocol("whole")
