@@ -53,7 +53,7 @@ def measure(rounds: int) -> list[dict[str, float | str | bool]]:
     }
     return [
         {
-            "command": name,
+            "words": name,
             "seconds": wall,
             "cpu_seconds": cpu,
             "ratio": wall / medians[TORCH][0],
