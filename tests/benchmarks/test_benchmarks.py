@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import compare, measure, memory, precision, record, scaling, speed, text
+from benchmarks import compare, measure, memory, precision, record, scaling, speed, startup, text
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
 from cliptrase.segmenter import Segmenter
@@ -128,3 +128,12 @@ def test_compare(tmp_path: Path) -> None:
 def test_scaling_reads_what_it_writes(tmp_path: Path) -> None:
     root = scaling.save_pictures(tmp_path / "pictures", 3)
     assert [len(list((root / name).iterdir())) for name in ("image", "gt")] == [3, 3]
+
+
+def test_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bars hold for one of the commands with a wide margin, also beside other work."""
+    monkeypatch.setattr(startup, "COMMANDS", {"--version": (["--version"], 0.6)})
+    assert startup.main(["--rounds", "1", "--out", str(tmp_path / "startup.csv")]) == 0
+    library, command = rows_of(tmp_path / "startup.csv")
+    assert (library["words"], library["ratio"], command["words"]) == ("import torch", "1.0", "--version")
+    assert float(command["cpu_ratio"]) < 0.6
