@@ -31,7 +31,7 @@ from cliptrase.report.csv_tables import comparison_csv
 from cliptrase.report.load import read_run
 from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
-from cliptrase.runs.callbacks.run_folder import UNENDED
+from cliptrase.runs.folder import UNENDED
 from datamodules import ADE150, PC59, VOC20
 from tests.kit import save_tiny_clip, write_detectron2_tree
 

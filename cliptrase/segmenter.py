@@ -79,12 +79,7 @@ class Segmenter(nn.Module):
         check_guest(self.methods, guest.name if guest is not None else None)
         self.model = clip.model
         _require_whole_patches(self.protocol, self.patch)
-        majority = next((method.name for method in self.methods if method.vote == "majority"), None)
-        if self.protocol.windowed and majority:
-            raise InputError(
-                f"method {majority}: protocol {self.protocol.name} averages the logits of windows, so regions vote by "
-                "their mean; leave out +majority"
-            )
+        check_votes(self.protocol, self.methods)
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(
             cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash, clip.tokenizer
@@ -262,6 +257,20 @@ class Segmenter(nn.Module):
         """
         pixels = normalise(images, self.mean, self.std, self.protocol.normalisation)
         return pixels if self.protocol.windowed else fit_to_patches(pixels, self.patch, self.protocol.fit)
+
+
+def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:
+    """Refuses regions that vote with labels where there are only logits.
+
+    Raises:
+        InputError: a method asks for it under a protocol with windows.
+    """
+    majority = next((method.name for method in methods if method.vote == "majority"), None)
+    if protocol.windowed and majority:
+        raise InputError(
+            f"method {majority}: protocol {protocol.name} averages the logits of windows, so regions vote by "
+            "their mean; leave out +majority"
+        )
 
 
 def _require_whole_patches(protocol: EvaluationProtocol, patch: Size) -> None:

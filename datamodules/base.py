@@ -49,7 +49,6 @@ class SegmentationDataModule(LightningDataModule, ABC):
         self.geometry = geometry or Geometry()
         self.datasets: list[SegmentationDataset] = []
         self.censuses: dict[str, Census] = {}  # by setting, of the node's first process, once files are checked
-        self.skipped: frozenset[str] = frozenset()  # settings that an earlier run scored
 
     @property
     @abstractmethod
@@ -101,7 +100,10 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting that is still to be scored."""
-        return [self._loader(dataset) for dataset in self.datasets if dataset.spec.name not in self.skipped]
+        # A model that goes on with an interrupted run says what was finished there.
+        model = self.trainer.lightning_module if self.trainer is not None else None
+        finished = getattr(model, "finished", ())
+        return [self._loader(dataset) for dataset in self.datasets if dataset.spec.name not in finished]
 
     def digests(self) -> dict[str, dict[str, str]]:
         """By data set digests of its `data`, of how its `labels` are read, and the `geometry` that images are shown in.

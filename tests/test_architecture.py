@@ -43,7 +43,11 @@ LAYERS = (
     },
     {"report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
-    {"global_patches", "runs.module"},
+    {
+        "global_patches",
+        *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.folder", "runs.run"),
+        *("runs.module", "runs.logger", "runs.printing"),
+    },
     {"runs.callbacks"},
     {"cli", "__main__"},
 )
@@ -74,15 +78,9 @@ ORDERS = {
         *("evaluation", "report", "global_patches", "listing"),
     ),
     "runs": (
-        "module",
-        "callbacks.identity",
-        "callbacks.counts_file",
-        "callbacks.sheet_choice",
-        "callbacks.run_folder",
-        "callbacks.writers",
-        "callbacks.sheets_again",
-        "callbacks.photo_writer",
-        "callbacks.tensorboard",
+        *("batches", "plan", "identity", "counts_file", "folder", "run", "module", "logger", "printing"),
+        *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
+        *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
@@ -174,3 +172,47 @@ _FOR_DATA = ("console", "errors", "images", "options", "protocol", "resizing", "
 def test_data_modules_know_nothing_of_the_model(path: Path) -> None:
     modules = {".".join(name.split(".")[:2]) for name in imports(path) if name.startswith("cliptrase")}
     assert modules <= {f"cliptrase.{name}" for name in _FOR_DATA}
+
+
+# What is set on objects of others all the same, for Lightning, Python and jsonargparse offer no other way.
+SET_ON_OTHERS = {
+    "strategy._launcher",
+    "trainer._signal_connector.register_signal_handlers",
+    "warnings.formatwarning",
+    "threading.excepthook",
+    "model.pretrained",  # of the parsed configuration
+    "namespace.protocol",  # of a copy of it
+    "again.resume",  # of a copy of it
+}
+
+
+def set_on_others(path: Path) -> set[str]:
+    """Attributes that a file sets, deletes or adds to, of objects other than its own."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = list(node.targets)
+        elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+            targets = [node.target]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("setattr", "delattr"):
+            found.add(ast.unparse(node))
+        for target in (part for whole in targets for part in ast.walk(whole)):
+            # An element of what an attribute holds is the other's state too: `module.counts[name] = ...`.
+            stored = target.value if isinstance(target, ast.Subscript) else target
+            own = isinstance(stored, ast.Attribute) and ast.unparse(stored.value) in ("self", "cls")
+            if isinstance(stored, ast.Attribute) and not own and not isinstance(target.ctx, ast.Load):
+                found.add(ast.unparse(stored))
+    return found
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.partition(".")[0] in LIGHTNING])
+def test_nobody_sets_what_is_anothers(module: str) -> None:
+    """State of a run is in the run alone; modules, data modules and callbacks keep their attributes to themselves."""
+    assert set_on_others(MODULES[module]) <= SET_ON_OTHERS
+
+
+def test_what_is_set_on_others_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("self.a = data.b = 1\nmodule.c[0] += 1\nself.d.e: int = 2\na, f.g = 1, 2\ndel h.i\nj.k[l.m]\n")
+    assert set_on_others(path) == {"data.b", "module.c", "self.d.e", "f.g", "h.i"}

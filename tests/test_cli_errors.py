@@ -106,10 +106,6 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             ["--data", "VOC20", "--config", "configs/sclip.yaml", "--model.method", "cliptrase+majority"],
             "method cliptrase+majority: protocol sclip averages the logits of windows",
         ),
-        (
-            ["--data", "VOC20", "--protocol.size", "100"],
-            "protocol.size 100 is not a multiple of the tower's patch of 16",
-        ),
         (["--data", "VOC20", "--model.method", "magic"], "unknown method 'magic': take one of "),
         (["--data", "VOC20", "--model.compare", "[magic]"], "unknown method 'magic': take one of "),
         (
@@ -120,6 +116,12 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
 )
 def test_options_that_cannot_be_used(complain: Callable[..., str], options: list[str], expected: str) -> None:
     assert expected in complain(*options)
+
+
+def test_a_size_that_the_tower_cannot_see(complain: Callable[..., str], voc: Path) -> None:
+    """Which is known once the data was checked."""
+    sentence = complain("--data", "VOC20", "--data.root", str(voc), "--protocol.size", "100")
+    assert "protocol.size 100 is not a multiple of the tower's patch of 16" in sentence
 
 
 @pytest.mark.parametrize(
@@ -240,3 +242,26 @@ def test_a_picture_that_breaks_off_later_on_is_named_by_its_worker(complain: Cal
     sentence = complain("--data", "VOC20", "--data.root", str(voc), "--data.num_workers", "1")
     assert sentence.startswith(f"{path} cannot be read as a picture")
     assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--data.root", "/nowhere"], "is no folder; name the one that holds the data sets' folders"),
+        ([], "add it or move the file to another folder"),
+        (["--model.method", "nonsense"], "nonsense"),
+        (["--trainer.precision", "64-true"], "take one of 32-true"),
+    ],
+    ids=["root", "file", "method", "precision"],
+)
+def test_no_weights_are_read_before_all_else_was_checked(
+    complain: Callable[..., str],
+    voc: Path,
+    options: list[str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cliptrase.runs.module.load_clip", lambda *_: pytest.fail("the weights were asked for"))
+    if not options:
+        (voc / LABELS / "scene_1.png").unlink()
+    assert expected in complain("--data", "VOC20", "--data.root", str(voc), *options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cliptrase.runs.folder import UNENDED
 from datamodules import PC59, PC459, VOC20
 from tests.kit import write_detectron2_tree
 
@@ -120,6 +122,28 @@ def test_masks_of_several_processes_are_those_of_one(
     first, named = [f"scene_{number}" for number in range(3)], "scene_4"
     chosen = [*((name, stem) for name in ("VOC20", "PC59") for stem in [*first, named]), ("PC459", "scene_0")]
     assert [(line["setting"], line["stem"]) for line in lines] == chosen
+
+
+def test_a_run_killed_after_its_last_data_set_is_completed(
+    one: tuple[Path, Path], options: list[str], tmp_path: Path
+) -> None:
+    """The report and some of the sheets are missing: two processes write them, and compute no more than those."""
+    folder, _ = start(tmp_path / "out", "test", *options, *ddp(2))
+    before = sheets(folder), json.loads((folder / "results.json").read_text())
+    (folder / "report.html").unlink()
+    shutil.rmtree(folder / "sheets" / "VOC20 worst")
+    (folder / "sheets" / "PC59" / "scene_4.png").write_bytes(b"half")
+    (folder / UNENDED).touch()
+    again, printed = start(tmp_path / "out", "test", *options, *ddp(2), "--resume")
+    assert again == folder
+    assert f"resumed: {folder} holds VOC20, PC59, PC459" in printed
+    assert (folder / "report.html").is_file()
+    assert not (folder / UNENDED).exists()
+    assert sheets(folder) == before[0] == sheets(one[0])
+    document = json.loads((folder / "results.json").read_text())
+    assert {key for key in document if document[key] != before[1][key]} <= {"provenance"}
+    made, earlier = document["provenance"], before[1]["provenance"]
+    assert {key for key in made if made[key] != earlier[key]} <= {"date", "command"}
 
 
 def test_torchrun(one: tuple[Path, Path], options: list[str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cliptrase.cli import main
-from cliptrase.runs.callbacks.run_folder import UNENDED
+from cliptrase.runs.folder import UNENDED
 from cliptrase.segmenter import Segmenter
 from datamodules import ADE150, PC59, VOC20, DataError
 from datamodules.dataset import FileDataset, Source
@@ -155,7 +155,7 @@ def test_printing_decides_on_no_file_and_a_run_that_ended_is_not_resumed(
         raise BrokenPipeError
 
     with monkeypatch.context() as patch, contextlib.suppress(BrokenPipeError):
-        patch.setattr("cliptrase.runs.callbacks.writers.print_table", closed)
+        patch.setattr("cliptrase.runs.printing.print_table", closed)
         main(plain)
     (folder,) = (tmp_path / "out").iterdir()
     assert (folder / "report.html").is_file()

@@ -20,7 +20,7 @@ from cliptrase.protocol import FIELDS
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
 PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else
-_LINKED = {"model": ("protocol",), "data": ("geometry", "label_scheme")}  # the protocol decides on these
+_LINKED = {"model": ("protocol", "run"), "data": ("geometry", "label_scheme")}  # the protocol decides on these
 _WHOLE = ("--config", "-c", "--data", "--help", "-h", "--model", "--print_config", "--protocol", "--resume")
 _FURTHER = ("--seed_everything", "--trainer")
 _SECTIONS = ("data", "model", "protocol", "resume", "seed_everything", "trainer")

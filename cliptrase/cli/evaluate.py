@@ -6,13 +6,13 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonargparse import Namespace
-from pytorch_lightning import LightningDataModule, LightningModule, Trainer
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.cli import configs
@@ -21,18 +21,22 @@ from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
 from cliptrase.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.errors import InputError, counted, did_you_mean, first_few, one_line
+from cliptrase.errors import InputError, did_you_mean, one_line
 from cliptrase.protocol import EvaluationProtocol
 from cliptrase.protocols import get_protocol
+from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
-from cliptrase.runs.callbacks.run_folder import RunFolder, RunLogger
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
-from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsPrinter, ResultsWriter
+from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
+from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
+from cliptrase.runs.printing import left_out_sentences, print_results
+from cliptrase.runs.run import Run
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
 from datamodules.specs import DATASETS
 
+OneCallback = TypeVar("OneCallback")
 _HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
 
 
@@ -71,25 +75,17 @@ def require_datasets(protocol: EvaluationProtocol, data: SegmentationDataModule)
         )
 
 
-def left_out_sentences(model: TrainingFreeSegmentation) -> list[str]:
-    """What a run passed over, a sentence a setting; on the first process only."""
-    sentences = []
-    data: Any = getattr(model.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-    left_out = dict(model.left_out)
-    for dataset in data.datasets:  # of those that an earlier run scored
-        name, extent = dataset.spec.name, model.extents.get(dataset.spec.name)
-        if name in data.skipped and model.counts.get(name) and not (extent and extent.cut):
-            left_out[name] = sorted(set(dataset.stems) - set(model.counts[name][model.method].stems))
-    for name, stems in left_out.items():
-        if stems and model.trainer.is_global_zero:
-            pictures = f"{counted(len(stems), 'picture')} {'was' if len(stems) == 1 else 'were'}"
-            why = "for the label maps hold nothing to score where the protocol looks"
-            sentences.append(f"{name}: {pictures} left out, {why}: {first_few(stems)}")
-    return sentences
-
-
 class _Parser(LightningArgumentParser):
-    """A parser that writes every value of the protocol, those that its name stands for."""
+    """A parser that writes every value of the protocol, those that its name stands for.
+
+    The run is made here and is no option.
+    """
+
+    def add_class_arguments(self, theclass: type, *args: Any, skip: Collection[str] = (), **kwargs: Any) -> list[str]:
+        """Options for a class's parameters."""
+        hidden = {"run"} if theclass is TrainingFreeSegmentation else set()
+        added: list[str] = super().add_class_arguments(theclass, *args, skip={*skip, *hidden}, **kwargs)
+        return added
 
     def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:
         """The configuration as YAML, for `--print_config` and the run's folder."""
@@ -138,12 +134,13 @@ class EvaluationCLI(LightningCLI):
             self.trainer.test(model, datamodule=datamodule, verbose=False)
         if not self.trainer.is_global_zero:
             return
-        if not (self.folder.path / "results.json").is_file():
+        if not self.run.finished:
             raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
-        for sentence in left_out_sentences(model):
+        print_results(self.run)
+        for sentence in left_out_sentences(self.run):
             print(f"note: {sentence}", file=sys.stderr)
         self._require_sheets()
-        if empty := [name for name, methods in model.counts.items() for one in methods.values() if not one.images]:
+        if empty := [name for name, counts in self.run.finished.items() for one in counts.values() if not one.images]:
             raise InputError(
                 f"{', '.join(dict.fromkeys(empty))}: no picture was scored, for the label maps hold nothing to "
                 "score where the protocol looks; take a protocol that sees whole pictures, or other label maps"
@@ -154,15 +151,19 @@ class EvaluationCLI(LightningCLI):
         with self._to_the_end():
             self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
         self._require_sheets()
-        if self.photos.failures and self.trainer.is_global_zero:
-            raise InputError(failure_sentence(self.photos.failures))
+        failures = [failure for writer in self._callbacks(PhotoWriter) for failure in writer.failures]
+        if failures and self.trainer.is_global_zero:
+            raise InputError(failure_sentence(failures))
 
     def _require_sheets(self) -> None:
         """Says at the end, when all else is written, that sheets are missing."""
+        for sheets in self._callbacks(TensorBoardMasks):
+            if sheets.failed:
+                raise InputError(f"sheets are missing: {sheets.failed}; figures and masks are whole")
+
+    def _callbacks(self, kind: type[OneCallback]) -> list[OneCallback]:
         callbacks: list[Any] = self.trainer.callbacks  # type: ignore[attr-defined]
-        for failed in (call.failed for call in callbacks if isinstance(call, TensorBoardMasks)):
-            if failed:
-                raise InputError(f"sheets are missing: {failed}; figures and masks are whole")
+        return [callback for callback in callbacks if isinstance(callback, kind)]
 
     @contextmanager
     def _to_the_end(self) -> Iterator[None]:
@@ -204,7 +205,9 @@ class EvaluationCLI(LightningCLI):
     @property
     def _left(self) -> str:
         """What a run that was stopped leaves, and how to go on."""
-        path = self.folder.path
+        path = self.run.folder
+        if path is None:
+            return "nothing was finished yet; start again by the same command"
         if self.subcommand == "predict" and (path / "masks").is_dir():
             return f"finished masks are in {path / 'masks'}; the same command makes all anew"
         if (path / "results.json").is_file():
@@ -227,6 +230,27 @@ class EvaluationCLI(LightningCLI):
         own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
+        self.run = self._make_run()
+        self.parser.add_instantiator(self._instantiate_model, TrainingFreeSegmentation, subclasses=False, prepend=True)
+
+    def _make_run(self) -> Run:
+        """The run, whose files all lie in one new folder.
+
+        Raises:
+            InputError: a folder that cannot be written.
+        """
+        config = self.config[self.subcommand]
+        root = Path(config.trainer.default_root_dir or "outputs")
+        check_writable(root)
+        name = config.data.class_path.rsplit(".", 1)[-1]
+        again = config.clone()
+        again.resume = False  # the file starts a run anew
+        return Run(root, self._parser(self.subcommand).dump(again), config.resume, name)
+
+    def _instantiate_model(
+        self, model: type[TrainingFreeSegmentation], *, applied_instantiation_links: Any = None, **options: Any
+    ) -> TrainingFreeSegmentation:
+        return model(**options, run=self.run)
 
     def _set_seed(self) -> None:
         try:
@@ -235,34 +259,20 @@ class EvaluationCLI(LightningCLI):
             raise InputError(f"--seed_everything cannot be used: {one_line(str(error))}") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A Trainer whose files all lie in one new folder.
+        """A Trainer with the callbacks of a run.
 
         Raises:
-            InputError: a folder that cannot be written, or options that Lightning refuses.
+            InputError: options that Lightning refuses.
         """
         config = self.config[self.subcommand]
         require_datasets(config.protocol, self.datamodule)
-        root = Path(config.trainer.default_root_dir or "outputs")
-        check_writable(root)
-        name = config.data.class_path.rsplit(".", 1)[-1]
-        again = config.clone()
-        again.resume = False  # the file starts a run anew
-        self.folder = folder = RunFolder(root, self._parser(self.subcommand).dump(again), config.resume, name)
         if config.trainer.logger in (None, True):
-            kwargs["logger"] = RunLogger(root)
-        self.photos = PhotoWriter(folder)
-        results = ResultsWriter(folder)
+            kwargs["logger"] = RunLogger(self.run)
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         # Results are written before the user's callbacks, such as sheets, get to draw.
-        trainer_config["callbacks"] = [folder, results, *(trainer_config.get("callbacks") or [])]
-        callbacks = [
-            TensorBoardSummary(),
-            ReportWriter(folder),
-            MaskWriter(folder),
-            self.photos,
-            ResultsPrinter(results),
-        ]
-        trainer_config["default_root_dir"] = str(root)
+        trainer_config["callbacks"] = [RunEnding(), ResultsWriter(), *(trainer_config.get("callbacks") or [])]
+        callbacks: list[Callback] = [TensorBoardSummary(), ReportWriter(), MaskWriter(), PhotoWriter()]
+        trainer_config["default_root_dir"] = str(self.run.root)
         try:
             trainer = self._instantiate_trainer(trainer_config, callbacks)
         except Exception as error:  # Lightning and its plugins raise what they like

@@ -38,7 +38,7 @@ class Scoreboard:
         protocol: of the run.
 
     Attributes:
-        counts: by setting and method; nothing by method in processes that do not write results.
+        counts: by setting and method.
     """
 
     def __init__(self, methods: Sequence[str], protocol: EvaluationProtocol) -> None:
@@ -47,6 +47,10 @@ class Scoreboard:
         self.counts: dict[str, Mapping[str, Counts]] = {}
         self._influences: dict[str, Influences | None] = {}
         self._estimates: dict[str, list[Estimate]] = {}
+
+    def add(self, setting: str, counts: Mapping[str, Counts]) -> None:
+        """Takes the counts of a finished data set, by method."""
+        self.counts[setting] = counts
 
     def results(self, settings: Sequence[Setting], conditions: Conditions) -> dict[str, list[SettingResult]]:
         """By method the scores of those settings that are finished."""

@@ -2,28 +2,31 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import nn
 
 from cliptrase import protocols
+from cliptrase.clip import towers
 from cliptrase.clip.encoder import check_guest
 from cliptrase.clip.guest import load_guest
 from cliptrase.clip.weights import Activation, load_clip
-from cliptrase.distributed import all_gather_rows
 from cliptrase.errors import InputError
-from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
-from cliptrase.evaluation.records import SettingResult
-from cliptrase.evaluation.scoreboard import Scoreboard, Setting
 from cliptrase.methods import Method, get_methods, split_methods
-from cliptrase.ops.classification import Size, TextClassifier
+from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocol import EvaluationProtocol
-from cliptrase.segmenter import Prediction, Segmenter
-from cliptrase.timing import StageTimer, listening
+from cliptrase.runs.batches import Data, ImageBatch, LabelMaps
+from cliptrase.runs.plan import Plan
+from cliptrase.runs.run import Run
+from cliptrase.segmenter import Segmenter, check_votes
+from cliptrase.timing import listening
 
 if TYPE_CHECKING:
     MethodLike = str | Method
@@ -33,35 +36,11 @@ else:  # of a record the command line would make an option for each field
 _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
-class ImageBatch(Protocol):
-    """What the module asks of a batch: pictures of one size."""
-
-    @property
-    def images(self) -> Tensor: ...  # (B, 3, h, w) uint8
-    @property
-    def labels(self) -> Tensor | None: ...  # (B, H, W) integer, -1 where not scored
-    @property
-    def size(self) -> Size: ...
-    @property
-    def stems(self) -> list[str]: ...
-    @property
-    def numbers(self) -> list[int]: ...  # in the data set; negative for pictures that stand for none
-    @property
-    def valid(self) -> list[bool]: ...  # False for pictures that are neither scored nor written
-
-
-class LabelMaps(NamedTuple):
-    """Label maps of pictures of one size, as callbacks get them."""
-
-    stems: list[str]
-    images: Tensor  # (B, 3, h, w) uint8
-    predictions: dict[str, Tensor]  # by method (B, H, W) int64
-    labels: Tensor | None  # (B, H, W)
-    regions: dict[str, Tensor]  # by method that votes (B, H, W) int64, -1 for none
-
-
 class TrainingFreeSegmentation(LightningModule):
     """Segments and scores with CLIP and nothing trained.
+
+    Weights are read when the data's files have been checked, by Lightning's `configure_model`, which may be called
+    without a Trainer too.
 
     Args:
         clip: open_clip architecture, `local-dir:DIR`, `hf-hub:REPOSITORY` or `embedded`.
@@ -72,10 +51,17 @@ class TrainingFreeSegmentation(LightningModule):
         compare: further methods scored in the same run: a list, or names with commas between them.
         guest: a second tower for methods that read one: a timm name, a folder or a file; see `guest.load_guest`.
         protocol: geometry, templates, clustering parameters, scoring.
+        run: where results go; without it they stay in memory, in the module's `run`.
+
+    Attributes:
+        segmenter: the model and what it makes of images; there once the weights are read.
+        classifiers: of the data sets that are computed, one a data loader.
 
     Raises:
-        InputError: weights, tower or method that cannot be used.
+        InputError: a model, method or weights file that does not exist, or that its name shows to be of no use.
     """
+
+    segmenter: Segmenter
 
     def __init__(
         self,
@@ -86,34 +72,34 @@ class TrainingFreeSegmentation(LightningModule):
         compare: list[MethodLike] | str | None = None,
         guest: str | None = None,
         protocol: EvaluationProtocol | None = None,
+        run: Run | None = None,
     ) -> None:
         super().__init__()
-        self.protocol = protocol or protocols.get_protocol()
-        methods = get_methods([method, *split_methods(compare)])
+        towers.check(clip, pretrained)
+        protocol, methods = protocol or protocols.get_protocol(), get_methods([method, *split_methods(compare)])
         check_guest(methods, guest)
-        loaded = load_clip(clip, pretrained, activation)
-        self.segmenter = Segmenter(loaded, self.protocol, methods, guest=load_guest(guest) if guest else None)
-        self.method = self.methods[0]  # under its own name: `cliptrase+regions` is `cliptrase`
-        self.settings: list[Setting] = []
+        check_votes(protocol, methods)
+        self._load = partial(load_clip, clip, pretrained, activation)
+        self._load_guest = partial(load_guest, guest) if guest else None
+        self.run = run or Run()
+        self.run.begin(protocol, methods)
         self.classifiers: list[TextClassifier] = []
-        self.counters = nn.ModuleList()
-        self.timer = StageTimer()
-        self.scoreboard = Scoreboard(self.methods, self.protocol)
-        self.peak_memory_mib = 0  # most of any process, as of the last finished setting
-        self.all_settings: list[Setting] = []
-        self.extents: dict[str, Extent] = {}
-        self.left_out: dict[str, list[str]] = {}  # by finished setting, pictures with nothing to score
+        self._counts = nn.ModuleList()
         self._waiting_since = 0.0
-        self.strict_loading = False
-        self.eval().requires_grad_(False)
 
     @property
-    def methods(self) -> list[str]:
-        """Names of the methods of this run, the main one first."""
-        return [method.name for method in self.segmenter.methods]
+    def data(self) -> Data:
+        """The data module that the Trainer was given."""
+        data: Data = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
+        return data
+
+    @property
+    def finished(self) -> Collection[str]:
+        """Names of data sets that need no loader: an interrupted run finished them."""
+        return self.run.resumed
 
     def setup(self, stage: str) -> None:
-        """Takes the vocabularies from the data module and makes a counter for each setting.
+        """Looks at the Trainer's options before anything large is read.
 
         Raises:
             InputError: a precision that would round what clustering compares with a threshold.
@@ -123,23 +109,54 @@ class TrainingFreeSegmentation(LightningModule):
                 f"--trainer.precision {self.trainer.precision} would round text and clustering too; "
                 f"take one of {', '.join(_PRECISIONS)}"
             )
-        datamodule: Any = getattr(self.trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-        self.all_settings = list(datamodule.settings)
-        self.settings = [setting for setting in self.all_settings if setting.name not in datamodule.skipped]
-        trainer, size = self.trainer, datamodule.batch_size
-        self.extents = {
-            dataset.spec.name: extent(len(dataset), size, trainer.world_size, trainer.limit_test_batches)
-            for dataset in datamodule.datasets
-        }
-        stems = {dataset.spec.name: dataset.stems for dataset in datamodule.datasets}
-        self.counters = nn.ModuleList(
-            SegmentationCounts(self.methods, setting.vocabulary.num_labels, stems[setting.name])
-            for setting in self.settings
-        )
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """CLIP's weights are given, not learned: they stay out of checkpoints."""
-        checkpoint["state_dict"] = {}
+    def configure_model(self) -> None:
+        """Reads the weights, once, and under a Trainer opens the run.
+
+        Raises:
+            InputError: weights or a tower that cannot be used, or no folder for the run can be made.
+        """
+        trainer = self._trainer
+        # Lightning makes tensors on its device here; what is read and hashed belongs on the CPU.
+        with torch.device("cpu"):
+            if "segmenter" not in self._modules:
+                self._read_weights()
+            if trainer is not None:
+                self._open()
+
+    def _read_weights(self) -> None:
+        """The first process of a node reads, and perhaps downloads, before the others."""
+        others_wait = self._trainer is not None and self.trainer.num_devices > 1
+        if others_wait and self.trainer.local_rank != 0:
+            self.trainer.strategy.barrier("weights")
+        guest = self._load_guest() if self._load_guest else None
+        self.segmenter = Segmenter(self._load(), self.run.protocol, self.run.methods, guest=guest).eval()
+        if others_wait and self.trainer.local_rank == 0:
+            self.trainer.strategy.barrier("weights")
+
+    def _open(self) -> None:
+        trainer = self.trainer
+        plan = Plan(
+            self.run.protocol,
+            self.run.methods,
+            self.segmenter.clip,
+            self.data,
+            scores=bool(trainer.testing),
+            precision=str(trainer.precision),
+            device=trainer.strategy.root_device,
+            processes=trainer.world_size,
+            limit=trainer.limit_test_batches,
+            guest_hash=guest.weights_hash if (guest := self.segmenter.encoder.guest) else "",
+            fast_dev_run=getattr(trainer, "fast_dev_run", False),  # Lightning attaches it untyped
+        )
+        self.run.open(plan, trainer.is_global_zero, trainer.strategy.broadcast)
+        stems = {dataset.spec.name: dataset.stems for dataset in self.data.datasets}
+        self._counts = nn.ModuleList(
+            SegmentationCounts(self.run.method_names, setting.vocabulary.num_labels, stems[setting.name])
+            for setting in self.run.left
+        )
+        if not self.run.left:  # so it is meant
+            warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
 
     def on_test_start(self) -> None:
         """Encodes the vocabularies, once for all processes of a node."""
@@ -150,29 +167,27 @@ class TrainingFreeSegmentation(LightningModule):
         self._start()
 
     def _start(self) -> None:
-        self.eval()
-        self.timer.reset()
         # The first process of a node encodes; the others then find the result in the cache.
         if self.trainer.local_rank != 0:
             self.trainer.strategy.barrier("text")
-        with listening(self.timer):
+        with listening(self.run.timer):
             self.classifiers = [
                 self.segmenter.classifier(
                     setting.vocabulary, setting.class_token_weighting, self.trainer.is_global_zero, setting.name
                 )
-                for setting in self.settings
+                for setting in self.run.left
             ]
         if self.trainer.local_rank == 0:
             self.trainer.strategy.barrier("text")
         if self.trainer.is_global_zero:
-            for sentence in protocols.notes(self.protocol, self.methods, [setting.name for setting in self.settings]):
+            names = [setting.name for setting in self.run.left]
+            for sentence in protocols.notes(self.run.protocol, self.run.method_names, names):
                 print(f"note: {sentence}", file=sys.stderr)
         self._waiting_since = time.perf_counter()
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Sums up settings that are through, and counts the time spent waiting for data."""
-        self.finish_settings(dataloader_idx)
-        self.timer.add("data", time.perf_counter() - self._waiting_since)
+        """Counts the time spent waiting for data."""
+        self.run.timer.add("data", time.perf_counter() - self._waiting_since)
 
     def on_test_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Waiting for data starts here."""
@@ -181,77 +196,56 @@ class TrainingFreeSegmentation(LightningModule):
     def test_step(  # type: ignore[override]  # Lightning passes on whatever a step returns
         self, batch: Sequence[ImageBatch], batch_idx: int, dataloader_idx: int = 0
     ) -> list[LabelMaps]:
-        """Predicts and scores a batch; pictures without a label to score are passed over."""
+        """Predicts and scores a batch; images without a label to score are passed over.
+
+        With the last batch the data set is finished: before the next one's first image is read, which may end the run.
+        """
         outputs = []
+        counts = self._counts[dataloader_idx]
         for group in batch:
             if group.labels is None:
                 raise ValueError("a test batch holds no label maps; give the data module's test loader")
-            kept = _valid(group)
-            images, labels = group.images[kept], group.labels[kept]
-            index = [group.numbers[place] for place in kept]
             left_out = [number for number, valid in zip(group.numbers, group.valid, strict=True) if not valid]
-            found, classifier = Prediction({}, {}), self.classifiers[dataloader_idx]
-            with listening(self.timer):
-                if kept:
-                    found = self.segmenter(images, classifier, group.size)
-                self.counters[dataloader_idx].update(found.labels, labels, index, left_out)  # type: ignore[operator]
-            if kept:
-                stems = [group.stems[place] for place in kept]
-                outputs.append(LabelMaps(stems, images, found.labels, labels, found.regions))
+            index = [number for number, valid in zip(group.numbers, group.valid, strict=True) if valid]
+            maps = self.label_maps(group, self.classifiers[dataloader_idx])
+            predictions = maps.predictions if maps else {}
+            with listening(self.run.timer):
+                counts.update(predictions, group.labels[_valid(group)], index, left_out)  # type: ignore[operator]
+            outputs += [maps] if maps else []
+        if batch_idx + 1 >= self.trainer.num_test_batches[dataloader_idx]:
+            self._finish(dataloader_idx)
         return outputs
 
     def predict_step(self, batch: Sequence[ImageBatch], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
         """Predicts a batch with every method of the run."""
-        outputs = []
-        for group in batch:
-            if kept := _valid(group):
-                images = group.images[kept]
-                with listening(self.timer):
-                    found = self.segmenter(images, self.classifiers[dataloader_idx], group.size)
-                stems = [group.stems[index] for index in kept]
-                outputs.append(LabelMaps(stems, images, found.labels, None, found.regions))
-        return outputs
+        classifier = self.classifiers[dataloader_idx]
+        return [maps for group in batch if (maps := self.label_maps(group, classifier))]
 
-    def on_test_epoch_end(self) -> None:
-        """Sums up the last setting; every process takes part."""
-        self.finish_settings(len(self.settings))
+    def label_maps(self, group: ImageBatch, classifier: TextClassifier) -> LabelMaps | None:
+        """Label maps of those images of a group that are valid; None where there are none.
 
-    def finish_settings(self, end: int) -> None:
-        """Brings together what all processes counted of settings before `end`, where that is not done yet."""
-        for setting, counter in zip(self.settings[:end], self.counters, strict=False):
-            if setting.name not in self.counts:
-                counts: dict[str, Counts] = counter.compute()  # type: ignore[operator]
-                counter.reset()  # type: ignore[operator]  # frees the counts of each image
-                self.counts[setting.name] = counts if self.trainer.is_global_zero else {}
-                self.left_out[setting.name] = counts[self.method].left_out
-                self.peak_memory_mib = max(all_gather_rows([peak_memory_mib(self.device)]))
+        Args:
+            group: images of one size on the module's device.
+            classifier: from `segmenter.classifier`.
+        """
+        if not (valid := _valid(group)):
+            return None
+        images = group.images[valid]
+        with listening(self.run.timer):
+            found = self.segmenter(images, classifier, group.size)
+        labels = None if group.labels is None else group.labels[valid]
+        return LabelMaps([group.stems[place] for place in valid], images, found.labels, labels, found.regions)
 
-    @property
-    def counts(self) -> dict[str, Mapping[str, Counts]]:
-        """Of finished settings, those of an earlier, interrupted run included; see `Scoreboard`."""
-        return self.scoreboard.counts
-
-    @property
-    def results(self) -> dict[str, list[SettingResult]]:
-        """Scores of the finished settings by method."""
-        return self.scoreboard.results(self.all_settings, self.conditions)
-
-    @property
-    def conditions(self) -> Conditions:
-        """What belongs to all figures of the run."""
-        clip = self.segmenter.clip
-        return Conditions(Model(clip.name, clip.pretrained, clip.activation), self.extents)
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds of every stage so far."""
-        return self.timer.seconds()
-
-    @property
-    def unfinished(self) -> list[str]:
-        """Settings that are not scored yet."""
-        return [setting.name for setting in self.settings if setting.name not in self.counts]
+    def _finish(self, number: int) -> None:
+        """Brings together what all processes counted of a data set; every one must take part."""
+        metric = self._counts[number]
+        counts: Mapping[str, Counts] = metric.compute()  # type: ignore[operator]
+        metric.reset()  # type: ignore[operator]  # frees the counts of each image
+        peak = torch.tensor(peak_memory_mib(self.device), device=self.device)
+        most = self.trainer.strategy.reduce(peak, reduce_op="max")
+        name = self.run.left[number].name
+        self.run.finish(name, counts if self.trainer.is_global_zero else {}, int(most))
 
 
 def _valid(group: ImageBatch) -> list[int]:
-    return [index for index, valid in enumerate(group.valid) if valid]
+    return [place for place, valid in enumerate(group.valid) if valid]

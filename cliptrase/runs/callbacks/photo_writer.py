@@ -7,68 +7,65 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.distributed import all_gather_rows
 from cliptrase.drawing.overlay import hex_colour, overlay, with_legend
 from cliptrase.io import write_bytes, write_text
-from cliptrase.runs.callbacks.run_folder import RunFolder
+from cliptrase.runs.batches import ShowsPictures
+from cliptrase.runs.callbacks.base import RunCallback, Step
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.tables import csv_text
 from cliptrase.vocabulary import Vocabulary
 
 
-class PhotoWriter(Callback):
+class PhotoWriter(RunCallback):
     """Writes `<stem>_overlay.png` beside each mask, `legend.json` and `predictions.csv`.
 
-    Acts only where the data module can show its pictures (`picture(stem)`), as `Photos` does.
+    Acts only where the data module can show its images (`picture(stem)`), as `Photos` does.
 
-    Args:
-        folder: the run's.
+    Attributes:
+        failures: why images were passed over; of all processes once `predict` has ended.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
+    everywhere = True
+
+    def __init__(self) -> None:
         self.shares: list[tuple[str, list[float]]] = []
         self.failures: list[str] = []
 
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Every process writes its own pictures' overlays."""
-        picture = getattr(_data(trainer), "picture", None)
-        if picture is None or not isinstance(pl_module, TrainingFreeSegmentation):
+    def begin(self, module: TrainingFreeSegmentation) -> None:
+        """Starts anew for every run."""
+        self.shares, self.failures = [], []
+
+    def predicted(self, module: TrainingFreeSegmentation, step: Step) -> None:
+        """Every process writes its own images' overlays."""
+        run, data = module.run, module.data
+        if run.folder is None or not isinstance(data, ShowsPictures):
             return
-        self.failures += [error for group in batch for error in group.errors]
-        setting = pl_module.settings[dataloader_idx]
-        for maps in outputs:
-            predictions = maps.predictions[pl_module.methods[0]].cpu().numpy()
+        self.failures += [error for group in step.batch for error in group.errors]
+        vocabulary = step.setting.vocabulary
+        for maps in step.maps:
+            predictions = maps.predictions[run.main_method].cpu().numpy()
             for stem, shown, labels in zip(maps.stems, maps.images, predictions, strict=True):
-                share = np.bincount(labels.ravel(), minlength=setting.vocabulary.num_labels) / labels.size
+                share = np.bincount(labels.ravel(), minlength=vocabulary.num_labels) / labels.size
                 self.shares.append((stem, share.tolist()))
                 # Under `paper` the label map is that of the part that the model saw.
                 alike = shown.shape[1:] == labels.shape
-                under = shown.permute(1, 2, 0).cpu().numpy() if alike else picture(stem)
-                sheet = with_legend(overlay(under, labels), setting.vocabulary.label_names, share)
-                path = self.folder.path / "masks" / setting.name / f"{stem}_overlay.png"
-                write_bytes(path, png(sheet))
+                under = shown.permute(1, 2, 0).cpu().numpy() if alike else data.picture(stem)
+                sheet = with_legend(overlay(under, labels), vocabulary.label_names, share)
+                write_bytes(run.folder / "masks" / step.setting.name / f"{stem}_overlay.png", png(sheet))
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The first process writes what belongs to all pictures."""
-        if not isinstance(pl_module, TrainingFreeSegmentation) or not hasattr(_data(trainer), "picture"):
+    def end_predicting(self, module: TrainingFreeSegmentation) -> None:
+        """The first process writes what belongs to all images."""
+        folder = module.run.folder
+        if folder is None or not isinstance(module.data, ShowsPictures):
             return
         self.shares, self.failures = (sorted(all_gather_rows(rows)) for rows in (self.shares, self.failures))
-        if trainer.is_global_zero:
-            vocabulary = pl_module.settings[0].vocabulary
-            write_text(self.folder.path / "legend.json", legend_json(vocabulary))
-            write_text(self.folder.path / "predictions.csv", shares_csv(self.shares, vocabulary))
-            print(f"shares of each word: {self.folder.path / 'predictions.csv'}")
+        if module.trainer.is_global_zero:
+            vocabulary = module.run.settings[0].vocabulary
+            write_text(folder / "legend.json", legend_json(vocabulary))
+            write_text(folder / "predictions.csv", shares_csv(self.shares, vocabulary))
+            print(f"shares of each word: {folder / 'predictions.csv'}")
 
 
 def legend_json(vocabulary: Vocabulary) -> str:
@@ -104,7 +101,3 @@ def png(picture: np.ndarray[Any, Any]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def _data(trainer: Trainer) -> Any:
-    return getattr(trainer, "datamodule", None)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from cliptrase.drawing.sheets import Example, picture_iou
 from cliptrase.io import read_regular, write_bytes, write_json
-from cliptrase.runs.module import LabelMaps
+from cliptrase.runs.batches import LabelMaps
 
 Kind = Literal["first", "named", "worst"]
 

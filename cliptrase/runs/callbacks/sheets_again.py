@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
 
 from cliptrase.drawing.sheets import Example
 from cliptrase.evaluation.counts import Counts
@@ -15,45 +14,43 @@ from cliptrase.runs.module import TrainingFreeSegmentation
 
 
 def sheets_left(
-    trainer: Trainer, module: TrainingFreeSegmentation, folder: Path, pictures: int, names: set[str], worst: int
+    module: TrainingFreeSegmentation, folder: Path, pictures: int, names: set[str], worst: int
 ) -> Iterator[tuple[str, list[Line], Example]]:
     """Setting, lines and picture of each sheet that an earlier run should have drawn and that `folder` lacks.
 
     Args:
-        trainer: of this run.
         module: of this run.
         folder: of the sheets.
         pictures: how many of the first ones.
         names: stems of pictures wanted besides.
         worst: how many of the lowest mean IoU.
     """
-    data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
+    run = module.run
     drawn = {(line["setting"], line["kind"], line["stem"]) for line in lines_of(folder)}
-    for dataset in data.datasets:
+    for dataset in module.data.datasets:
         setting = dataset.spec
-        if setting.name not in data.skipped:
+        if setting.name not in run.resumed:
             continue
-        lines = chosen(lines_from_counts(module.counts[setting.name][module.method], names, worst), pictures, worst)
+        counts = run.finished[setting.name][run.main_method]
+        lines = chosen(lines_from_counts(counts, names, worst), pictures, worst)
         left = [row for row in lines if (setting.name, row.kind, row.stem) not in drawn]
         if not left:
             continue
         stems = list(dataset.stems)
-        own, module.classifiers = (
-            module.classifiers,
-            [module.segmenter.classifier(setting.vocabulary, setting.class_token_weighting, False, setting.name)],
-        )
-        try:
-            for stem in dict.fromkeys(row.stem for row in left):
-                item = dataset[stems.index(stem)]
-                group: Any = SimpleNamespace(
-                    images=item.image[None].to(module.device), size=item.size, stems=[stem], valid=[True], labels=None
-                )
-                with torch.inference_mode(), trainer.precision_plugin.predict_step_context():
-                    (maps,) = module.predict_step([group], 0)
-                maps = maps._replace(labels=item.labels[None].to(module.device))
+        classifier = module.segmenter.classifier(setting.vocabulary, setting.class_token_weighting, False, setting.name)
+        for stem in dict.fromkeys(row.stem for row in left):
+            item = dataset[stems.index(stem)]
+            group: Any = SimpleNamespace(
+                images=item.image[None].to(module.device),
+                size=item.size,
+                stems=[stem],
+                valid=[True],
+                labels=item.labels[None].to(module.device),
+            )
+            with torch.inference_mode(), module.trainer.precision_plugin.predict_step_context():
+                maps = module.label_maps(group, classifier)
+            if maps is not None:
                 yield setting.name, [row for row in left if row.stem == stem], example_of(maps, 0)
-        finally:
-            module.classifiers = own
 
 
 def lines_from_counts(counts: Counts, names: set[str], worst: int) -> Sequence[Line]:

@@ -5,11 +5,9 @@ Nothing here changes a figure. The sheets are also kept as files, from which the
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 from warnings import warn
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from torch.utils.tensorboard import SummaryWriter
@@ -24,14 +22,13 @@ from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.report.markdown import comparison_texts, markdown_pairs, markdown_scores
-from cliptrase.runs.callbacks.run_folder import RunFolder
+from cliptrase.runs.callbacks.base import RunCallback, Step
 from cliptrase.runs.callbacks.sheet_choice import Choice, Line, Sheet, chosen, keep
 from cliptrase.runs.callbacks.sheets_again import sheets_left
-from cliptrase.runs.callbacks.writers import ResultsWriter
-from cliptrase.runs.module import LabelMaps, TrainingFreeSegmentation
+from cliptrase.runs.module import TrainingFreeSegmentation
 
 
-class TensorBoardMasks(Callback):
+class TensorBoardMasks(RunCallback):
     """Draws a sheet for chosen pictures of each setting: see `figures.sheets.sheet`.
 
     Sheets go to TensorBoard under `<setting>/<stem>` and `<setting> worst/<stem>`, and to the run's folder under
@@ -50,6 +47,8 @@ class TensorBoardMasks(Callback):
     Raises:
         InputError: a negative row or column.
     """
+
+    everywhere = True
 
     def __init__(
         self,
@@ -71,123 +70,95 @@ class TensorBoardMasks(Callback):
     def _start(self) -> None:
         self.failed = ""
         self._choice: Choice | None = None  # of the setting that is under way
-        self._setting = 0  # its number
+        self._setting = ""  # its name
         self._drawn: list[Sheet] = []  # that are not shown yet
         self._found: set[str] = set()  # wanted names that this process had
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def begin(self, module: TrainingFreeSegmentation) -> None:
         """Starts anew for every run."""
         self._start()
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts anew for every run."""
-        self._start()
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def scored(self, module: TrainingFreeSegmentation, step: Step) -> None:
         """Looks through a batch."""
-        self._look(trainer, pl_module, outputs, dataloader_idx)
+        self._look(module, step)
 
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
+    def predicted(self, module: TrainingFreeSegmentation, step: Step) -> None:
         """Looks through a batch."""
-        self._look(trainer, pl_module, outputs, dataloader_idx)
+        self._look(module, step)
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def end_scoring(self, module: TrainingFreeSegmentation) -> None:
         """Shows the last setting's pictures, and names those that no setting has."""
-        self._end(trainer, pl_module)
+        self._end(module)
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def end_predicting(self, module: TrainingFreeSegmentation) -> None:
         """Shows the last setting's pictures, and names those that no setting has."""
-        self._end(trainer, pl_module)
+        self._end(module)
 
-    def _look(self, trainer: Trainer, module: LightningModule, outputs: Sequence[LabelMaps] | None, index: int) -> None:
-        if not isinstance(module, TrainingFreeSegmentation):
-            return
-        if index != self._setting:
-            self._finish(trainer, module)
-            self._setting = index
+    def _look(self, module: TrainingFreeSegmentation, step: Step) -> None:
+        if step.setting.name != self._setting:
+            self._finish(module)
+            self._setting = step.setting.name
         if self._choice is None:
             self._choice = Choice(self.pictures, self.names, self.worst)
-        for maps in outputs or ():
+        for maps in step.maps:
             self._choice.look(maps)
 
-    def _end(self, trainer: Trainer, module: LightningModule) -> None:
-        if not isinstance(module, TrainingFreeSegmentation):
-            return
-        self._finish(trainer, module)
-        self._show(trainer, module)
+    def _end(self, module: TrainingFreeSegmentation) -> None:
+        run = module.run
+        self._finish(module)
+        self._show(module)
         missing = self.names - set(all_gather_rows(sorted(self._found)))
-        if not trainer.is_global_zero:
+        if not module.trainer.is_global_zero:
             return
-        if (folder := folder_of(trainer)) is not None:
+        if run.folder is not None and module.trainer.testing:
             asked = self.pictures, self.names, self.worst
-            for setting, lines, example in sheets_left(trainer, module, folder / "sheets", *asked):
-                self._keep(trainer, module, [self._draw(module, setting, example, lines)], lines)
-            missing -= {stem for counts in module.counts.values() for stem in counts[module.method].stems}
+            for setting, lines, example in sheets_left(module, run.folder / "sheets", *asked):
+                self._keep(module, [self._draw(module, setting, example, lines)], lines)
+            missing -= {stem for counts in run.finished.values() for stem in counts[run.main_method].stems}
         if missing:
             warn(f"no picture is named {', '.join(sorted(missing))}, so it has no sheet", stacklevel=2)
 
-    def _finish(self, trainer: Trainer, module: TrainingFreeSegmentation) -> None:
+    def _finish(self, module: TrainingFreeSegmentation) -> None:
         """Draws what this process has of a setting: sheets take less memory than pictures, so they can wait."""
         choice, self._choice = self._choice, None
         if choice is None:  # a run without a picture
             return
-        setting = module.settings[self._setting].name
         for stem, example in choice.examples.items():
             lines = [row for row in choice.lines if row.stem == stem]
-            self._drawn.append(self._draw(module, setting, example, lines))
+            self._drawn.append(self._draw(module, self._setting, example, lines))
         self._found |= {row.stem for row in choice.lines if row.kind == "named"}
-        if trainer.world_size == 1:  # several wait for the end: not all come to this place at once
-            self._show(trainer, module)
+        if module.trainer.world_size == 1:  # several wait for the end: not all come to this place at once
+            self._show(module)
 
     def _draw(self, module: TrainingFreeSegmentation, setting: str, example: Example, lines: Sequence[Line]) -> Sheet:
         # Computed again for these few, so that no correlation is kept and no picture waits for it.
         correlation = denoised_map(module.segmenter, example.image, self.patch)
-        (names,) = (one.vocabulary.label_names for one in module.all_settings if one.name == setting)
+        (names,) = (one.vocabulary.label_names for one in module.run.settings if one.name == setting)
         picture = sheet(replace(example, patch_map=correlation), names)
         return Sheet(setting, lines, png_bytes(picture), *picture.shape[:2])
 
-    def _show(self, trainer: Trainer, module: TrainingFreeSegmentation) -> None:
+    def _show(self, module: TrainingFreeSegmentation) -> None:
         """The first process sends and keeps the sheets that are chosen among those of all; every one must call this."""
         drawn, self._drawn = all_gather_rows(self._drawn), []
-        if not trainer.is_global_zero:
+        if not module.trainer.is_global_zero:
             return
         for setting in dict.fromkeys(own.setting for own in drawn):
             sheets = [own for own in drawn if own.setting == setting]
             lines = chosen([row for own in sheets for row in own.lines], self.pictures, self.worst)
-            self._keep(trainer, module, sheets, lines)
+            self._keep(module, sheets, lines)
 
-    def _keep(
-        self, trainer: Trainer, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]
-    ) -> None:
+    def _keep(self, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]) -> None:
         """Sends sheets of one setting to TensorBoard and to the run's folder."""
         if self.failed:
             return
         try:
-            self._write(trainer, module, drawn, lines)
+            self._write(module, drawn, lines)
         except OSError as error:
             self.failed = str(error) if isinstance(error, InputError) else f"TensorBoard: {error.strerror or error}"
 
     @staticmethod
-    def _write(
-        trainer: Trainer, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]
-    ) -> None:
-        writer, folder = writer_of(trainer), folder_of(trainer)
+    def _write(module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]) -> None:
+        writer, folder = writer_of(module.trainer), module.run.folder
         setting = drawn[0].setting
         by_stem = {own.lines[0].stem: own for own in drawn}
         sheets: dict[str, tuple[Line, bytes]] = {}
@@ -198,26 +169,25 @@ class TensorBoardMasks(Callback):
                 add_png(writer, tag, own.encoded, own.height, own.width)
             sheets[f"{tag}.png"] = row, own.encoded
         if folder is not None and sheets:
-            keep(folder / "sheets", setting, sheets, [one.name for one in module.all_settings])
+            keep(folder / "sheets", setting, sheets, [one.name for one in module.run.settings])
 
 
-class TensorBoardSummary(Callback):
+class TensorBoardSummary(RunCallback):
     """Once a run: scores beside the published figures, per-class IoU, the most confused classes, hyperparameters."""
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The first process writes."""
-        writer = writer_of(trainer)
-        if writer is None or not trainer.is_global_zero or not isinstance(pl_module, TrainingFreeSegmentation):
+    def end_scoring(self, module: TrainingFreeSegmentation) -> None:
+        """Writes them."""
+        writer, run = writer_of(module.trainer), module.run
+        if writer is None:
             return
-        results, protocol = pl_module.results, pl_module.protocol.label
-        (written,) = (call for call in trainer.callbacks if isinstance(call, ResultsWriter))  # type: ignore[attr-defined]
-        found = Comparison(written.document)
+        results, protocol = run.results, run.protocol.label
+        found = Comparison(run.document)
         writer.add_text("scores", markdown_scores(results, protocol, found.notes))
         for tag, text in comparison_texts(found).items():
             writer.add_text(tag, text)
-        main = pl_module.methods[0]
+        main = run.main_method
         for result in results[main]:
-            confusion, present = pl_module.counts[result.name][main].confusion.numpy(), result.pixels > 0
+            confusion, present = run.finished[result.name][main].confusion.numpy(), result.pixels > 0
             if not present.any():
                 continue
             title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
@@ -229,21 +199,14 @@ class TensorBoardSummary(Callback):
             writer.add_text(f"most confused/{result.name}", markdown_pairs(confusion, result.label_names))
         rows = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
         figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
-        clip = pl_module.segmenter.clip
-        parameters = {
-            f"protocol/{key}": value for key, value in pl_module.protocol.values().items() if key != "overrides"
-        }
-        parameters["protocol/hash"] = pl_module.protocol.digest
+        clip = run.plan.clip
+        parameters = {f"protocol/{key}": value for key, value in run.protocol.values().items() if key != "overrides"}
+        parameters["protocol/hash"] = run.protocol.digest
         parameters |= {"method": main, "clip": clip.name, "weights": clip.weights_hash, "activation": clip.activation}
-        parameters |= {"precision": str(trainer.precision), "devices": trainer.world_size}
+        parameters |= {"precision": run.plan.precision, "devices": run.plan.processes}
         # The figures are logged already; this only says which of them belong to the hyperparameters.
         for summary in hparams(parameters, dict.fromkeys(figures, 0.0)):
             writer._get_file_writer().add_summary(summary)
-
-
-def folder_of(trainer: Trainer) -> Path | None:
-    """The run's folder, if it has one."""
-    return next((call.path for call in trainer.callbacks if isinstance(call, RunFolder)), None)  # type: ignore[attr-defined]
 
 
 def writer_of(trainer: Trainer) -> SummaryWriter | None:

@@ -4,10 +4,9 @@ import csv
 import math
 import re
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
+from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import format_interval, format_score
@@ -15,7 +14,7 @@ from cliptrase.evaluation.published import published_beside
 from cliptrase.protocols import get_protocol
 from cliptrase.report.csv_tables import comparison_csv
 from cliptrase.report.markdown import comparison_markdown
-from cliptrase.runs.callbacks.writers import seconds_alone
+from cliptrase.runs.run import seconds_of_work
 from cliptrase.timing import StageTimer
 from datamodules import PC59, VOC20
 from tests.command import Run, run
@@ -111,7 +110,7 @@ def test_one_method_is_not_compared(
     root: Path, tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And peak memory is the most of any process: another one tells of a tebibyte."""
-    monkeypatch.setattr("cliptrase.runs.module.all_gather_rows", lambda rows: [*rows, 1 << 20])
+    monkeypatch.setattr(SingleDeviceStrategy, "reduce", lambda strategy, peak, reduce_op: max(int(peak), 1 << 20))
     options = [
         "--config",
         "configs/paper_224.yaml",
@@ -150,5 +149,5 @@ def test_seconds_of_a_method_alone() -> None:
         *(("clustering", ["a"], 4.0), ("classification", ["a"], 0.5), ("classification", ["b"], 0.75)),
     ):
         timer.add(stage, seconds, methods)
-    segmenter = SimpleNamespace(timer=timer, methods=list("abc"))
-    assert seconds_alone(cast(Any, segmenter)) == {"a": 1 + 10 + 4 + 0.5, "b": 1 + 10 + 0.75, "c": 1 + 20}
+    alone = {method: seconds_of_work(timer.seconds(method)) for method in "abc"}
+    assert alone == {"a": 1 + 10 + 4 + 0.5, "b": 1 + 10 + 0.75, "c": 1 + 20}

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliptrase.runs.batches import LabelMaps
 from cliptrase.runs.callbacks.sheet_choice import Choice, Line, chosen, keep
-from cliptrase.runs.module import LabelMaps
 
 
 def maps(stems: list[str], hits: list[int]) -> LabelMaps:

@@ -19,8 +19,8 @@ from cliptrase.drawing.patch_panel import PatchMap
 from cliptrase.drawing.sheets import PANEL, Example, picture_iou, sheet
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.report.markdown import confused_pairs, markdown_pairs
+from cliptrase.runs.batches import LabelMaps
 from cliptrase.runs.callbacks.sheet_choice import example_of
-from cliptrase.runs.module import LabelMaps
 from cliptrase.segmenter import Segmenter
 from datamodules import VOC20
 from tests.command import Run, complaint, run

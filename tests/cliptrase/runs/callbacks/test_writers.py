@@ -1,7 +1,6 @@
 """Mask files: every label comes back, at the width that the labels need."""
 
 import io
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,16 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pytorch_lightning import LightningModule, Trainer
 
-from cliptrase.protocols import get_protocol
+from cliptrase.runs.batches import LabelMaps
+from cliptrase.runs.callbacks.base import Step
 from cliptrase.runs.callbacks.photo_writer import failure_sentence, legend_json, shares_csv
-from cliptrase.runs.callbacks.run_folder import RunFolder
-from cliptrase.runs.callbacks.writers import MaskWriter, ResultsWriter, mask_png
-from cliptrase.runs.module import LabelMaps, TrainingFreeSegmentation
+from cliptrase.runs.callbacks.writers import MaskWriter, mask_png
 from cliptrase.vocabulary import Vocabulary
-from datamodules import Shapes
-from datamodules.transforms import Geometry
 
 
 @pytest.mark.parametrize(("num_labels", "kind"), [(1, np.uint8), (255, np.uint8), (256, np.uint16), (847, np.uint16)])
@@ -32,10 +27,8 @@ def test_masks_hold_every_label(num_labels: int, kind: type[np.generic]) -> None
 
 def test_masks_are_the_first_methods(tmp_path: Path) -> None:
     """Every picture of every group gets a file by its name and its setting's."""
-    settings = [SimpleNamespace(name=name, vocabulary=SimpleNamespace(num_labels=3)) for name in ("VOC20", "PC59")]
-    module = cast(Any, TrainingFreeSegmentation.__new__(TrainingFreeSegmentation))
-    LightningModule.__init__(module)
-    module.settings, module.segmenter = settings, SimpleNamespace(methods=[SimpleNamespace(name="b")])
+    run: Any = SimpleNamespace(folder=tmp_path, main_method="b")
+    setting: Any = SimpleNamespace(name="PC59", vocabulary=SimpleNamespace(num_labels=3))
     maps = [
         LabelMaps(
             stems,
@@ -46,8 +39,7 @@ def test_masks_are_the_first_methods(tmp_path: Path) -> None:
         )
         for stems in (["1", "2"], ["deep/3"])
     ]
-    writer = MaskWriter(RunFolder(tmp_path, ""))
-    writer.on_predict_batch_end(cast(Trainer, None), module, maps, [], 0, dataloader_idx=1)
+    MaskWriter().predicted(cast(Any, SimpleNamespace(run=run)), Step(setting, [], maps))
     files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert files == ["masks/PC59/1.png", "masks/PC59/2.png", "masks/PC59/deep/3.png"]
     assert np.array_equal(np.array(Image.open(tmp_path / files[2])), np.full((2, 3), 2))
@@ -66,16 +58,3 @@ def test_legend_and_shares_of_a_vocabulary_whose_background_is_first() -> None:
         "picture,background,cat,dog",
         '"a, b",0.500000,0.250000,0.250000',
     ]
-
-
-def test_a_module_that_is_run_again_starts_anew(tmp_path: Path) -> None:
-    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
-    for scenes in (2, 3):
-        folder = RunFolder(tmp_path / str(scenes), "")
-        trainer = Trainer(
-            callbacks=[folder, ResultsWriter(folder)], logger=False, accelerator="cpu", enable_progress_bar=False
-        )
-        geometry = Geometry("centre_crop", 224)
-        trainer.test(module, datamodule=Shapes(scenes, num_workers=0, geometry=geometry), verbose=False)
-        document = json.loads((folder.path / "results.json").read_text())
-        assert document["settings"]["Shapes"]["images"] == scenes

@@ -10,49 +10,43 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
 
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import tokenizer_hash
 from cliptrase.evaluation.provenance import Start
 from cliptrase.methods import Method
-from cliptrase.runs.module import TrainingFreeSegmentation
+from cliptrase.runs.plan import Plan
 
 _COUNTS = "counts of each picture, 2"  # the form in which a finished data set is kept
 
-Parts = dict[str, str]
 
-
-def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -> dict[str, Any]:
+def identity(plan: Plan, start: Start) -> dict[str, Any]:
     """Everything that decides a figure: `run` by part, and `settings` by name and part, as words and hashes.
 
-    Reads every file of the data; to be called by one process, once, before the first picture is computed.
+    Reads every file of the data; to be called by one process, once, before the first image is computed.
 
     Raises:
         DataError: a file of the data cannot be read.
     """
-    data: Any = getattr(trainer, "datamodule")  # noqa: B009 (Lightning attaches it untyped)
-    clip, methods = module.segmenter.clip, module.segmenter.methods
-    guest = module.segmenter.encoder.guest
-    settings = list(data.settings)
-    templates = TEMPLATES[module.protocol.templates]
+    clip = plan.clip
+    templates = TEMPLATES[plan.protocol.templates]
     run = {
-        "protocol": module.protocol.digest,
-        "methods": ", ".join(module.methods),
-        **{f"source of method {method.name}": source_of(method) for method in methods},
+        "protocol": plan.protocol.digest,
+        "methods": ", ".join(method.name for method in plan.methods),
+        **{f"source of method {method.name}": source_of(method) for method in plan.methods},
         "weights": clip.weights_hash,
         "activation": clip.activation,
-        "guest": guest.weights_hash if guest else "none",
+        "guest": plan.guest_hash or "none",
         "model configuration": clip.config_hash,
-        "precision": str(trainer.precision),
-        "device": module.device.type,
-        "limit_test_batches": limit_of(trainer, getattr(data, "batch_size", 0)),
+        "precision": plan.precision,
+        "device": plan.device.type,
+        "limit_test_batches": limit_of(plan),
         "commit": str(start.commit),
         "source code": start.sources,
         **{f"version of {name}": version for name, version in start.versions.items()},
         "form of counts": _COUNTS,
     }
-    digests: Mapping[str, Parts] = data.digests()
+    digests = plan.data.digests()
     by_setting = {
         row.name: {
             "vocabulary": row.vocabulary.digest,
@@ -60,7 +54,7 @@ def identity(trainer: Trainer, module: TrainingFreeSegmentation, start: Start) -
             "class token weighting": str(row.class_token_weighting),
             **digests[row.name],
         }
-        for row in settings
+        for row in plan.settings
     }
     return {"run": run, "settings": by_setting}
 
@@ -82,12 +76,11 @@ def differences(one: Any, other: Any) -> list[str]:
     return found
 
 
-def limit_of(trainer: Trainer, batch_size: int) -> str:
-    """Which share of every data set is scored; with a limit also what makes the pictures of a batch."""
-    limit = trainer.limit_test_batches
-    if limit is None or (isinstance(limit, float) and limit == 1):
+def limit_of(plan: Plan) -> str:
+    """Which share of every data set is scored; with a limit also what makes the images of a batch."""
+    if isinstance(plan.limit, float) and plan.limit == 1:
         return "all"
-    return f"{limit} batches of {batch_size} in {trainer.world_size} processes"
+    return f"{plan.limit} batches of {plan.data.batch_size} in {plan.processes} processes"
 
 
 def source_of(method: Method) -> str:

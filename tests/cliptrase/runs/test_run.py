@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,22 +15,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase import attention
+from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.errors import InputError
 from cliptrase.evaluation import provenance
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.provenance import Start
 from cliptrase.io import FolderLock, remove_half_written, write_bytes
-from cliptrase.methods import METHODS, Method
+from cliptrase.methods import METHODS, Method, get_methods
 from cliptrase.protocols import get_protocol
 from cliptrase.readings import last_block
-from cliptrase.runs.callbacks.counts_file import counts_path, read_counts, write_counts
-from cliptrase.runs.callbacks.identity import differences, hashed, identity, limit_of, source_of
-from cliptrase.runs.callbacks.run_folder import UNENDED, RunFolder, take_run_folder
-from cliptrase.runs.callbacks.writers import ResultsWriter
+from cliptrase.runs.callbacks.ending import RunEnding
+from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
+from cliptrase.runs.counts_file import counts_path, read_counts, write_counts
+from cliptrase.runs.folder import UNENDED, take_run_folder
+from cliptrase.runs.identity import differences, hashed, identity, limit_of, source_of
 from cliptrase.runs.module import TrainingFreeSegmentation
+from cliptrase.runs.plan import Plan
+from cliptrase.runs.run import Run
 from datamodules import Shapes
 from datamodules.transforms import Geometry
 
@@ -37,8 +42,8 @@ from datamodules.transforms import Geometry
 def test_runs_of_one_second_take_folders_of_their_own(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(lambda _: take_run_folder(tmp_path / "new" / "out", "VOC20"), range(24)))
-    assert len({folder for folder, _ in taken}) == 24
-    for folder, lock in taken:
+    assert len({folder for folder, *_ in taken}) == 24
+    for folder, lock, _ in taken:
         assert (folder / UNENDED).is_file()
         lock.remove()
         assert list(folder.iterdir()) == []
@@ -179,17 +184,21 @@ def shapes(scenes: int = 2) -> Shapes:
     return Shapes(scenes, num_workers=0, geometry=Geometry("centre_crop", 224))
 
 
-def identity_of(data: Any = None, trainer: dict[str, Any] | None = None, **model: Any) -> dict[str, Any]:
-    module = TrainingFreeSegmentation(
-        "embedded", **{"protocol": get_protocol(size=224, eps=0.5, min_samples=3), **model}
-    )
-    runner: Any = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, **(trainer or {}))
-    runner.datamodule = data or shapes()
-    runner.datamodule.setup("test")
-    return identity(runner, module, START)
+def plan(
+    data: Shapes | None = None, methods: Sequence[str] = ("cliptrase",), clip: LoadedClip | None = None, **options: Any
+) -> Plan:
+    data = data or shapes()
+    data.setup("test")
+    protocol = options.pop("protocol", PROTOCOL)
+    return Plan(protocol, get_methods(list(methods)), clip or load_clip("embedded"), data, **options)
+
+
+def identity_of(*data: Shapes, **options: Any) -> dict[str, Any]:
+    return identity(plan(*data, **options), START)
 
 
 START = Start.of_this_process()
+PROTOCOL = get_protocol(size=224, eps=0.5, min_samples=3)
 
 
 def test_whatever_decides_a_figure_is_named() -> None:
@@ -197,22 +206,25 @@ def test_whatever_decides_a_figure_is_named() -> None:
     assert differences(base, identity_of()) == []
     changes = {
         "protocol": identity_of(protocol=get_protocol(size=224, eps=0.6, min_samples=3)),
-        "methods, source of method vanilla": identity_of(compare=["vanilla"]),
-        "activation": identity_of(activation="gelu"),
-        "precision": identity_of(trainer={"precision": "bf16-mixed"}),
-        "limit_test_batches": identity_of(trainer={"limit_test_batches": 1}),
+        "methods, source of method vanilla": identity_of(methods=["cliptrase", "vanilla"]),
+        "activation": identity_of(clip=load_clip("embedded", activation="gelu")),
+        "precision": identity_of(precision="bf16-mixed"),
+        "limit_test_batches": identity_of(limit=1),
+        "device": identity_of(device=torch.device("cuda")),
         "data of Shapes": identity_of(shapes(3)),
         "geometry of Shapes": identity_of(Shapes(2, num_workers=0, geometry=Geometry("centre_crop", 112))),
     }
     for named, found in changes.items():
         assert ", ".join(differences(base, found)) in (named, f"{named}, model configuration")
-    assert identity_of(trainer={"fast_dev_run": True})["run"]["limit_test_batches"] != "all"
 
 
 def test_a_limit_counts_with_the_pictures_of_a_batch() -> None:
-    def limit(value: Any, batch_size: int) -> str:
-        return limit_of(Trainer(logger=False, accelerator="cpu", limit_test_batches=value), batch_size)
+    def limit(value: Any, batch_size: int, **options: Any) -> str:
+        trainer = Trainer(logger=False, accelerator="cpu", limit_test_batches=value, **options)
+        data = Shapes(2, batch_size=batch_size, geometry=Geometry("centre_crop", 224))
+        return limit_of(plan(data, limit=trainer.limit_test_batches))
 
+    assert limit(None, 2, fast_dev_run=True) == limit(1, 2)
     assert limit(None, 2) == limit(1.0, 4) == "all"
     assert len({"all", limit(1, 2), limit(1, 4), limit(0.5, 2), limit(2, 2)}) == 5
 
@@ -237,30 +249,54 @@ def test_the_commit_is_the_one_that_ran(tmp_path: Path, monkeypatch: pytest.Monk
     """Another one is checked out while the run goes on."""
     commits = iter(["at the start", "checked out since"])
     monkeypatch.setattr(provenance, "commit", lambda: next(commits, "later still"))
-    folder = RunFolder(tmp_path, "")
-    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
-    trainer = Trainer(
-        callbacks=[folder, ResultsWriter(folder)], logger=False, accelerator="cpu", enable_progress_bar=False
-    )
-    trainer.test(module, datamodule=shapes(1), verbose=False)
-    made = json.loads((folder.path / "results.json").read_text())["provenance"]
+    module = TrainingFreeSegmentation("embedded", protocol=PROTOCOL, run=Run(tmp_path))
+    trainer(RunEnding(), ResultsWriter()).test(module, datamodule=shapes(1), verbose=False)
+    (folder,) = tmp_path.iterdir()
+    made = json.loads((folder / "results.json").read_text())["provenance"]
     assert made["commit"] == made["identity"]["run"]["commit"] == "at the start"
     assert made["counts"].keys() == {"Shapes"}
     assert hashed(1, "a") != hashed("1", "a")
 
 
 def test_nothing_to_score_is_said(tmp_path: Path) -> None:
-    trainer = Trainer(
-        callbacks=[RunFolder(tmp_path, "")],
-        logger=False,
-        accelerator="cpu",
-        enable_progress_bar=False,
-        limit_test_batches=0,
-    )
-    module = TrainingFreeSegmentation("embedded", protocol=get_protocol(size=224, eps=0.5, min_samples=3))
+    module = TrainingFreeSegmentation("embedded", protocol=PROTOCOL, run=Run(tmp_path))
     with pytest.raises(InputError, match=r"--trainer\.limit_test_batches 0 leaves nothing to score"):
-        trainer.test(module, datamodule=shapes(), verbose=False)
+        trainer(RunEnding(), limit_test_batches=0).test(module, datamodule=shapes(), verbose=False)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_run_results_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module under any Trainer makes a run of its own, anew for each test, and reads the weights once."""
+    monkeypatch.chdir(tmp_path)
+    loaded = []
+    monkeypatch.setattr(
+        "cliptrase.runs.module.load_clip",
+        lambda *asked: loaded.append(asked) or load_clip(*asked),  # type: ignore[func-returns-value]
+    )
+    module = TrainingFreeSegmentation("embedded", method="vanilla", protocol=PROTOCOL)
+    assert loaded == []
+    for scenes in (2, 3):
+        trainer(ResultsWriter(), ReportWriter()).test(module, datamodule=shapes(scenes), verbose=False)
+        assert module.run.document["settings"]["Shapes"]["images"] == scenes
+        assert module.run.document is module.run.document
+        assert module.run.unfinished == []
+    module.configure_model()
+    assert len(loaded) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_tells_when_it_is_asked_too_early() -> None:
+    with pytest.raises(RuntimeError, match="the run is not open"):
+        _ = TrainingFreeSegmentation("embedded").run.settings
+
+
+def test_callbacks_of_runs_need_a_module_of_theirs() -> None:
+    with pytest.raises(TypeError, match="needs a TrainingFreeSegmentation, not LightningModule"):
+        MaskWriter().on_predict_end(trainer(), LightningModule())
+
+
+def trainer(*callbacks: Callback, **options: Any) -> Trainer:
+    return Trainer(callbacks=list(callbacks), logger=False, accelerator="cpu", enable_progress_bar=False, **options)
 
 
 def test_stems_of_counts_are_text(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Folders of runs: a new one for each, or an unfinished one of the same inputs."""
+
+import json
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytorch_lightning.utilities import rank_zero_warn
+
+from cliptrase.errors import InputError
+from cliptrase.io import FolderLock, read_regular
+from cliptrase.runs.identity import differences
+
+UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives
+
+
+class Taken(NamedTuple):
+    """A folder that this process holds.
+
+    Attributes:
+        path: the folder.
+        lock: to be removed when the run's last file is written.
+        earlier: provenance of the interrupted run whose folder it is; empty for a new one.
+    """
+
+    path: Path
+    lock: FolderLock
+    earlier: dict[str, Any]
+
+
+def take_run_folder(root: Path, name: str) -> Taken:
+    """Makes a folder under `root` that nobody else has, named by time and `name`, and locks it.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    started = f"{datetime.now().strftime('%Y-%m-%d_%H-%M-%S')}_{name}"
+    try:
+        for number in count(1):
+            folder = root / (started if number == 1 else f"{started}-{number}")
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if not root.is_dir():  # a file stands in its place
+                    raise
+                continue
+            try:
+                return Taken(folder, FolderLock(folder / UNENDED), {})
+            except OSError:
+                remove_folder(folder)
+                raise
+    except OSError as error:
+        raise InputError(
+            f"no folder for this run can be made in {root} ({error.strerror or error}); "
+            "name another place by --trainer.default_root_dir"
+        ) from error
+    raise AssertionError  # counting has no end
+
+
+def remove_folder(folder: Path) -> None:
+    """Takes a folder away that holds nothing but a lock."""
+    (folder / UNENDED).unlink(missing_ok=True)
+    folder.rmdir()
+
+
+def take_unfinished(root: Path, identity: dict[str, Any]) -> Taken | None:
+    """Locks the newest folder under `root` whose run did not end and is the same; says why where there is none.
+
+    Args:
+        root: holds the runs' folders.
+        identity: what decides the figures of the run that is to go on.
+    """
+    newest = ""
+    unended = sorted((file.parent for file in root.glob(f"*/{UNENDED}")), key=_age, reverse=True)
+    for folder in unended:
+        if not (provenance := provenance_of(folder)):
+            continue
+        if unequal := differences(provenance.get("identity"), identity):
+            newest = newest or f"the newest unfinished run {folder} differs in: {', '.join(unequal)}"
+            continue
+        try:
+            lock = FolderLock(folder / UNENDED)
+        except OSError as error:
+            reason = "is being written by another process" if isinstance(error, BlockingIOError) else str(error)
+            rank_zero_warn(f"{folder} is passed over: it {reason}")
+            continue
+        # It may have gone on, or ended, before it was locked.
+        provenance = provenance_of(folder)
+        if not (folder / UNENDED).exists() or differences(provenance.get("identity"), identity):
+            lock.release()
+            continue
+        return Taken(folder, lock, provenance)
+    print(f"nothing to resume: {newest or f'no unfinished run is under {root}'}; a new one starts")
+    return None
+
+
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """What a run that did not end says of itself; nothing where it finished nothing, or cannot be read."""
+    path = folder / "results.json"
+    if odd := next((str(entry) for entry in _known(folder) if entry.exists() and not entry.is_file()), ""):
+        rank_zero_warn(f"{folder} is passed over: {odd} is not a file")
+        return {}
+    try:
+        provenance = json.loads(read_regular(path))["provenance"]
+        if not isinstance(provenance["counts"], dict) or not isinstance(provenance["identity"], dict):
+            raise TypeError("it is not of this form")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        rank_zero_warn(f"{folder} is passed over: {path.name} cannot be read ({type(error).__name__}: {error})")
+        return {}
+    return dict(provenance)
+
+
+def _known(folder: Path) -> list[Path]:
+    """Files that going on with a run would replace."""
+    names = ("config.yaml", "results.json", "results.csv", "comparison.csv", "comparison.md", "report.html")
+    return [*(folder / name for name in (*names, "hparams.yaml")), *folder.glob("confusion/*.npz")]
+
+
+def _age(folder: Path) -> tuple[str, int, str]:
+    """Sorts folders by the time in their names; those of one second by their numbers."""
+    return folder.name[:19], len(folder.name), folder.name

@@ -1,0 +1,304 @@
+"""One run: what it is asked to do, its folder, what it has finished, how long that took and how it was made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.utilities import rank_zero_warn
+
+from cliptrase.errors import InputError
+from cliptrase.evaluation.counts import Counts
+from cliptrase.evaluation.document import results_document
+from cliptrase.evaluation.provenance import Start, device_name
+from cliptrase.evaluation.records import SettingResult
+from cliptrase.evaluation.scoreboard import Scoreboard, Setting
+from cliptrase.io import FolderLock, remove_half_written, write_text
+from cliptrase.methods import Method
+from cliptrase.protocol import EvaluationProtocol
+from cliptrase.runs.counts_file import read_counts, write_counts
+from cliptrase.runs.folder import Taken, take_run_folder, take_unfinished
+from cliptrase.runs.identity import identity
+from cliptrase.runs.plan import Plan
+from cliptrase.timing import StageTimer
+
+_MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
+
+Broadcast = Callable[[Any], Any]  # gives every process the first one's object
+
+
+class Run:
+    """A run and all that is known of it; the one place where its state is.
+
+    It is made before the Trainer, begun by the module that computes, opened when weights and data are known, and closed
+    when its last file is written. Callbacks and the data module reach it through the module.
+
+    Args:
+        root: holds the runs' folders; without it nothing is written and nothing taken up again.
+        config: the run's configuration as YAML, kept as `config.yaml`.
+        resume: whether to go on in the newest folder under `root` whose run did not end and is the same.
+        name: what the folder's name says besides the time.
+
+    Attributes:
+        folder: where the run's files go; None before it is open, and without `root`.
+        timer: seconds by stage.
+        identity: what decides the figures; in the first process, where something is scored.
+    """
+
+    def __init__(self, root: Path | None = None, config: str = "", resume: bool = False, name: str = "run") -> None:
+        self.root, self.config, self.resume, self.name = root, config, resume, name
+        self.folder: Path | None = None
+        self.timer = StageTimer()
+        self.identity: dict[str, Any] = {}
+        self._begun: tuple[EvaluationProtocol, Sequence[Method], Start] | None = None
+        self._plan: Plan | None = None
+        self._lock: FolderLock | None = None
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self.timer.reset()
+        self._scoreboard: Scoreboard | None = None
+        self._finished: dict[str, Mapping[str, Counts]] = {}  # nothing by method in processes that write no results
+        self._resumed: list[str] = []
+        self._earlier: dict[str, Any] = {}
+        self._written: dict[str, str] = {}  # SHA-256 of files of counts by data set
+        self._peak_memory_mib = 0
+        self._results: dict[str, list[SettingResult]] | None = None
+        self._document: dict[str, Any] | None = None
+
+    def begin(self, protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:
+        """Tells what is asked for, and takes down commit, command and versions: they may change before the end."""
+        self._begun = protocol, methods, Start.of_this_process()
+
+    def open(self, plan: Plan, first: bool = True, broadcast: Broadcast = lambda told: told) -> None:
+        """Makes or finds the run's folder, and what is finished there; every process must call this.
+
+        Args:
+            plan: what is to be done.
+            first: whether this is the process that writes.
+            broadcast: gives every process the first one's object.
+
+        Raises:
+            InputError: no folder can be made, or nothing is asked to be scored.
+        """
+        self._start_anew()
+        self._plan = plan
+        self._scoreboard = Scoreboard(self.method_names, plan.protocol)
+        failure: Exception | None = None
+        if first:
+            try:
+                self._take_folder(plan)
+            except Exception as error:  # the other processes wait for word
+                failure = error
+        folder, self._resumed, failed = broadcast((self.folder, self._resumed, failure is not None))
+        if failed:
+            raise failure or InputError("the first process of this run stopped, for the reason that it gave")
+        self.folder = folder
+        for name in self._resumed:
+            self._finished.setdefault(name, {})
+
+    def _take_folder(self, plan: Plan) -> None:
+        if plan.scores and plan.limit == 0:
+            raise InputError("--trainer.limit_test_batches 0 leaves nothing to score; leave it out or take more")
+        if self.root is None:
+            return
+        taken: Taken | None = None
+        if plan.scores:
+            self.identity = identity(plan, self.start)
+            taken = take_unfinished(self.root, self.identity) if self.resume else None
+        elif self.resume:
+            print("nothing to resume: --resume goes on with 'test'; a new run starts")
+        self.folder, self._lock, self._earlier = taken or take_run_folder(self.root, self.name)
+        if taken:
+            self._take_up(plan)
+        write_text(self.folder / "config.yaml", self.config)
+
+    def _take_up(self, plan: Plan) -> None:
+        """Reads the counts of what the interrupted run finished; the folder is made ready to be written again."""
+        assert self.folder is not None
+        remove_half_written(self.folder)
+        (self.folder / "hparams.yaml").unlink(missing_ok=True)  # Lightning writes it in place, at the end
+        for dataset in plan.data.datasets:
+            name, num_labels = dataset.spec.name, dataset.spec.vocabulary.num_labels
+            if digest := self._earlier["counts"].get(name):
+                try:
+                    counts = read_counts(self.folder, name, self.method_names, num_labels, digest)
+                except InputError as error:
+                    rank_zero_warn(f"{error}: {name} is scored again")
+                    continue
+                cut = plan.extents[name].cut
+                left_out = [] if cut else sorted(set(dataset.stems) - set(counts[self.main_method].stems))
+                self._written[name] = digest
+                self._resumed.append(name)
+                self._add(name, {method: one._replace(left_out=left_out) for method, one in counts.items()})
+        print(f"resumed: {self.folder} holds {', '.join(self._resumed) or 'nothing that can be used'}")
+
+    def finish(self, name: str, counts: Mapping[str, Counts], peak_memory_mib: int = 0) -> None:
+        """Takes the counts of a data set that is through, and keeps them as a file.
+
+        Args:
+            name: of the data set.
+            counts: by method over all processes; nothing in processes that do not write results.
+            peak_memory_mib: most memory of any process so far.
+        """
+        self._peak_memory_mib = peak_memory_mib
+        if counts and self.folder is not None:
+            self._written[name] = write_counts(self.folder, name, counts)
+        self._add(name, counts)
+
+    def _add(self, name: str, counts: Mapping[str, Counts]) -> None:
+        self._finished[name] = counts
+        if counts:
+            self.scoreboard.add(name, counts)
+        self._results = self._document = None
+
+    def close(self) -> None:
+        """Ends the run: its last file is written, so that `--resume` looks for no more."""
+        if self._lock is not None:
+            self._lock.remove()
+            self._lock = None
+
+    def release(self) -> None:
+        """Lets others go on with the folder of a run that did not come to its end."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def plan(self) -> Plan:
+        """What is to be done.
+
+        Raises:
+            RuntimeError: the run is not open.
+        """
+        if self._plan is None:
+            raise RuntimeError("the run is not open: it opens when the Trainer has the model's weights and the data")
+        return self._plan
+
+    @property
+    def scoreboard(self) -> Scoreboard:
+        """Scores and intervals of the finished data sets."""
+        assert self._scoreboard is not None, "the run is not open"
+        return self._scoreboard
+
+    @property
+    def start(self) -> Start:
+        """Date, command, commit and versions when the run began."""
+        return self._asked[2]
+
+    @property
+    def protocol(self) -> EvaluationProtocol:
+        """The protocol of all figures."""
+        return self._asked[0]
+
+    @property
+    def methods(self) -> Sequence[Method]:
+        """The methods, the main one first."""
+        return self._asked[1]
+
+    @property
+    def main_method(self) -> str:
+        """Name of the method that stands under `settings`."""
+        return self.methods[0].name
+
+    @property
+    def method_names(self) -> list[str]:
+        """Names of the methods, the main one first."""
+        return [method.name for method in self.methods]
+
+    @property
+    def _asked(self) -> tuple[EvaluationProtocol, Sequence[Method], Start]:
+        assert self._begun is not None, "the run has not begun"
+        return self._begun
+
+    @property
+    def settings(self) -> list[Setting]:
+        """All data sets, finished or not, in the run's order."""
+        return self.plan.settings
+
+    @property
+    def left(self) -> list[Setting]:
+        """The data sets that an interrupted run did not finish, one a data loader: this process computes them."""
+        return [setting for setting in self.settings if setting.name not in self._resumed]
+
+    @property
+    def resumed(self) -> Sequence[str]:
+        """Names of data sets that an interrupted run finished."""
+        return self._resumed
+
+    @property
+    def finished(self) -> Mapping[str, Mapping[str, Counts]]:
+        """By finished data set and method the counts, which only the first process has."""
+        return self._finished
+
+    @property
+    def unfinished(self) -> list[str]:
+        """Names of data sets that are not scored yet."""
+        return [setting.name for setting in self.settings if setting.name not in self._finished]
+
+    @property
+    def results(self) -> Mapping[str, Sequence[SettingResult]]:
+        """By method the scores of the finished data sets."""
+        if self._results is None:
+            self._results = self.scoreboard.results(self.settings, self.plan.conditions)
+        return self._results
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Content of `results.json`, made once whenever a data set has been finished."""
+        if self._document is None:
+            averages = self.scoreboard.averages(self.results)
+            self._document = results_document(self.results, averages, self._provenance())
+        return self._document
+
+    def _provenance(self) -> dict[str, Any]:
+        """How the figures were made; everything that may differ between equal runs is here."""
+        plan, (protocol, methods, start) = self.plan, self._asked
+        main = methods[0].name
+        images = sum(
+            counts[main].images for name, counts in self._finished.items() if counts and name not in self._resumed
+        )
+        seconds = self.timer.seconds()
+        # Where nothing is computed any more, how long it took is what the interrupted run measured.
+        measured = {} if self.left else self._earlier
+        return {
+            "protocol": {"label": protocol.label, **protocol.values(), "hash": protocol.digest},
+            "method": main,
+            "methods": {method.name: method.source for method in methods},
+            "model": {
+                "clip": plan.clip.name,
+                "pretrained": plan.clip.pretrained,
+                "activation": plan.clip.activation,
+                "weights_hash": plan.clip.weights_hash,
+            },
+            "vocabularies": {
+                setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
+                for setting in plan.settings
+            },
+            "identity": self.identity,
+            "counts": {name: self._written[name] for name in self._finished if name in self._written},
+            "unfinished": self.unfinished,
+            "limits": plan.limits,
+            "precision": plan.precision,
+            "processes": plan.processes,
+            "images_per_second": _rate(images, seconds),
+            "images_per_second_by_method": {
+                name: _rate(images, self.timer.seconds(name)) for name in self.method_names
+            },
+            "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
+            **asdict(start),
+            "device": device_name(plan.device),
+            "peak_memory_mib": self._peak_memory_mib,
+            **{name: measured[name] for name in _MEASURED if name in measured},
+        }
+
+
+def seconds_of_work(seconds: Mapping[str, float]) -> float:
+    """Seconds of all stages but of encoding text, which is kept between runs."""
+    return sum(value for stage, value in seconds.items() if stage != "text")
+
+
+def _rate(images: int, seconds: Mapping[str, float]) -> float | None:
+    """Images a second."""
+    work = seconds_of_work(seconds)
+    return round(images / work, 3) if work > 0 else None
