@@ -18,7 +18,7 @@ from cliptrase.clip.weights import load_clip
 from cliptrase.clustering import dbscan
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.vocabulary import single_names
 from datamodules.shapes_scenes import NAMES, scene
 

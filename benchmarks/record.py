@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from cliptrase.common.io import write_text
 from cliptrase.evaluation import provenance
-from cliptrase.io import write_text
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmarks import measure, record, subjects
 from benchmarks.plain import PlainSegmenter
 from cliptrase import SegmentationCounts
-from cliptrase.timing import StageTimer, listening
+from cliptrase.common.timing import StageTimer, listening
 from datamodules.transforms import Geometry
 
 STAGES = ("forward", "correlation", "clustering", "regions", "classification", "vote")

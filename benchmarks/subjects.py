@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from cliptrase import Segmenter
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 
 # The published values by size; DBSCAN's cost hardly depends on them.
 _CLUSTERING = {224: (0.7, 3), 336: (1.1, 7)}

@@ -19,7 +19,7 @@ from benchmarks import measure, record, subjects
 from cliptrase import Segmenter, Vocabulary
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import encode_names
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.vocabulary import single_names
 from datamodules.spec import shipped_names
 

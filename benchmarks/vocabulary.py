@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from benchmarks import record
 from cliptrase.clip.weights import load_clip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.intervals import estimates, influences
 from cliptrase.metrics import margins, scores
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from datamodules.benchmark import Benchmark
 from datamodules.dataset import SegmentationDataset, group_by_size

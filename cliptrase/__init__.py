@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from cliptrase.methods import Method as Method
     from cliptrase.methods import get_method as get_method
     from cliptrase.metrics import scores as scores
-    from cliptrase.protocol import EvaluationProtocol as EvaluationProtocol
-    from cliptrase.protocols import PROTOCOLS as PROTOCOLS
-    from cliptrase.protocols import get_protocol as get_protocol
+    from cliptrase.protocols.protocol import EvaluationProtocol as EvaluationProtocol
+    from cliptrase.protocols.table import PROTOCOLS as PROTOCOLS
+    from cliptrase.protocols.table import get_protocol as get_protocol
     from cliptrase.segmenter import Prediction as Prediction
     from cliptrase.segmenter import Segmenter as Segmenter
     from cliptrase.vocabulary import Vocabulary as Vocabulary
@@ -27,11 +27,10 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "AttentionRule": "cliptrase.attention",
-    "PROTOCOLS": "cliptrase.protocols",
-    "EvaluationProtocol": "cliptrase.protocol",
+    "PROTOCOLS": "cliptrase.protocols.table",
+    "EvaluationProtocol": "cliptrase.protocols.protocol",
     "METHODS": "cliptrase.methods",
     "Method": "cliptrase.methods",
-    "PROTOCOLS": "cliptrase.protocols",
     "Prediction": "cliptrase.segmenter",
     "Projections": "cliptrase.attention",
     "SegmentationCounts": "cliptrase.evaluation.counts",
@@ -39,7 +38,7 @@ _PLACES = {
     "Trunk": "cliptrase.clip.trunk",
     "Vocabulary": "cliptrase.vocabulary",
     "get_method": "cliptrase.methods",
-    "get_protocol": "cliptrase.protocols",
+    "get_protocol": "cliptrase.protocols.table",
     "load_clip": "cliptrase.clip.weights",
     "scores": "cliptrase.metrics",
 }

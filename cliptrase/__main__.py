@@ -3,7 +3,7 @@
 import sys
 
 from cliptrase.cli import main as command_line
-from cliptrase.console import complain, run
+from cliptrase.common.console import complain, run
 
 _OWN = ("cliptrase", "datamodules")
 _PRINTING = ("--print_config", "--help", "-h", "--version")  # standard output is then what was asked for

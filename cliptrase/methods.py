@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from cliptrase.errors import InputError, did_you_mean
-from cliptrase.extensions import installed, load_entry_point, load_object
+from cliptrase.common.errors import InputError, did_you_mean
+from cliptrase.common.extensions import installed, load_entry_point, load_object
 
 if TYPE_CHECKING:
     from torch import Tensor

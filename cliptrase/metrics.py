@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, SupportsFloat, TypeVar
 import torch
 from torch import Tensor
 
-from cliptrase.definitions import Classes, Definition, get_definition
+from cliptrase.protocols.definitions import Classes, Definition, get_definition
 
 Value = TypeVar("Value", bound=SupportsFloat)
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from cliptrase import attention
 from cliptrase.attention import AttentionRule, Projections
 from cliptrase.clip.trunk import Block, Reading, Trunk
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 
 def reading(

@@ -13,18 +13,18 @@ from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
+from cliptrase.common.errors import InputError
+from cliptrase.common.images import PictureLike, to_rgb
+from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
-from cliptrase.errors import InputError
-from cliptrase.images import PictureLike, to_rgb
 from cliptrase.inference.maps import images_of_size
 from cliptrase.inference.pixels import fit_to_patches, normalise, padded_canvas, shown_cell
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike, get_protocol
-from cliptrase.timing import stage
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike, get_protocol
 from cliptrase.vocabulary import Vocabulary, parse_words
 
 

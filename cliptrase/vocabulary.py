@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 # What data sets' class lists are called, and whose they are.
 _LISTS = (

@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from cliptrase.errors import did_you_mean, one_line
+from cliptrase.common.errors import did_you_mean, one_line
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
 from datamodules.notices import warn

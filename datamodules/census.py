@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.errors import counted
+from cliptrase.common.errors import counted
 from cliptrase.vocabulary import as_read, shown
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from cliptrase.errors import counted
-from cliptrase.images import Reader
-from cliptrase.resizing import shorter_side_size
+from cliptrase.common.errors import counted
+from cliptrase.common.images import Reader
+from cliptrase.common.resizing import shorter_side_size
 from datamodules.errors import DataError
 from datamodules.reading import read_header
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 from datamodules.census import count_values
 from datamodules.checks import check_values
 from datamodules.errors import DataError

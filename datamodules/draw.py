@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from cliptrase.console import run
-from cliptrase.errors import UsageError
-from cliptrase.options import Parser, answer
+from cliptrase.common.console import run
+from cliptrase.common.errors import UsageError
+from cliptrase.common.options import Parser, answer
 from datamodules.errors import DataError
 from datamodules.shapes_scenes import NAMES, scene
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: after the command's name; the process's own by default.
 
     Returns:
-        exit status; see `cliptrase.options.answer`.
+        exit status; see `cliptrase.common.options.answer`.
     """
     parser = Parser("draw", "Writes the demo's test scenes as a folder of pictures and label maps.")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder to write to")

@@ -1,6 +1,6 @@
 """The error that says which file or folder of a data set is wrong and what to do."""
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 
 class DataError(InputError):

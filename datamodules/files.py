@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cliptrase.errors import counted, first_few
-from cliptrase.images import cure_of, foreign_endings, readable_endings
+from cliptrase.common.errors import counted, first_few
+from cliptrase.common.images import cure_of, foreign_endings, readable_endings
 from datamodules.errors import DataError
 from datamodules.notices import warn
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cliptrase.images import Reader
+from cliptrase.common.images import Reader
 from cliptrase.vocabulary import Vocabulary, as_read, as_text, names_of, parse_prompts
 from datamodules.census import BACKGROUND, UNLABELLED
 from datamodules.class_lists import read_class_list, read_list

@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 from datamodules.errors import DataError
 from datamodules.files import (
     LABEL_EXTENSIONS,

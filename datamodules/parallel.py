@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from cliptrase.console import Stopped, signal_received
+from cliptrase.common.console import Stopped, signal_received
 from datamodules.errors import DataError
 
 Item = TypeVar("Item")

@@ -9,7 +9,7 @@ from glob import escape, glob
 from itertools import chain
 from pathlib import Path
 
-from cliptrase.images import foreign_endings
+from cliptrase.common.images import foreign_endings
 from datamodules.errors import DataError
 from datamodules.files import picture_endings, real_places, say_left_out, walk
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cliptrase.images import Reader, foreign_endings, readable_endings
+from cliptrase.common.images import Reader, foreign_endings, readable_endings
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list

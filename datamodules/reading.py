@@ -1,4 +1,4 @@
-"""Pictures and label maps of data sets: `cliptrase.images` with the errors of data sets."""
+"""Pictures and label maps of data sets: `cliptrase.common.images` with the errors of data sets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.errors import InputError
-from cliptrase.images import RELEASED, Header, Reader, Size, max_pixels
+from cliptrase.common.errors import InputError
+from cliptrase.common.images import RELEASED, Header, Reader, Size, max_pixels
 from datamodules.errors import DataError
 
 

@@ -10,8 +10,8 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from cliptrase.images import RELEASED, Reader
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.common.images import RELEASED, Reader
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
 # What does not decide how the values of a label map are read: names, and places whose files have digests themselves.

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from cliptrase.errors import did_you_mean, one_line, with_options
+from cliptrase.common.errors import did_you_mean, one_line, with_options
 from datamodules.errors import DataError
 from datamodules.folder_spec import FolderOptions
 from datamodules.spec import DatasetSpec

@@ -6,8 +6,7 @@ from typing import Any
 
 import albumentations as A
 
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.resizing import (
+from cliptrase.common.resizing import (
     Array,
     centre_crop_offset,
     resize_image,
@@ -15,6 +14,7 @@ from cliptrase.resizing import (
     shorter_side_size,
     whole_size,
 )
+from cliptrase.protocols.protocol import EvaluationProtocol
 
 
 @dataclass(frozen=True)

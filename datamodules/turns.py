@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cliptrase.errors import counted
-from cliptrase.images import Header, Size
+from cliptrase.common.errors import counted
+from cliptrase.common.images import Header, Size
 from datamodules.errors import DataError
 from datamodules.reading import read_header
 from datamodules.spec import DatasetSpec

@@ -4,9 +4,9 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.document import SCHEMA
 from cliptrase.evaluation.formatting import COLUMNS
+from cliptrase.protocols.definitions import DEFINITIONS
 
 
 def columns(value: float | None, step: float = 0) -> dict[str, float | None]:

@@ -11,8 +11,8 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import COMMANDS, main
-from cliptrase.definitions import DEFINITIONS
-from cliptrase.protocols import DEFAULT, get_protocol
+from cliptrase.protocols.definitions import DEFINITIONS
+from cliptrase.protocols.table import DEFAULT, get_protocol
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
 from tests.command import QUIET, Run, complaint, run
 from tests.kit import save_labels, write_detectron2_tree

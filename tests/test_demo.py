@@ -10,7 +10,7 @@ from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.clip.weights import load_clip
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from datamodules.shapes_scenes import NAMES, scene
 from tests.command import run
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.evaluation.published import published_beside
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from datamodules.shapes_scenes import scene
 from datamodules.specs import BENCHMARKS
 from tests.children import call

@@ -13,10 +13,10 @@ import pytest
 import torch
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from cliptrase import io as files
 from cliptrase.cli import main
 from cliptrase.cli.complaints import from_machine, mendable, of_other_processes
-from cliptrase.errors import InputError
+from cliptrase.common import io as files
+from cliptrase.common.errors import InputError
 from cliptrase.runs.callbacks import writers
 from cliptrase.segmenter import Segmenter
 from datamodules import VOC20, DataError

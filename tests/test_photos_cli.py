@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from cliptrase.attention import Projections
 from cliptrase.cli import main
 from cliptrase.clip.encoder import Encoding, TowerPass, VisualEncoder
+from cliptrase.common.images import Reader
 from cliptrase.drawing.overlay import colourise, hex_colour, overlay
-from cliptrase.images import Reader
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.weights import load_clip
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from datamodules import VOC20
 from tests.command import complaint, run
@@ -40,7 +40,7 @@ FIELDS = {
 }
 MODULE = """
 from dataclasses import replace
-from cliptrase.protocols import PROTOCOLS
+from cliptrase.protocols.table import PROTOCOLS
 
 STRETCHED = replace(
     PROTOCOLS["whole"], base=None, name="stretched", size=70, interpolation="bilinear", label_area="canvas",

@@ -16,7 +16,7 @@ from cliptrase.cli.arguments import with_defaults
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import check_names
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import MOST_LABELS, Vocabulary, single_names

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cliptrase.definitions import DEFINITIONS
+from cliptrase.protocols.definitions import DEFINITIONS
 from tests.command import run
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results_json.md"

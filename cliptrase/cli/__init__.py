@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cliptrase import __version__
-from cliptrase.console import complain
-from cliptrase.errors import did_you_mean
-from cliptrase.options import program
+from cliptrase.common.console import complain
+from cliptrase.common.errors import did_you_mean
+from cliptrase.common.options import program
 
 
 class Command(NamedTuple):

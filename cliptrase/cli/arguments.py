@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import datamodules
 from cliptrase.cli import configs
-from cliptrase.errors import UsageError
+from cliptrase.common.errors import UsageError
 
 SUBCOMMANDS = ("test", "predict")
 _DEMO = "demo"

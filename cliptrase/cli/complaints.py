@@ -12,7 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from cliptrase.cli import early
-from cliptrase.errors import InputError, one_line, with_options
+from cliptrase.common.errors import InputError, one_line, with_options
 
 # Lines in which jsonargparse tells of its own types, not of the user's input.
 _ABOUT_TYPES = (

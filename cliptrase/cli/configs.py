@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from cliptrase.errors import InputError, UsageError, did_you_mean, one_line
-from cliptrase.io import read_regular
+from cliptrase.common.errors import InputError, UsageError, did_you_mean, one_line
+from cliptrase.common.io import read_regular
 
 _BASE = "base.yaml"
 _MOST_ALIASES = 20  # of a configuration; nested ones multiply, so that a few lines could fill the memory

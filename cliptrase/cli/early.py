@@ -14,9 +14,9 @@ import yaml
 from cliptrase.cli import configs, sources
 from cliptrase.cli.arguments import DATA, NO_DATA, class_of, options
 from cliptrase.clip import towers
-from cliptrase.errors import InputError, UsageError, did_you_mean
-from cliptrase.options import unknown_option
-from cliptrase.protocol import FIELDS
+from cliptrase.common.errors import InputError, UsageError, did_you_mean
+from cliptrase.common.options import unknown_option
+from cliptrase.protocols.protocol import FIELDS
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
 PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else

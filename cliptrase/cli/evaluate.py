@@ -20,10 +20,10 @@ from cliptrase.cli.arguments import SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
-from cliptrase.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.errors import InputError, did_you_mean, one_line
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
+from cliptrase.common.errors import InputError, did_you_mean, one_line
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
@@ -219,7 +219,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
-        parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols.py")
+        parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=Geometry.of)
         parser.link_arguments("protocol", "data.init_args.label_scheme", compute_fn=LabelScheme.of)

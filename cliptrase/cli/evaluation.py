@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from cliptrase.cli import early, help_text
 from cliptrase.cli.arguments import with_defaults
 from cliptrase.cli.protocol_option import with_protocol
-from cliptrase.console import complain, stopped
-from cliptrase.errors import InputError, with_options
+from cliptrase.common.console import complain, stopped
+from cliptrase.common.errors import InputError, with_options
 
 
 def main(arguments: Sequence[str]) -> int:

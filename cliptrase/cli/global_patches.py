@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cliptrase.errors import InputError
-from cliptrase.options import Parser, answer
+from cliptrase.common.errors import InputError
+from cliptrase.common.options import Parser, answer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: after the command's name; the process's own by default.
 
     Returns:
-        exit status; see `cliptrase.options.answer`.
+        exit status; see `cliptrase.common.options.answer`.
     """
     parser = Parser("global-patches", "A figure of one picture's global patches: where attention goes in each block.")
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="any picture file")
@@ -68,7 +68,7 @@ def parse_patch(text: str) -> tuple[int, int]:
 
 
 def _draw(options: argparse.Namespace) -> int:
-    from cliptrase.io import OutputError, require_other, write_bytes
+    from cliptrase.common.io import OutputError, require_other, write_bytes
 
     try:
         require_other(options.out, [options.picture])
@@ -84,11 +84,11 @@ def _png(options: argparse.Namespace, patches: list[tuple[int, int]]) -> bytes:
     """The figure; what draws it loads here, so that help and wrong usage are answered without torch."""
     from cliptrase.clip.encoder import VisualEncoder
     from cliptrase.clip.weights import load_clip
+    from cliptrase.common.images import to_rgb
     from cliptrase.drawing.canvas import png_bytes
     from cliptrase.global_patches.analysis import analyse
     from cliptrase.global_patches.figure import figure
     from cliptrase.global_patches.view import show
-    from cliptrase.images import to_rgb
 
     picture = to_rgb(options.picture)
     clip = load_clip(options.clip, options.pretrained, options.activation)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cliptrase.cli import early, sources
 from cliptrase.cli.arguments import DATA, class_of, options
-from cliptrase.errors import UsageError, did_you_mean
-from cliptrase.options import WIDTH, program
+from cliptrase.common.errors import UsageError, did_you_mean
+from cliptrase.common.options import WIDTH, program
 from datamodules.specs import DATASETS
 
 _COLUMN = 30  # where an option's description begins

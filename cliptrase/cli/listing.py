@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cliptrase.cli import configs
-from cliptrase.options import WIDTH, Parser, answer
+from cliptrase.common.options import WIDTH, Parser, answer
 
 Rows = Iterator[tuple[str, str, str]]
 """Name, what it is, where it comes from."""
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: after the command's name; the process's own by default.
 
     Returns:
-        exit status; see `cliptrase.options.answer`.
+        exit status; see `cliptrase.common.options.answer`.
     """
     parser = Parser("list", "Shows what there is, a line each; without KIND all of them.")
     parser.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
@@ -47,7 +47,7 @@ def _line(head: str, what: str, source: str) -> str:
 
 
 def _methods() -> Rows:
-    from cliptrase.extensions import installed
+    from cliptrase.common.extensions import installed
     from cliptrase.methods import ENTRY_POINTS, METHODS
 
     for name, method in METHODS.items():
@@ -57,7 +57,7 @@ def _methods() -> Rows:
 
 
 def _protocols() -> Rows:
-    from cliptrase.protocols import PROTOCOLS
+    from cliptrase.protocols.table import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
         view = {"centre_crop": "middle square", "whole_image": "whole images"}.get(protocol.view, protocol.view)

@@ -11,8 +11,8 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_only
 
-from cliptrase.console import STOPS, interrupt_main
-from cliptrase.errors import InputError
+from cliptrase.common.console import STOPS, interrupt_main
+from cliptrase.common.errors import InputError
 
 _LOOKS_EVERY = 0.2  # seconds
 _LAST_WORDS = 3.0  # seconds that a process has to say why it ends, once others notice

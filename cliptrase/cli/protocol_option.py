@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from cliptrase.cli import configs
-from cliptrase.errors import InputError
-from cliptrase.protocol import FIELDS, require_field
-from cliptrase.protocols import DEFAULT, get_protocol
+from cliptrase.common.errors import InputError
+from cliptrase.protocols.protocol import FIELDS, require_field
+from cliptrase.protocols.table import DEFAULT, get_protocol
 
 _OPTION = "--protocol"
 _CONFIG = ("--config", "-c")

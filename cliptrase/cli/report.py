@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from cliptrase.options import Parser, answer
+from cliptrase.common.options import Parser, answer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: after the command's name; the process's own by default.
 
     Returns:
-        exit status; see `cliptrase.options.answer`.
+        exit status; see `cliptrase.common.options.answer`.
     """
     parser = Parser("report", "A page of runs' results: tables beside the published figures, classes, sheets.")
     parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="a run's folder, or its results.json")
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from cliptrase.io import require_other, write_text
+    from cliptrase.common.io import require_other, write_text
     from cliptrase.report.load import read_run
     from cliptrase.report.page import page
 

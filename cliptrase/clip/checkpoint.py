@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cliptrase.clip.sniffing import is_safetensors, what_it_is
-from cliptrase.errors import InputError, one_line
+from cliptrase.common.errors import InputError, one_line
 
 _SIZES = ("input_resolution", "context_length", "vocab_size")  # by which OpenAI's archives are known
 _NO_PARAMETERS = (*_SIZES, "attn_mask")

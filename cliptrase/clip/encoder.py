@@ -14,11 +14,11 @@ from cliptrase.attention import Projections, mean_attention, query_key
 from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.trunk import Block, GuestFeatures, Kept, Reading, Trunk, from_start
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.timing import stage
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
 from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
-from cliptrase.timing import stage
 
 # Tokens that a CPU takes through the blocks at a time. An MLP's hidden values then stay under 32 MiB for the usual
 # widths; larger ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step

@@ -6,7 +6,7 @@ from typing import Any
 from open_clip.model import convert_to_custom_text_state_dict
 from torch import Tensor
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 _LOG_SCALE = 9.21  # a factor of ten thousand
 

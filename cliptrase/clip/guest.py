@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from cliptrase.clip.checkpoint import hash_parameters
 from cliptrase.clip.trunk import GuestFeatures
-from cliptrase.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 _SUPPORTED = "supported are timm's vision transformers, such as vit_base_patch8_224.dino"
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")

@@ -11,7 +11,7 @@ from pathlib import Path
 from open_clip.pretrained import download_pretrained_from_hf
 
 from cliptrase.clip.towers import HUB, THREE_WAYS
-from cliptrase.errors import InputError, one_line
+from cliptrase.common.errors import InputError, one_line
 
 _ADDRESS = ("huggingface.co", 443)
 _WEIGHTS = (

@@ -15,7 +15,7 @@ from typing import Any
 from open_clip import CLIPTextCfg, CLIPVisionCfg
 
 from cliptrase.clip.towers import refuse_tower, shown
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 _MODEL = {
     "embed_dim",

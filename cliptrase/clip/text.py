@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from cliptrase.errors import InputError, first_few, one_line
-from cliptrase.io import OutputError, write_bytes
+from cliptrase.common.errors import InputError, first_few, one_line
+from cliptrase.common.io import OutputError, write_bytes
 from cliptrase.vocabulary import as_read, shown
 
 Tokenizer = Callable[[list[str]], Tensor]

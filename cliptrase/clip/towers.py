@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cliptrase.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "demo"
 CONFIG = "open_clip_config.json"

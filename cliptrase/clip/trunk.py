@@ -8,7 +8,7 @@ from torch import Tensor
 
 from cliptrase.attention import Projections
 from cliptrase.clip.block import complete_block
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.ops.classification import Size
 
 _T = TypeVar("_T")

@@ -14,7 +14,7 @@ from cliptrase.clip.checkpoint import hash_parameters, read_state_dict
 from cliptrase.clip.filling import check_values, fill
 from cliptrase.clip.model_config import check_preprocess, config_hash, parameters, read_config
 from cliptrase.clip.text import Tokenizer
-from cliptrase.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 Activation = Literal["auto", "gelu", "quick_gelu"]
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from cliptrase.common.resizing import resize_image, whole_size
 from cliptrase.drawing.overlay import overlay, with_legend
-from cliptrase.resizing import resize_image, whole_size
 
 
 @dataclass(frozen=True)

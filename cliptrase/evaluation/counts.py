@@ -9,9 +9,9 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from torchmetrics.utilities.distributed import gather_all_tensors
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.timing import stage
 from cliptrase.metrics import confusion_matrix, picture_counts
-from cliptrase.timing import stage
 
 MOST_LABELS = 20_000  # of a confusion matrix: 3.2 GB
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.intervals import LEVEL, Estimate
 from cliptrase.evaluation.records import Average, SettingResult
 from cliptrase.metrics import rounded
+from cliptrase.protocols.definitions import DEFINITIONS
 
 SCHEMA = 2  # raised when a field changes its name, place or meaning
 

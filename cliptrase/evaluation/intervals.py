@@ -24,8 +24,8 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from cliptrase.definitions import get_definition
 from cliptrase.metrics import in_mean, scores
+from cliptrase.protocols.definitions import get_definition
 
 LEVEL = 0.95
 RARE = 10  # a class in fewer pictures is rare

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cliptrase import protocols
 from cliptrase.evaluation.conditions import count_remark
 from cliptrase.evaluation.intervals import FEW
 from cliptrase.evaluation.published import protocol_of
+from cliptrase.protocols import table as protocols
 
 
 def notes(document: Mapping[str, Any]) -> list[str]:

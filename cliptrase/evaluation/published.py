@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from cliptrase.errors import InputError
-from cliptrase.protocol import FIELDS, EvaluationProtocol
-from cliptrase.protocols import PROTOCOLS, get_protocol
+from cliptrase.common.errors import InputError
+from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
+from cliptrase.protocols.table import PROTOCOLS, get_protocol
 
 _REPRODUCED = "CLIPtrase"  # its own scores stand beside a run's or nowhere, all others in the list below
 TITLE = "Published elsewhere, each under its own protocol"

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.conditions import Extent, images_text
 from cliptrase.evaluation.intervals import Estimate, Rarity
 from cliptrase.metrics import ClassScores, Scores, class_scores, margins, scores
+from cliptrase.protocols.definitions import DEFINITIONS
 
 
 class ResultKey(NamedTuple):

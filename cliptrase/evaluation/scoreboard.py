@@ -11,7 +11,7 @@ from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.records import Average, ResultKey, Sample, SettingResult
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from cliptrase.attention import mean_attention
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.common.errors import InputError
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.drawing.overlay import Picture
 from cliptrase.drawing.patch_panel import PatchMap
-from cliptrase.errors import InputError
 from cliptrase.inference.pixels import shown_cell, to_whole_patches
 from cliptrase.ops.classification import Size
 from cliptrase.segmenter import Segmenter

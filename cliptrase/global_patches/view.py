@@ -6,10 +6,10 @@ from torch import Tensor
 
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
+from cliptrase.common.errors import InputError
+from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.drawing.overlay import Picture
 from cliptrase.drawing.picture import fit
-from cliptrase.errors import InputError
-from cliptrase.images import PictureLike, to_rgb
 from cliptrase.inference.pixels import to_whole_patches
 
 _LONGEST = 4  # times the shorter side

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.methods import Refinement
 from cliptrase.ops.classification import Size
 from cliptrase.ops.upsampling import bilinear_matrix

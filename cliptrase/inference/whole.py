@@ -10,14 +10,14 @@ from torch.nn import functional as F
 from cliptrase.attention import Projections
 from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
+from cliptrase.common.timing import stage
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.inference.maps import RefinedMaps, UpsampledMaps, highest
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.regions import majority_vote, mean_logits_vote, region_map
-from cliptrase.timing import stage
 
 
 def find_regions(

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from cliptrase.inference.maps import VALUES, Maps
 from cliptrase.ops.upsampling import bilinear_matrix
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.regions import region_means
 
 

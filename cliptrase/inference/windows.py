@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.common.timing import stage
 from cliptrase.inference.maps import Maps, RefinedMaps, highest
 from cliptrase.inference.pixels import fit_to_patches
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.timing import stage
+from cliptrase.protocols.protocol import EvaluationProtocol
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.document import SCHEMA
 from cliptrase.evaluation.formatting import COLUMNS
+from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.foreign import UNBOUNDED, SchemaError, ShapeError
 
 _MOST_REMARKS = 100

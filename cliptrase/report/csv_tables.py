@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from cliptrase.common.tables import csv_text
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.records import ResultKey, SettingResult
-from cliptrase.tables import csv_text
 
 
 def results_csv(results: Mapping[str, Sequence[SettingResult]]) -> str:

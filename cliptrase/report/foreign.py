@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 
 MIB = 1 << 20
 UNBOUNDED = 1e15  # no number of a run is as large

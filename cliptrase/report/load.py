@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.report.checks import check_results, optional_number
 from cliptrase.report.foreign import MIB, SchemaError, ShapeError, path_inside, read_json, read_regular, sentence_of
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.comparison import Comparison
+from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.comparison_html import comparison_parts, elsewhere_parts
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markup import Html, element, joined

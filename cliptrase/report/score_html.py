@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.conditions import STAND_IN, STAND_IN_TITLE, images_text
 from cliptrase.evaluation.formatting import COLUMNS, best_of, format_score, is_best
+from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markup import Html, element
 

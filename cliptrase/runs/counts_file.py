@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cliptrase.errors import InputError, one_line
+from cliptrase.common.errors import InputError, one_line
+from cliptrase.common.io import read_regular, write_bytes
 from cliptrase.evaluation.counts import Counts
-from cliptrase.io import read_regular, write_bytes
 
 
 def counts_path(folder: Path, name: str) -> Path:

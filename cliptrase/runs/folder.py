@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pytorch_lightning.utilities import rank_zero_warn
 
-from cliptrase.errors import InputError
-from cliptrase.io import FolderLock, read_regular
+from cliptrase.common.errors import InputError
+from cliptrase.common.io import FolderLock, read_regular
 from cliptrase.runs.identity import differences
 
 UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives

@@ -11,22 +11,22 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
-from cliptrase import protocols
 from cliptrase.clip import towers
 from cliptrase.clip.encoder import check_guest
 from cliptrase.clip.guest import load_guest
 from cliptrase.clip.weights import Activation, load_clip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.timing import listening
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.methods import Method, get_methods, split_methods
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols import table as protocols
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.batches import Data, ImageBatch, LabelMaps
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.run import Run
 from cliptrase.segmenter import Segmenter, check_votes
-from cliptrase.timing import listening
 
 if TYPE_CHECKING:
     MethodLike = str | Method

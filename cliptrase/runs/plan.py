@@ -10,7 +10,7 @@ from cliptrase.clip.weights import LoadedClip
 from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.methods import Method
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.batches import Data
 
 

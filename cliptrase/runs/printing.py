@@ -1,6 +1,6 @@
 """What a run that is done says on the terminal."""
 
-from cliptrase.errors import counted, first_few
+from cliptrase.common.errors import counted, first_few
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.report.terminal import comparison_table, narrow_comparison_table, print_table, score_table
 from cliptrase.runs.run import Run

@@ -7,20 +7,20 @@ from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_warn
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.io import FolderLock, remove_half_written, write_text
+from cliptrase.common.timing import StageTimer
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.provenance import Start, device_name
 from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
-from cliptrase.io import FolderLock, remove_half_written, write_text
 from cliptrase.methods import Method
-from cliptrase.protocol import EvaluationProtocol
+from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.counts_file import read_counts, write_counts
 from cliptrase.runs.folder import Taken, take_run_folder, take_unfinished
 from cliptrase.runs.identity import identity
 from cliptrase.runs.plan import Plan
-from cliptrase.timing import StageTimer
 
 _MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 from cliptrase.vocabulary import unreadable
 from datamodules.class_lists.source import (
     COLOUR_WORDS,

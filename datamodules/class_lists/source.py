@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 from datamodules.errors import DataError
 
 _MOST_BYTES = 16 << 20

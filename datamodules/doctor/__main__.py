@@ -2,7 +2,7 @@
 
 import sys
 
-from cliptrase.console import run
+from cliptrase.common.console import run
 from datamodules.doctor.command import main
 
 if __name__ == "__main__":

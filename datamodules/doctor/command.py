@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cliptrase.errors import UsageError
-from cliptrase.options import Parser, answer
+from cliptrase.common.errors import UsageError
+from cliptrase.common.options import Parser, answer
 from datamodules.doctor.findings import Finding, files, places, prepared
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.errors import InputError, one_line
-from cliptrase.images import ColoursError, Reader
+from cliptrase.common.errors import InputError, one_line
+from cliptrase.common.images import ColoursError, Reader
 from datamodules.errors import DataError
 from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
 from datamodules.pairs import read_stems

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from cliptrase.errors import one_line
-from cliptrase.options import Parser, answer
+from cliptrase.common.errors import one_line
+from cliptrase.common.options import Parser, answer
 from datamodules.errors import DataError
 from datamodules.pairs import find_pairs
 from datamodules.parallel import add_workers, each

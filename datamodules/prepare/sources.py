@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.io import loadmat
 
-from cliptrase.errors import one_line
+from cliptrase.common.errors import one_line
 from datamodules.errors import DataError
 from datamodules.files import list_files
 from datamodules.prepare.plan import Plan

@@ -15,7 +15,7 @@ import pytest
 
 from cliptrase.cli import main
 from cliptrase.cli.report import main as report
-from cliptrase.console import run as process
+from cliptrase.common.console import run as process
 from tests.bad_inputs import choices, files, places, words
 from tests.bad_inputs.cases import ROOT_OF_CASE, Case, scoring, write_plain_inputs
 from tests.children import CRASHED, FORK, Outcome, call

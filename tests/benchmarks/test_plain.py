@@ -7,7 +7,7 @@ import torch
 from benchmarks.plain import PlainSegmenter
 from benchmarks.subjects import classifier, pictures
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from benchmarks import vocabulary
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from datamodules import VOC21
 from tests.command import run
 from tests.kit import write_detectron2_tree

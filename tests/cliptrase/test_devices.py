@@ -19,12 +19,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from cliptrase import Segmenter, Vocabulary, protocols
 from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
+from cliptrase.common.timing import StageTimer, listening
 from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocols import get_protocol
-from cliptrase.timing import StageTimer, listening
+from cliptrase.protocols.table import get_protocol
 from datamodules import VOC20
 from tests.command import run
 from tests.kit import scene_batch, write_detectron2_tree

@@ -18,8 +18,8 @@ from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.methods import METHODS
 from cliptrase.metrics import margins, scores
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules import VOC20, VOC21

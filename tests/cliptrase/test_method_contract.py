@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, get_method
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.clip.test_encoder import tower

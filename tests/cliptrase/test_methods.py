@@ -3,7 +3,7 @@
 import pytest
 
 from cliptrase import attention
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, get_method, get_methods
 
 

@@ -9,8 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cliptrase.definitions import DEFINITIONS, Definition, get_definition
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.metrics import (
     Scores,
     class_scores,
@@ -19,6 +18,7 @@ from cliptrase.metrics import (
     picture_counts,
     scores,
 )
+from cliptrase.protocols.definitions import DEFINITIONS, Definition, get_definition
 from tests import references
 
 

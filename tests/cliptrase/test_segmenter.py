@@ -14,14 +14,14 @@ from torch.nn import functional as F
 
 from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.clustering import dbscan
+from cliptrase.common.errors import InputError
+from cliptrase.common.timing import StageTimer, listening
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.errors import InputError
 from cliptrase.inference.whole import WholePictures
 from cliptrase.ops.classification import TextClassifier, patch_logits
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
-from cliptrase.timing import StageTimer, listening
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests import references
 from tests.cliptrase.ops.test_upsampling import peak_bytes

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.vocabulary import Vocabulary, single_names
 
 CLASSES = (("cat", "kitten"), ("dog",), ("sky", "cloud", "air"))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cliptrase.images import Reader, to_rgb
+from cliptrase.common.images import Reader, to_rgb
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.checks import check_pairs
 from datamodules.doctor.findings import files

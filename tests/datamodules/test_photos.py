@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from datamodules import DataError, Geometry, Photos
 from datamodules.dataset import FILLER
 from datamodules.photo_files import OVERLAY, find_pictures, name_files

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cliptrase.distributed import all_gather_rows
+from cliptrase.common.distributed import all_gather_rows
+from cliptrase.common.io import write_bytes, write_text
+from cliptrase.common.tables import csv_text
 from cliptrase.drawing.overlay import hex_colour, overlay, with_legend
-from cliptrase.io import write_bytes, write_text
 from cliptrase.runs.batches import ShowsPictures
 from cliptrase.runs.callbacks.base import RunCallback, Step
 from cliptrase.runs.module import TrainingFreeSegmentation
-from cliptrase.tables import csv_text
 from cliptrase.vocabulary import Vocabulary
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from PIL import Image
 
+from cliptrase.common.io import read_regular, write_bytes, write_json
 from cliptrase.drawing.sheets import Example, picture_iou
-from cliptrase.io import read_regular, write_bytes, write_json
 from cliptrase.runs.batches import LabelMaps
 
 Kind = Literal["first", "named", "worst"]

@@ -13,11 +13,11 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from cliptrase.distributed import all_gather_rows
+from cliptrase.common.distributed import all_gather_rows
+from cliptrase.common.errors import InputError
 from cliptrase.drawing.canvas import png_bytes
 from cliptrase.drawing.charts import class_bars, confusion_picture
 from cliptrase.drawing.sheets import Example, sheet
-from cliptrase.errors import InputError
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.global_patches.analysis import denoised_map

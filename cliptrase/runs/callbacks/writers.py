@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cliptrase.common.io import write_bytes, write_json, write_text
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
-from cliptrase.io import write_bytes, write_json, write_text
 from cliptrase.report.csv_tables import comparison_csv, results_csv
 from cliptrase.report.load import read_run
 from cliptrase.report.markdown import comparison_markdown

@@ -26,9 +26,9 @@ from cliptrase.clip.checkpoint import read_state_dict
 from cliptrase.clip.model_config import check_model, read_config
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.weights import LoadedClip, load_clip
-from cliptrase.errors import InputError
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.common.errors import InputError
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.clip.test_weights import Script, save_script

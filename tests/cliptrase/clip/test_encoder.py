@@ -16,9 +16,9 @@ from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.trunk import Kept
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.timing import StageTimer, listening
 from cliptrase.methods import METHODS, get_method
-from cliptrase.timing import StageTimer, listening
 from tests.kit import scene_batch
 
 TEXT = {"context_length": 8, "vocab_size": 16, "width": 64, "heads": 1, "layers": 1}

@@ -14,9 +14,9 @@ from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.guest import GuestTower, load_guest
 from cliptrase.clip.trunk import Trunk
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, Method
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import reading
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names

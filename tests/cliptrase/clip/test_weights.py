@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cliptrase.clip.checkpoint import read_state_dict
 from cliptrase.clip.weights import Activation, LoadedClip, load_clip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from tests.kit import MEAN, MODEL_CONFIG, STD, save_tiny_clip, tiny_state
 
 # Tests name architectures and tags of open_clip's own, of which only the sizes are made small.

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from cliptrase import Segmenter
+from cliptrase.common.errors import InputError
 from cliptrase.drawing.picture import fit
-from cliptrase.errors import InputError
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from tests.kit import scene
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
+from cliptrase.common.timing import StageTimer
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import format_interval, format_score
 from cliptrase.evaluation.published import published_beside
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.report.csv_tables import comparison_csv
 from cliptrase.report.markdown import comparison_markdown
 from cliptrase.runs.run import seconds_of_work
-from cliptrase.timing import StageTimer
 from datamodules import PC59, VOC20
 from tests.command import Run, run
 from tests.kit import write_detectron2_tree

@@ -24,9 +24,9 @@ from cliptrase.evaluation.intervals import simulated_coverage
 from cliptrase.evaluation.notes import notes
 from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
-from cliptrase.protocols import notes as protocol_notes
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
+from cliptrase.protocols.table import notes as protocol_notes
 from cliptrase.report.csv_tables import comparison_csv, results_csv
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, markdown_scores

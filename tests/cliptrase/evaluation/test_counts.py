@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from cliptrase.common.timing import StageTimer, listening
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
-from cliptrase.timing import StageTimer, listening
 from tests import references
 
 STEMS = ["scene_10", "scene_2", "b/1", "a", "scene_1", "void"]

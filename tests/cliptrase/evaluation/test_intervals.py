@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from benchmarks.intervals import SCENARIOS, Scenario, measure
-from cliptrase.definitions import DEFINITIONS
 from cliptrase.evaluation.intervals import (
     LEVEL,
     Estimate,
@@ -21,6 +20,7 @@ from cliptrase.evaluation.intervals import (
     simulated_coverage,
 )
 from cliptrase.metrics import scores
+from cliptrase.protocols.definitions import DEFINITIONS
 from tests import references
 
 CLASSES = 4

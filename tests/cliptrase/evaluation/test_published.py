@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from cliptrase import protocols
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.published import (
@@ -20,8 +19,9 @@ from cliptrase.evaluation.published import (
     published_systems,
 )
 from cliptrase.methods import METHODS
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols import table as protocols
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, comparison_texts
 from cliptrase.report.page import page

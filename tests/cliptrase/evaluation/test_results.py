@@ -13,13 +13,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from cliptrase.definitions import DEFINITIONS
+from cliptrase.common.io import write_bytes, write_json, write_text
 from cliptrase.evaluation.document import SCHEMA, results_document
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.intervals import Difference, Estimate, Interval
 from cliptrase.evaluation.records import Average, ResultKey, SettingResult
-from cliptrase.io import write_bytes, write_json, write_text
 from cliptrase.metrics import Scores, margins, scores
+from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.csv_tables import results_csv
 from cliptrase.report.terminal import print_table, score_table
 

@@ -12,16 +12,16 @@ from PIL import Image
 from cliptrase.cli.global_patches import main, parse_patch
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip
+from cliptrase.common.errors import InputError
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.drawing.overlay import heat
 from cliptrase.drawing.patch_panel import PatchMap
-from cliptrase.errors import InputError
 from cliptrase.global_patches.analysis import FACTOR, analyse, denoised_map
 from cliptrase.global_patches.figure import WIDE, attention_maps, correlation_maps, figure, picture_panel, share_chart
 from cliptrase.global_patches.view import show
 from cliptrase.methods import get_method
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from tests.cliptrase.clip.test_encoder import tower
 from tests.kit import scene, scene_batch

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.inference import maps as maps_module
 from cliptrase.inference.maps import UpsampledMaps, highest, images_of_size
 from cliptrase.methods import METHODS, Method, get_method
 from cliptrase.ops.classification import TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import last_block
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names

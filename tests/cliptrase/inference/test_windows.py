@@ -12,15 +12,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 from cliptrase.inference import whole as whole_inference
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import window_starts
 from cliptrase.inference.windows import classify_pixels
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
-from cliptrase.protocol import EvaluationProtocol
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.regions import region_map
 from cliptrase.segmenter import Segmenter
 from datamodules.transforms import Geometry

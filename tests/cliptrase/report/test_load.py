@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliptrase.cli.report import main
+from cliptrase.common.errors import InputError
 from cliptrase.drawing.canvas import png_bytes
-from cliptrase.errors import InputError
 from cliptrase.report.load import read_run
 from cliptrase.report.page import page
 from tests.results_documents import class_row, columns, run_document, setting_entry

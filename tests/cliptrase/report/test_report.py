@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cliptrase.cli.report import main
-from cliptrase.definitions import DEFINITIONS
+from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.load import LoadedRun, read_run
 from cliptrase.report.markup import Html, element, joined
 from cliptrase.report.page import page

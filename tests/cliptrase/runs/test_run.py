@@ -19,13 +19,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase import attention
 from cliptrase.clip.weights import LoadedClip, load_clip
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
+from cliptrase.common.io import FolderLock, remove_half_written, write_bytes
 from cliptrase.evaluation import provenance
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.provenance import Start
-from cliptrase.io import FolderLock, remove_half_written, write_bytes
 from cliptrase.methods import METHODS, Method, get_methods
-from cliptrase.protocols import get_protocol
+from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import last_block
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(place: str, tmp_path: Path
 
 def test_a_lock_keeps_other_processes_out_until_its_owner_dies(tmp_path: Path) -> None:
     path = tmp_path / UNENDED
-    code = f"from cliptrase.io import FolderLock; from pathlib import Path; FolderLock(Path({str(path)!r}))"
+    code = f"from cliptrase.common.io import FolderLock; from pathlib import Path; FolderLock(Path({str(path)!r}))"
     lock = FolderLock(path)
     command = [sys.executable, "-c", code]
     refused = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ})

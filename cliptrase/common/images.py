@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
-from cliptrase.errors import InputError, one_line
+from cliptrase.common.errors import InputError, one_line
 
 Size = tuple[int, int]  # (height, width)
 # `upright`: as people see a picture, turned by its EXIF orientation, see-through parts white. `released`: as the

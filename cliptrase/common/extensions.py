@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from cliptrase.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 
 def load_object(spec: str, kind: str, is_candidate: Callable[[Any], bool]) -> Any:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cliptrase.definitions import DEFINITIONS
-from cliptrase.errors import InputError
-from cliptrase.protocols import PROTOCOLS, get_protocol, notes
+from cliptrase.common.errors import InputError
+from cliptrase.protocols.definitions import DEFINITIONS
+from cliptrase.protocols.table import PROTOCOLS, get_protocol, notes
 from datamodules.specs import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,7 +190,7 @@ def test_a_module_has_protocols() -> None:
 
 
 def test_protocols_need_no_torch() -> None:
-    code = "import sys, cliptrase.protocols; assert not {'torch', 'open_clip', 'PIL'} & sys.modules.keys()"
+    code = "import sys, cliptrase.protocols.table; assert not {'torch', 'open_clip', 'PIL'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from cliptrase.errors import InputError, did_you_mean, one_line
-from cliptrase.extensions import load_object
-from cliptrase.io import read_regular
+from cliptrase.common.errors import InputError, did_you_mean, one_line
+from cliptrase.common.extensions import load_object
+from cliptrase.common.io import read_regular
 from cliptrase.methods import votes_by_regions
-from cliptrase.protocol import FIELDS, WHOLE_IMAGE, EvaluationProtocol, require_field
+from cliptrase.protocols.protocol import FIELDS, WHOLE_IMAGE, EvaluationProtocol, require_field
 
 # CLIPtrase as published (Shao et al., ECCV 2024), at two sizes, and its released multi-GPU variant.
 _PAPER = EvaluationProtocol(

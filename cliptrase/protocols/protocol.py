@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from cliptrase.clip.templates import TEMPLATES
-from cliptrase.definitions import DEFINITIONS
-from cliptrase.errors import InputError, did_you_mean
-from cliptrase.values import Choice, Flag, Kind, Number, Share, Text, Whole
+from cliptrase.common.errors import InputError, did_you_mean
+from cliptrase.protocols.definitions import DEFINITIONS
+from cliptrase.protocols.values import Choice, Flag, Kind, Number, Share, Text, Whole
 from cliptrase.vocabulary import LISTS
 
 # Above these a run ends for want of memory or float32 overflows; far beyond what anybody publishes.

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def start(main: str, prints: bool = False, before: str = "") -> subprocess.Popen[str]:
     """Runs a program whose `main` has this body; it loads the standard library only."""
     body = "".join(f"    {line}\n" for line in main.splitlines())
-    code = "import os, signal, sys, time\nfrom cliptrase.console import *\nfrom cliptrase import console\n"
+    code = (
+        "import os, signal, sys, time\nfrom cliptrase.common.console import *\nfrom cliptrase.common import console\n"
+    )
     code += f"def main():\n{body}\nsys.exit(run(main, {prints}))\n"
     command = [sys.executable, "-c", code]
     if before:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from cliptrase.timing import StageTimer
+from cliptrase.common.timing import StageTimer
 
 
 def test_stages_add_up() -> None:

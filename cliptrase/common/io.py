@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 _ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}\.part")  # names that `write_bytes` gives to what is not whole yet
 _UNSUPPORTED = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliptrase.clip.templates import TEMPLATES
-from cliptrase.errors import InputError
-from cliptrase.protocol import FIELDS, EvaluationProtocol
-from cliptrase.protocols import PROTOCOLS, get_protocol
+from cliptrase.common.errors import InputError
+from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
+from cliptrase.protocols.table import PROTOCOLS, get_protocol
 from datamodules.specs import DATASETS
 
 SCLIP = PROTOCOLS["sclip"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Protocol
 
-from cliptrase.errors import InputError, did_you_mean
+from cliptrase.common.errors import InputError, did_you_mean
 
 
 class Kind(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from cliptrase.errors import InputError
+from cliptrase.common.errors import InputError
 
 Classes = Literal["all", "truth", "union"]
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cliptrase.console import complain, stopped
-from cliptrase.errors import InputError, UsageError, did_you_mean, with_options
+from cliptrase.common.console import complain, stopped
+from cliptrase.common.errors import InputError, UsageError, did_you_mean, with_options
 
 WIDTH = 80  # columns of every help text
 

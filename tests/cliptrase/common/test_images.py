@@ -18,8 +18,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from cliptrase.errors import InputError
-from cliptrase.images import SAFE_PIXELS, ColoursError, Header, Reader, max_pixels, to_8_bits, to_rgb
+from cliptrase.common.errors import InputError
+from cliptrase.common.images import SAFE_PIXELS, ColoursError, Header, Reader, max_pixels, to_8_bits, to_rgb
 from tests.kit import scene
 
 Array = NDArray[np.uint8]

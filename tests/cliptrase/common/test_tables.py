@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cliptrase.common.tables import csv_text, defused
 from cliptrase.runs.callbacks.photo_writer import shares_csv
-from cliptrase.tables import csv_text, defused
 from cliptrase.vocabulary import Vocabulary
 
 FORMULAS = [

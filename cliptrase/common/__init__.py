@@ -1,0 +1,1 @@
+"""What every room stands on: files, streams, images, the user's errors, time."""
