@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not name:
         print(overview())
-        return 2
+        return complain(f"no command: take one of {', '.join(COMMANDS)}", status=2)
     if name in _UNTRAINED:
         return complain(f"nothing is trained here, so there is no {name!r}: take 'test' or 'predict'", status=2)
     near = did_you_mean(name, COMMANDS)
