@@ -106,8 +106,7 @@ class Segmenter(nn.Module):
         protocol = get_protocol(DEFAULT_FOR_PHOTOS if protocol is None else protocol)
         pretrained = pretrained or default_tag(clip)
         towers.check(str(clip), pretrained)
-        if blocks := towers.number_of_blocks(str(clip)):
-            check_methods(get_methods(methods), blocks)  # before anything large is read
+        check_methods(get_methods(methods), towers.number_of_blocks(clip))  # before anything large is read
         return cls(load_clip(clip, pretrained, activation), protocol, methods)
 
     def segment(

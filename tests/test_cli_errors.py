@@ -1,5 +1,6 @@
 """Bad input gets one sentence that says what was wrong, its value and the cure; nothing is left half done."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 from datamodules import VOC20
 from tests.command import QUIET, complaint
 from tests.kit import save_labels, scene, write_detectron2_tree
+from tests.kit.fixture import MODEL_CONFIG
 
 PICTURES = f"{VOC20.spec.folder}/{VOC20.spec.images[0]}"
 LABELS = f"{VOC20.spec.folder}/{VOC20.spec.labels}"
@@ -148,6 +150,16 @@ def test_weights_that_cannot_be_had(
 ) -> None:
     sentence = complain("--data", "VOC20", "--data.root", str(voc), *options, clip=clip)
     assert expected in sentence
+
+
+def test_a_tower_too_shallow_for_a_method_is_told_by_its_configuration(
+    complain: Callable[..., str], tmp_path: Path
+) -> None:
+    """There are no weights, which nobody has asked for yet."""
+    config = {**MODEL_CONFIG, "vision_cfg": {**MODEL_CONFIG["vision_cfg"], "layers": 3}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    sentence = complain("--data", "Shapes", "--model.method", "gem", clip=f"local-dir:{tmp_path}")
+    assert sentence.startswith("method gem governs the last 6 blocks, but the visual tower has 3")
 
 
 def spoil(name: str) -> Callable[[Path], None]:

@@ -304,8 +304,12 @@ def _unfold(pixels: Tensor, grid: Size) -> Tensor:
     return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
-def check_methods(methods: Sequence[Method], blocks: int) -> None:
+def check_methods(methods: Sequence[Method], blocks: int | None) -> None:
     """Refuses methods that no visual tower of so many blocks has; also before there is a tower.
+
+    Args:
+        methods: of the run.
+        blocks: of the visual tower, None where that is not known yet.
 
     Raises:
         InputError: see `VisualEncoder.require`.
@@ -317,6 +321,8 @@ def check_methods(methods: Sequence[Method], blocks: int) -> None:
                 f"method {method.name}: position_embedding {method.position_embedding!r} is none of "
                 f"{', '.join(get_args(PositionEmbedding))}"
             )
+        if blocks is None:
+            continue
         if reading.depth > blocks:
             raise InputError(
                 f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "

@@ -12,7 +12,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 from cliptrase.clip import towers
-from cliptrase.clip.encoder import check_guest
+from cliptrase.clip.encoder import check_guest, check_methods
 from cliptrase.clip.guest import load_guest
 from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.common.errors import InputError
@@ -77,6 +77,7 @@ class TrainingFreeSegmentation(LightningModule):
         super().__init__()
         towers.check(clip, pretrained)
         protocol, methods = protocol or protocols.get_protocol(), get_methods([method, *split_methods(compare)])
+        check_methods(methods, towers.number_of_blocks(clip))
         check_guest(methods, guest)
         check_votes(protocol, methods)
         self._load = partial(load_clip, clip, pretrained, activation)
