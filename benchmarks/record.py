@@ -16,10 +16,11 @@ RESULTS = Path(__file__).parent / "results"
 
 def facts(device: torch.device, **further: Any) -> dict[str, Any]:
     """Columns that every row has: date, command, commit, hardware, what else is given, versions."""
-    where = provenance.environment(device)
-    versions = " ".join(f"{name}={version}" for name, version in where["versions"].items())
-    kept = {key: where[key] for key in ("date", "command", "commit", "device", "platform")}
-    return kept | further | {"versions": versions}
+    start = provenance.Start.of_this_process()
+    versions = " ".join(f"{name}={version}" for name, version in start.versions.items())
+    about = {"date": start.date, "command": start.command, "commit": start.commit}
+    about |= {"device": provenance.device_name(device), "platform": start.platform}
+    return about | further | {"versions": versions}
 
 
 def store(name: str, rows: Iterable[Mapping[str, Any]], about: Mapping[str, Any], out: Path | None = None) -> Path:

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -130,12 +130,3 @@ class Start:
         """As of now."""
         command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
         return cls(now(), command, commit(), sources(), versions(), platform.platform())
-
-
-def environment(device: torch.device, start: Start | None = None) -> dict[str, Any]:
-    """Everything about where a run happened; without its start, as of now."""
-    return {
-        **asdict(start or Start.of_this_process()),
-        "device": device_name(device),
-        "peak_memory_mib": peak_memory_mib(device),
-    }

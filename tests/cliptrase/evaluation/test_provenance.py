@@ -68,7 +68,7 @@ def test_versions() -> None:
     assert {"pillow", "numpy", "open_clip_torch", "pytorch-lightning"} <= set(found)
 
 
-def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_and_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = [
         "/some/where/cli.py",
         "predict",
@@ -78,10 +78,11 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "my photos/*.jpg",
     ]
     monkeypatch.setattr(sys, "argv", arguments)
-    found = provenance.environment(torch.device("cpu"))
-    assert shlex.split(found["command"]) == ["cli.py", *arguments[1:]]
-    age = datetime.now(UTC) - datetime.fromisoformat(found["date"])
+    start, cpu = provenance.Start.of_this_process(), torch.device("cpu")
+    assert shlex.split(start.command) == ["cli.py", *arguments[1:]]
+    age = datetime.now(UTC) - datetime.fromisoformat(start.date)
     assert 0 <= age.total_seconds() < 120
-    assert f"{torch.get_num_threads()} threads" in found["device"]
-    assert 50 < found["peak_memory_mib"] < 1 << 20
-    assert {"versions", "commit", "platform"} <= set(found)
+    assert f"{torch.get_num_threads()} threads" in provenance.device_name(cpu)
+    assert 50 < provenance.peak_memory_mib(cpu) < 1 << 20
+    assert start.platform
+    assert len(start.sources) == 16
