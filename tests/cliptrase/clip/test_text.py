@@ -117,7 +117,7 @@ def only_file(segmenter: Segmenter) -> Path:
 def test_second_start_does_not_call_the_model(fresh: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fresh.classifier(VOCABULARY, progress=False)
     assert only_file(fresh).name.startswith("text-")
-    again = Segmenter(fresh.spec, cache_dir=fresh.cache.directory)
+    again = Segmenter(fresh.clip, cache_dir=fresh.cache.directory)
     monkeypatch.setattr("cliptrase.segmenter.encode_names", None)
     second = again.classifier(VOCABULARY, progress=False)
     assert torch.equal(first.embeddings, second.embeddings)
@@ -319,7 +319,7 @@ def test_a_mended_configuration_takes_another_file(tiny_clip: Path, tmp_path: Pa
     config["model_cfg"]["text_cfg"]["heads"] *= 2
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     wrong = Segmenter(load_clip(f"local-dir:{folder}"), cache_dir=tmp_path / "cache")
-    assert right.spec.weights_hash == wrong.spec.weights_hash
+    assert right.clip.weights_hash == wrong.clip.weights_hash
     first = wrong.classifier(VOCABULARY, progress=False)
     assert not torch.equal(first.embeddings, right.classifier(VOCABULARY, progress=False).embeddings)
     assert len(list((tmp_path / "cache").iterdir())) == 2

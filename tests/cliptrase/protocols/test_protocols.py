@@ -17,7 +17,7 @@ from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.protocols.table import PROTOCOLS, get_protocol, notes
 from datamodules.specs import DATASETS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = {*PROTOCOLS, *(row.name for row in PROTOCOLS.values())}
 MINE = PROTOCOLS["paper_224"]  # for `package.module:NAME`
 OWN = replace(PROTOCOLS["sclip"], name="mine", eps=0.5, base=None)
@@ -172,8 +172,8 @@ def test_what_is_wrong_with_a_file_is_said(content: Any, words: str, tmp_path: P
         ("sclp", "there is no protocol 'sclp'; did you mean sclip? Else take one of "),
         ("nowhere.yaml", "protocol nowhere.yaml cannot be read as YAML"),
         (5, "there is no protocol 5"),
-        ("tests.cliptrase.test_protocols:ROOT", "is PosixPath, not an EvaluationProtocol"),
-        ("tests.cliptrase.test_protocols:OWNS", "has no 'OWNS' (did you mean OWN?)"),
+        ("tests.cliptrase.protocols.test_protocols:ROOT", "is PosixPath, not an EvaluationProtocol"),
+        ("tests.cliptrase.protocols.test_protocols:OWNS", "has no 'OWNS' (did you mean OWN?)"),
         ("tests.nowhere:OWN", "there is no module tests.nowhere"),
     ],
 )
@@ -183,10 +183,10 @@ def test_what_is_no_protocol(spec: Any, words: str) -> None:
 
 
 def test_a_module_has_protocols() -> None:
-    assert get_protocol("tests.cliptrase.test_protocols:OWN") is OWN
-    assert get_protocol("tests.cliptrase.test_protocols:OWN", eps=0.6).name == "mine, eps 0.6"
-    assert get_protocol({"base": "tests.cliptrase.test_protocols:OWN", "name": "other"}).eps == 0.5
-    assert get_protocol("tests.cliptrase.test_protocols:MINE").label == "paper 224"
+    assert get_protocol("tests.cliptrase.protocols.test_protocols:OWN") is OWN
+    assert get_protocol("tests.cliptrase.protocols.test_protocols:OWN", eps=0.6).name == "mine, eps 0.6"
+    assert get_protocol({"base": "tests.cliptrase.protocols.test_protocols:OWN", "name": "other"}).eps == 0.5
+    assert get_protocol("tests.cliptrase.protocols.test_protocols:MINE").label == "paper 224"
 
 
 def test_protocols_need_no_torch() -> None:
@@ -194,7 +194,7 @@ def test_protocols_need_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-TABLE = ROOT / "cliptrase" / "protocols.py"
+TABLE = ROOT / "cliptrase" / "protocols" / "table.py"
 CODE = [
     *(path for room in ("cliptrase", "datamodules", "benchmarks") for path in sorted((ROOT / room).rglob("*.py"))),
     ROOT / "cli.py",
