@@ -30,7 +30,10 @@ ELSEWHERE = {
     "1 with one sentence": ("test_cli_errors", "test_options_that_cannot_be_used"),
     "130 and 143 after signals": ("cliptrase/common/test_console", "test_a_signal_ends_with_a_sentence"),
     "what was finished is kept": ("test_resume", "test_a_signal_leaves_what_there_is"),
-    "standard output closed early": ("cliptrase/common/test_console", "test_standard_output_that_goes_away_changes_nothing"),
+    "standard output closed early": (
+        "cliptrase/common/test_console",
+        "test_standard_output_that_goes_away_changes_nothing",
+    ),
     "prepare": ("datamodules/test_prepare", "test_makes_the_folders_of_the_settings"),
     "doctor": ("datamodules/test_doctor", "test_good_tree_of_all"),
     "report": ("cliptrase/report/test_report", "test_the_command"),

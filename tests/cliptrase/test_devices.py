@@ -16,7 +16,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cliptrase import Segmenter, Vocabulary, protocols
+from cliptrase import Segmenter, Vocabulary
 from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.timing import StageTimer, listening
@@ -24,6 +24,7 @@ from cliptrase.evaluation.counts import SegmentationCounts
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
+from cliptrase.protocols import table
 from cliptrase.protocols.table import get_protocol
 from datamodules import VOC20
 from tests.command import run
@@ -53,7 +54,7 @@ PROTOCOLS = {
 
 
 def test_every_protocol_is_here() -> None:
-    assert set(PROTOCOLS) == {row.name for row in protocols.PROTOCOLS.values()}
+    assert set(PROTOCOLS) == {row.name for row in table.PROTOCOLS.values()}
 
 
 @pytest.fixture
