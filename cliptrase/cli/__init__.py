@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cliptrase import __version__
 from cliptrase.common.console import complain
-from cliptrase.common.errors import did_you_mean
+from cliptrase.common.errors import did_you_mean, one_line
 from cliptrase.common.options import program
 
 
@@ -57,7 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = COMMANDS[name]
         if clash := _load_datamodules():
             return complain(clash)
-        status: int = import_module(command.module).main([name, *rest] if name in _WITH_NAME else rest)
+        try:
+            status: int = import_module(command.module).main([name, *rest] if name in _WITH_NAME else rest)
+        except ImportError as error:
+            if "failed to map segment" not in str(error):  # what the loader says where memory runs out
+                raise
+            return complain(f"there is not enough memory to load the libraries ({one_line(error)}); free some")
         return status
     if name in ("-h", "--help"):
         print(overview())

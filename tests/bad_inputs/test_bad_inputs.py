@@ -40,7 +40,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The inputs with nothing wrong, and a run on them in `out/`."""
     root = tmp_path_factory.mktemp("plain") / "inputs"
     write_plain_inputs(root)
-    sheets = ["--config", "configs/paper_224.yaml"]  # the last one's callbacks are taken
+    sheets = ["--config", "configs/base.yaml"]  # the last one's callbacks are taken
     outcome = run([*scoring(root), *sheets, "--protocol.size", "64"])
     assert outcome.status == 0, outcome.err
     return root
