@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from cliptrase.common.errors import did_you_mean, one_line
+from cliptrase.common.errors import one_line, suggestion
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
 from datamodules.notices import warn
@@ -31,8 +31,7 @@ def find_spec(name: str) -> DatasetSpec:
             raise DataError(f"--data.settings {name} is no data module with a spec ({one_line(error)})") from error
         if isinstance(spec, DatasetSpec):
             return spec
-    near = did_you_mean(name, (*DATASETS, *BENCHMARKS))
-    meant = f"did you mean {near}? Else take" if near else "take"
+    meant = suggestion(name, (*DATASETS, *BENCHMARKS))
     raise DataError(
         f"--data.settings names {name!r}, which is no data set; {meant} some of {', '.join(DATASETS)}, a list "
         f"({', '.join(BENCHMARKS)}) or a YAML file"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cliptrase import __version__
 from cliptrase.common.console import complain
-from cliptrase.common.errors import did_you_mean, one_line
+from cliptrase.common.errors import one_line, suggestion
 from cliptrase.common.options import program
 
 
@@ -75,8 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return complain(f"no command: take one of {', '.join(COMMANDS)}", status=2)
     if name in _UNTRAINED:
         return complain(f"nothing is trained here, so there is no {name!r}: take 'test' or 'predict'", status=2)
-    near = did_you_mean(name, COMMANDS)
-    meant = f"did you mean {near}? Else take" if near else "take"
+    meant = suggestion(name, COMMANDS)
     return complain(f"there is no command {name!r}; {meant} one of {', '.join(COMMANDS)}", status=2)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from cliptrase.common.errors import InputError, UsageError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, UsageError, one_line, suggestion
 from cliptrase.common.io import read_regular
 
 _BASE = "base.yaml"
@@ -42,8 +42,7 @@ def find(config: str) -> Path:
     name = config.removeprefix("configs/").removesuffix(".yaml")
     if name in names:
         return names[name]
-    near = did_you_mean(name, names)
-    meant = f"did you mean {near}? Else take" if near else "take"
+    meant = suggestion(name, names)
     what = "is a folder" if path.is_dir() else "is no file"
     raise UsageError(
         f"--config {config!r} {what} and no configuration of that name comes with cliptrase; {meant} a file, or one of "

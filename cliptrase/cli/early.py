@@ -14,7 +14,7 @@ import yaml
 from cliptrase.cli import configs, sources
 from cliptrase.cli.arguments import DATA, NO_DATA, class_of, options
 from cliptrase.clip import towers
-from cliptrase.common.errors import InputError, UsageError, did_you_mean
+from cliptrase.common.errors import InputError, UsageError, did_you_mean, suggestion
 from cliptrase.common.options import unknown_option
 from cliptrase.protocols.protocol import FIELDS
 
@@ -38,7 +38,7 @@ def parameters(section: str) -> Mapping[str, sources.Parameter]:
         taken = {name: sources.Parameter(name, "", "", "") for name in FIELDS}
     else:
         places = sources.definitions(DATA_MODULES)
-        name = section if section in places and sources.parameters(places[section], section) else "SpecDataModule"
+        name = section if section in places and sources.parameters(places[section], section) else PUBLISHED
         taken = sources.parameters(places[name], name) if name in places else {}
         section = "data"
     return {name: one for name, one in taken.items() if name not in _LINKED.get(section, ())}
@@ -80,8 +80,7 @@ def check(command: str, words: Sequence[str]) -> None:
     if not data:
         raise UsageError(NO_DATA)
     if data not in DATA and "." not in data:
-        near = did_you_mean(data, DATA)
-        meant = f"did you mean {near}? Else take" if near else "take"
+        meant = suggestion(data, DATA)
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
     _check_methods(values)
     _check_clip(pairs, values)
@@ -169,7 +168,7 @@ def _check_methods(values: Mapping[str, Any]) -> None:
 def _check_clip(pairs: Sequence[tuple[str, str | None]], values: Mapping[str, Any]) -> None:
     """Questions the model; a configuration's `pretrained` does not apply to a model that brings its own weights."""
     clip, pretrained = values.get("model.clip"), values.get("model.pretrained")
-    if isinstance(clip, str) and clip.startswith((towers.FOLDER, towers.HUB, "embedded")):
+    if isinstance(clip, str) and clip.startswith(towers.OWN_WEIGHTS):
         pretrained = next((value for option, value in reversed(pairs) if option == "--model.pretrained"), None)
     if isinstance(clip, str) and isinstance(pretrained, str | None):
         towers.check(clip, pretrained)

@@ -20,8 +20,9 @@ from cliptrase.cli.arguments import SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
+from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.common.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, one_line, suggestion
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.callbacks.ending import RunEnding
@@ -68,8 +69,7 @@ def require_datasets(protocol: EvaluationProtocol, data: SegmentationDataModule)
     """
     known = [*dict.fromkeys([*(spec.name for spec in data.settings), *DATASETS])]
     if unknown := sorted(protocol.overrides.keys() - set(known)):
-        near = did_you_mean(unknown[0], known)
-        meant = f"did you mean {near}? Else take" if near else "take"
+        meant = suggestion(unknown[0], known)
         raise InputError(
             f"`protocol.overrides` names {unknown[0]!r}, which is no data set; {meant} some of {', '.join(known)}"
         )
@@ -227,7 +227,7 @@ class EvaluationCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """A folder or hub repository brings its own weights: a shipped config's `pretrained` does not apply to it."""
         model = self.config[self.subcommand].model
-        own_weights = str(model.clip).startswith(("local-dir:", "hf-hub:", "embedded"))
+        own_weights = str(model.clip).startswith(OWN_WEIGHTS)
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
         self.run = self._make_run()

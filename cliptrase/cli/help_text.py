@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cliptrase.cli import early, sources
 from cliptrase.cli.arguments import DATA, class_of, options
-from cliptrase.common.errors import UsageError, did_you_mean
+from cliptrase.common.errors import UsageError, suggestion
 from cliptrase.common.options import WIDTH, program
 from datamodules.specs import DATASETS
 
@@ -88,8 +88,7 @@ def _command(command: str) -> str:
 
 def _data(command: str, name: str) -> str:
     if name not in DATA:
-        near = did_you_mean(name, DATA)
-        meant = f"did you mean {near}? Else take" if near else "take"
+        meant = suggestion(name, DATA)
         raise UsageError(f"--data.help {name} is not a data set; {meant} one of {', '.join(DATA)}")
     places = sources.definitions(early.DATA_MODULES)
     about = DATASETS[name].description if name in DATASETS else sources.summary(places[name], name)

@@ -12,12 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cliptrase.common.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError, one_line, suggestion
 
 EMBEDDED = Path(__file__).resolve().parents[1] / "demo"
 CONFIG = "open_clip_config.json"
 FOLDER = "local-dir:"
 HUB = "hf-hub:"
+OWN_WEIGHTS = (FOLDER, HUB, "embedded")  # how a model starts that brings its own weights
 THREE_WAYS = (
     "get them in one of three ways: run once with network access (they are then cached), give a weights file by "
     "`pretrained`, or a folder with open_clip_config.json and its weights by `clip` local-dir:DIR"
@@ -54,8 +55,7 @@ def read_architecture(name: str) -> dict[str, Any]:
 
 def unknown_architecture(clip: str) -> InputError:
     """The error for a name that is no architecture, with the nearest one."""
-    near = did_you_mean(clip.replace("/", "-"), names())
-    meant = f"did you mean {near}? Else take" if near else "take"
+    meant = suggestion(clip.replace("/", "-"), names())
     return InputError(
         f"`clip` {clip!r} is not an architecture of open_clip: {meant} one such as ViT-B-16 "
         "(open_clip.list_models() names all), local-dir:DIR or hf-hub:REPOSITORY"

@@ -62,3 +62,13 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(given.lower(), by_lower, 1, cutoff=0.7)
     return by_lower[near[0]] if near else ""
+
+
+def suggestion(given: str, known: Iterable[str]) -> str:
+    """The words before a list of what there is, with the name of `known` that is nearest to `given` where one is near.
+
+    >>> suggestion("tset", ["test", "predict"]), suggestion("x", ["test", "predict"])
+    ('did you mean test? Else take', 'take')
+    """
+    near = did_you_mean(given, known)
+    return f"did you mean {near}? Else take" if near else "take"

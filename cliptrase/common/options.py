@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cliptrase.common.console import complain, stopped
-from cliptrase.common.errors import InputError, UsageError, did_you_mean, with_options
+from cliptrase.common.errors import InputError, UsageError, did_you_mean, suggestion, with_options
 
 WIDTH = 80  # columns of every help text
 
@@ -80,9 +80,8 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Names what there is, the nearest first."""
         if action.choices is not None and value not in action.choices:
-            near = did_you_mean(str(value), action.choices)
             option = action.option_strings[-1] if action.option_strings else action.metavar or action.dest
-            meant = f"did you mean {near}? Else take" if near else "take"
+            meant = suggestion(str(value), action.choices)
             self.error(f"{option} {str(value)!r} is not known; {meant} one of {', '.join(map(str, action.choices))}")
 
     def error(self, message: str) -> NoReturn:
