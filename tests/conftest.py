@@ -1,6 +1,7 @@
 """Fixtures of the whole suite."""
 
 import os
+import signal
 
 # Before any library reads them: nothing is fetched, and one thread a process, since the tensors are tiny.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,6 +19,11 @@ from cliptrase.clip.weights import LoadedClip, load_clip
 from cliptrase.segmenter import Segmenter
 from datamodules.spec import DatasetSpec
 from tests.kit import save_tiny_clip, write_detectron2_tree
+
+# A shell without job control starts what runs behind it with SIGINT ignored, and children inherit that; the tests of
+# signals send it to theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)
 settings.register_profile("project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
