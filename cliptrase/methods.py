@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from cliptrase.common.errors import InputError, did_you_mean
 from cliptrase.common.extensions import installed, load_entry_point, load_object
+from cliptrase.method_options import MethodOption
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 Vote = Literal["majority", "mean"]
 Refinement = Callable[["Tensor", "Tensor"], "Tensor"]
 """From maps of a few names and images to maps; see `Method.refine`."""
+
+# `+regions`, `-denoise`, `+alpha=0.3`
+_SUFFIX = r"[+-][a-z_]+(?:=[0-9.]+(?:e[+-]?[0-9]+)?)?"
 
 ENTRY_POINTS = "cliptrase.methods"
 """Group of entry points by which other distributions offer methods."""
@@ -42,6 +46,8 @@ class Method:
         regions: whether clusters of patches vote on names (CLIPtrase, section 3.4).
         denoise: whether the class token's correlation is removed before clustering (CLIPtrase, section 3.3).
         vote: how a region chooses its name; None is the protocol's own way.
+        options: numbers that its authors chose, which `name+option=value` changes and `+frozen` holds alike on all data
+            sets. Readings find them in `Trunk.options`.
         refine: what becomes of the names' maps at the label map's size before the highest name is taken: a pure
             function of maps (B, c, H, W), cosines or logits, and images (B, 3, H, W), RGB in [0, 1], that returns maps
             (B, c, H, W). It gets a few names at a time and treats every name alike. Also by its place,
@@ -58,10 +64,11 @@ class Method:
     regions: bool = False
     denoise: bool = True
     vote: Vote | None = None
+    options: tuple[MethodOption, ...] = ()
     refine: "Refinement | str | None" = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not re.fullmatch(r"\w+([+-][a-z]+)*", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(rf"\w+({_SUFFIX})*", self.name):
             raise InputError(f"a method's name is made of letters, digits and _, not {self.name!r}")
         if self.vote not in (None, *get_args(Vote)):
             raise InputError(f"method {self.name}: vote {self.vote!r} is none of {', '.join(get_args(Vote))} and None")
@@ -80,6 +87,10 @@ class Method:
                 f"method {self.name} refines maps pixel by pixel, and regions would vote over that; leave out one: "
                 "-regions, or refine=None"
             )
+
+    def on(self, dataset: str) -> "Method":
+        """The method with its options' values for a data set in place."""
+        return replace(self, options=tuple(option.on(dataset) for option in self.options))
 
     def load_reading(self) -> Any:
         """The reading, imported where the record holds its place."""
@@ -103,14 +114,26 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     {
         method.name: method
         for method in (
-            Method("vanilla", "CLIP, Radford et al., ICML 2021", "cliptrase.readings:vanilla"),
-            Method("maskclip", "MaskCLIP, Zhou et al., ECCV 2022", "cliptrase.readings:maskclip", "bicubic"),
-            Method("cliptrase", "CLIPtrase, Shao et al., ECCV 2024", "cliptrase.readings:cliptrase", regions=True),
-            Method("sclip", "SCLIP, Wang et al., ECCV 2024", "cliptrase.readings:sclip"),
-            Method("clearclip", "ClearCLIP, Lan et al., ECCV 2024", "cliptrase.readings:clearclip"),
-            Method("naclip", "NACLIP, Hajimiri et al., WACV 2025", "cliptrase.readings:naclip"),
-            Method("clip_surgery", "CLIP Surgery, Li et al., 2023", "cliptrase.readings:clip_surgery", "bilinear"),
-            Method("gem", "GEM, Bousselham et al., CVPR 2024", "cliptrase.readings:gem", "antialias"),
+            Method("vanilla", "CLIP, Radford et al., ICML 2021", "cliptrase.readings.last_blocks:vanilla"),
+            Method(
+                "maskclip", "MaskCLIP, Zhou et al., ECCV 2022", "cliptrase.readings.last_blocks:maskclip", "bicubic"
+            ),
+            Method(
+                "cliptrase",
+                "CLIPtrase, Shao et al., ECCV 2024",
+                "cliptrase.readings.last_blocks:cliptrase",
+                regions=True,
+            ),
+            Method("sclip", "SCLIP, Wang et al., ECCV 2024", "cliptrase.readings.last_blocks:sclip"),
+            Method("clearclip", "ClearCLIP, Lan et al., ECCV 2024", "cliptrase.readings.last_blocks:clearclip"),
+            Method("naclip", "NACLIP, Hajimiri et al., WACV 2025", "cliptrase.readings.last_blocks:naclip"),
+            Method(
+                "clip_surgery",
+                "CLIP Surgery, Li et al., 2023",
+                "cliptrase.readings.last_blocks:clip_surgery",
+                "bilinear",
+            ),
+            Method("gem", "GEM, Bousselham et al., CVPR 2024", "cliptrase.readings.last_blocks:gem", "antialias"),
         )
     }
 )
@@ -123,6 +146,7 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "+majority": ("vote", "majority"),
     "+mean": ("vote", "mean"),
 }
+_FROZEN = "+frozen"
 
 
 def get_method(spec: str | Method) -> Method:
@@ -133,12 +157,14 @@ def get_method(spec: str | Method) -> Method:
 
     `+regions` and `-regions` switch the region vote: `vanilla+regions` (CLIPtrase without its attention),
     `cliptrase-regions` (its attention alone). With regions `-denoise` clusters the correlation as it is, and
-    `+majority` (labels) or `+mean` (logits) sets how a region chooses: `cliptrase-denoise+mean`. A switch that
-    changes nothing changes no name, and the order of switches does not matter, so that equal methods are one column.
+    `+majority` (labels) or `+mean` (logits) sets how a region chooses: `cliptrase-denoise+mean`. `+OPTION=VALUE` sets
+    one of a method's numbers on all data sets, `+frozen` takes for all data sets the numbers that its authors take for
+    most. A switch that changes nothing changes no name, and the order of switches does not matter, so that equal
+    methods are one column.
 
     Raises:
-        InputError: no such method or switch, one switched twice, a part of the region vote without regions, a file or
-            module that cannot be imported, or what it names is no method.
+        InputError: no such method, switch or option, one switched twice, a value that an option does not take, a part
+            of the region vote without regions, a file or module that cannot be imported, or what it names is no method.
     """
     if isinstance(spec, Method):
         return _checked(spec)
@@ -147,10 +173,11 @@ def get_method(spec: str | Method) -> Method:
     if spec.endswith(".py"):
         spec = f"{spec}:"
     place, colon, rest = spec.rpartition(":")
-    matched = re.fullmatch(r"([\w.]*)((?:[+-][a-z]+)*)" if colon else r"(\w+)((?:[+-][a-z]+)*)", rest)
-    suffixes = re.findall(r"[+-][a-z]+", matched[2]) if matched else []
-    values = dict(SWITCHES[suffix] for suffix in suffixes if suffix in SWITCHES)
-    if not matched or len(values) < len(suffixes):
+    matched = re.fullmatch(rf"([\w.]*)((?:{_SUFFIX})*)" if colon else rf"(\w+)((?:{_SUFFIX})*)", rest)
+    suffixes = re.findall(_SUFFIX, matched[2]) if matched else []
+    switches = [suffix for suffix in suffixes if "=" not in suffix and suffix != _FROZEN]
+    values = dict(SWITCHES[suffix] for suffix in switches if suffix in SWITCHES)
+    if not matched or len(values) < len(switches):
         raise _unknown(spec)
     if colon:
         base = _outside(f"{place}:{matched[1]}", load_object(f"{place}:{matched[1]}", "method", _is_candidate))
@@ -160,13 +187,55 @@ def get_method(spec: str | Method) -> Method:
         base = replace(_outside(point.value, load_entry_point(point, "method")), name=point.name)
     else:
         raise _unknown(spec)
-    method = replace(base, **values)
+    method = _with_options(replace(base, **values), [suffix for suffix in suffixes if suffix not in switches])
     if not method.regions and not values.keys() <= {"regions"}:
         raise InputError(f"method {spec!r}: -denoise, +majority and +mean are parts of the region vote; add +regions")
     changed = [
         suffix for suffix, (key, value) in SWITCHES.items() if getattr(method, key) == value != getattr(base, key)
     ]
-    return replace(method, name=base.name + "".join(changed))
+    return replace(method, name=base.name + "".join(changed) + _changed_options(base, method))
+
+
+def _with_options(method: Method, suffixes: Sequence[str]) -> Method:
+    """A method with `+frozen` and `+OPTION=VALUE` in place, whichever stands first."""
+    options = {option.name: option for option in method.options}
+    given = dict(suffix[1:].split("=") for suffix in suffixes if suffix != _FROZEN)
+    asked = len(given) + (_FROZEN in suffixes)
+    if asked < len(suffixes) or any(suffix.startswith("-") for suffix in suffixes):
+        raise InputError(f"method {method.name}{''.join(suffixes)}: each option is set once, as +OPTION=VALUE")
+    if suffixes and not options:
+        raise InputError(f"method {method.name} has no options, so {suffixes[0]} sets none; leave it out")
+    if _FROZEN in suffixes:
+        options = {name: option.frozen() for name, option in options.items()}
+    for name, text in given.items():
+        if name not in options:
+            near = did_you_mean(name, options)
+            hint = f"; did you mean {near}?" if near else f"; it has {', '.join(options)}"
+            raise InputError(f"method {method.name} has no option {name!r}{hint}")
+        try:
+            number = float(text)
+        except ValueError:
+            raise InputError(f"method {method.name}: option {name} must be a number, not {text!r}") from None
+        try:
+            options[name] = options[name].set_to(int(number) if number.is_integer() else number)
+        except InputError as error:
+            raise InputError(f"method {method.name}: option {error}") from None
+    return replace(method, options=tuple(options.values()))
+
+
+def _changed_options(base: Method, method: Method) -> str:
+    """What differs from the options of `base`, as a name's ending: equal numbers give equal names."""
+
+    def differing(before: Sequence[MethodOption]) -> list[str]:
+        pairs = zip(method.options, before, strict=True)
+        return [f"+{option.name}={option.value:.15g}" for option, other in pairs if option != other]
+
+    one_by_one = differing(base.options)
+    if any(option.by_dataset for option in base.options) and not any(option.by_dataset for option in method.options):
+        together = [_FROZEN, *differing([option.frozen() for option in base.options])]
+        if len(together) <= len(one_by_one):
+            return "".join(together)
+    return "".join(one_by_one)
 
 
 def votes_by_regions(name: str) -> bool:
@@ -267,7 +336,8 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 def _unknown(spec: str) -> InputError:
     return InputError(
         f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join([*METHODS, *installed(ENTRY_POINTS)])}, or "
-        "FILE.py:NAME, with +regions or -regions after it if wanted; with regions also -denoise, and +majority or +mean"
+        "FILE.py:NAME, with +regions or -regions after it if wanted; with regions also -denoise, and +majority or "
+        "+mean; +OPTION=VALUE sets an option of a method that has some"
     )
 
 
@@ -275,7 +345,8 @@ def _meant(spec: str) -> str:
     """What to say where the name, or one of the switches, is nearly one of the table; empty elsewhere."""
     parts = re.split(r"(?=[+-])", spec.strip().lower())
     names = [*METHODS, *installed(ENTRY_POINTS)]
-    near = [did_you_mean(parts[0].strip(), names), *(did_you_mean(part, SWITCHES) for part in parts[1:])]
+    near = [did_you_mean(parts[0].strip(), names)]
+    near += [part if "=" in part else did_you_mean(part, [*SWITCHES, _FROZEN]) for part in parts[1:]]
     if not near[0] or not all(near) or "".join(near) == spec:
         return ""
     return f" (did you mean {''.join(near)}?)"

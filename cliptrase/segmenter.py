@@ -220,19 +220,20 @@ class Segmenter(nn.Module):
             raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
         shown = (images.shape[2], images.shape[3])
         protocol = self.protocol.on(setting)
+        methods = [method.on(setting) for method in self.methods]
         with stage("forward", images.device):
             pixels = self.prepare(images)
         refining = any(method.refine for method in self.methods)
         if protocol.windowed:
             refined = images_of_size(images.float() / 255, size) if refining else None
-            windows = encode_windows(pixels, self.encoder, self.patch, self.methods, protocol, size, text, refined)
+            windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, refined)
             _require_features(windows.features)
             return windows
         covered = protocol.pads and protocol.label_area == "image"
         canvas = padded_canvas(shown, size, shown_cell(self.patch, protocol.fit)) if covered else size
-        encoding = self.encoder(pixels, self.methods, text)
+        encoding = self.encoder(pixels, methods, text)
         _require_features(encoding.features)
-        regions = find_regions(encoding, self.methods, protocol, canvas, size)
+        regions = find_regions(encoding, methods, protocol, canvas, size)
         refined = None
         if refining and (covered or not protocol.pads):
             refined = images_of_size(images.float() / 255, size)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        *("common", "protocols.definitions", "protocols.values", "metrics"),
+        *("common", "protocols.definitions", "protocols.values", "metrics", "method_options"),
         *("clip.sniffing", "clip.towers", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
@@ -90,6 +90,7 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
+    "readings": ("base", "last_blocks"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "window_maps", "whole", "windows"),

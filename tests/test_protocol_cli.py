@@ -84,7 +84,7 @@ class Plain:
         """(1, C, h, w) of pixels with whole patches."""
         encoding = self.segmenter.encoder(pixels, self.segmenter.methods)
         tokens = F.normalize(encoding.features["vanilla"][0, 1:], dim=-1)
-        return (tokens @ self.text.T).T.unflatten(1, encoding.grid).unsqueeze(0)
+        return (tokens @ self.text.T).T.unflatten(1, encoding.grids["vanilla"]).unsqueeze(0)
 
 
 def by_windows(plain: Plain, image: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,5 +1,6 @@
 """Dense features from an open_clip visual tower whose blocks are run here, one by one."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from torch.nn import functional as F
 from cliptrase.attention import Projections, mean_attention, query_key
 from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.guest import GuestTower
-from cliptrase.clip.trunk import Block, GuestFeatures, Kept, Reading, Trunk, from_start
+from cliptrase.clip.trunk import Block, DenseFeatures, GuestFeatures, Kept, Reading, Trunk, from_start
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import stage
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
 from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
+
+_Options = tuple[tuple[str, float], ...]  # names and values
 
 # Tokens that a CPU takes through the blocks at a time. An MLP's hidden values then stay under 32 MiB for the usual
 # widths; larger ones glibc takes from the system anew at every use, and clearing their pages costs a tenth of a step
@@ -31,13 +34,15 @@ class TowerPass:
     """What one pass through the tower's blocks gives, under one position embedding.
 
     Attributes:
-        features: by method's name (B, N+1, E) tokens after ln_post and projection, class token first, not of unit
+        features: by method's name (B, n+1, E) tokens after ln_post and projection, class token first, not of unit
             length.
+        grids: by method's name (h, w) patches of its features, h * w = n.
         penultimate: projections of the block before the last, from which the correlation is taken; None where no
             method of the pass has regions.
     """
 
     features: dict[str, Tensor]
+    grids: dict[str, Size]
     penultimate: Projections | None
 
 
@@ -47,13 +52,13 @@ class Encoding:
 
     Attributes:
         passes: one for each distinct position embedding; on the native grid all methods share one.
-        grid: (h, w) patches, h * w = N.
         features: see `TowerPass`, of all passes, in the order asked for.
+        grids: likewise.
     """
 
     passes: list[TowerPass]
-    grid: Size
     features: dict[str, Tensor]
+    grids: dict[str, Size]
 
 
 class VisualEncoder(nn.Module):
@@ -125,11 +130,14 @@ class VisualEncoder(nn.Module):
             with stage("forward", pixels.device):
                 patches = self._patches(part, grid)
             beside = _Beside(text, self._guest_features(part, methods))
-            parts.append([self._pass(patches, how, group, grid, beside) for how, group in by_position.items()])
+            groups = by_position.items()
+            parts.append([self._pass(part, patches, how, group, grid, beside) for how, group in groups])
         with stage("forward", pixels.device):
             passes = [_joined(parts_of_pass) for parts_of_pass in zip(*parts, strict=True)]
-        by_name = {name: features for each in passes for name, features in each.features.items()}
-        return Encoding(passes, grid, {method.name: by_name[method.name] for method in methods})
+        features = {name: tokens for each in passes for name, tokens in each.features.items()}
+        grids = {name: on_grid for each in passes for name, on_grid in each.grids.items()}
+        names = [method.name for method in methods]
+        return Encoding(passes, {name: features[name] for name in names}, {name: grids[name] for name in names})
 
     def blocks(self, pixels: Tensor) -> Iterator[Projections]:
         """What every block of CLIP's own pass attends with, first to last, one block in memory at a time.
@@ -181,20 +189,30 @@ class VisualEncoder(nn.Module):
         return embedded
 
     def _pass(
-        self, patches: Tensor, how: PositionEmbedding, methods: Sequence[Method], grid: Size, beside: "_Beside"
+        self,
+        pixels: Tensor,
+        patches: Tensor,
+        how: PositionEmbedding,
+        methods: Sequence[Method],
+        grid: Size,
+        beside: "_Beside",
     ) -> TowerPass:
         """Runs all blocks over (B, N, W) patches; methods that read alike share the reading."""
+        blocks = list(self.tower.transformer.resblocks)
+        count = len(blocks)
         readings: dict[Reading, list[str]] = {}  # and whose they are
+        alike: dict[tuple[Reading, _Options], list[str]] = {}
         for method in methods:
-            readings.setdefault(loaded_reading(method), []).append(method.name)
+            reading = loaded_reading(method)
+            options = tuple((option.name, option.at(count)) for option in method.options)
+            readings.setdefault(reading, []).append(method.name)
+            alike.setdefault((reading, options), []).append(method.name)
         all_names = [method.name for method in methods]
         voters = [method.name for method in methods if method.regions]
 
         def serving(names: Sequence[str] = all_names) -> AbstractContextManager[None]:
             return stage("forward", patches.device, names)
 
-        blocks = list(self.tower.transformer.resblocks)
-        count = len(blocks)
         asked = _Asked.of(readings, count)
         kept, carried, penultimate = Kept(), dict[Reading, Any](), None
         with serving():
@@ -220,12 +238,18 @@ class VisualEncoder(nn.Module):
                     if number in asked.tokens:
                         kept.tokens[number] = x
         features: dict[str, Tensor] = {}
-        for reading, names in readings.items():
+        grids: dict[str, Size] = {}
+        for (reading, options), names in alike.items():
             with serving(names):
-                trunk = Trunk(self.tower, reading, grid, kept, carried.pop(reading, None), *beside.of(reading))
-                wanted = (len(patches), patches.shape[1] + 1, self.tower.proj.shape[1])
-                features |= dict.fromkeys(names, _checked(reading(trunk), wanted, names[0]))
-        return TowerPass(features, penultimate)
+                trunk = Trunk(
+                    self.tower, reading, grid, kept, pixels, dict(options), carried.get(reading), *beside.of(reading)
+                )
+                dense = reading(trunk)
+                read = dense if isinstance(dense, DenseFeatures) else DenseFeatures(dense, grid)
+                wanted = (len(patches), math.prod(read.grid) + 1, self.tower.proj.shape[1])
+                features |= dict.fromkeys(names, _checked(read.tokens, wanted, names[0]))
+                grids |= dict.fromkeys(names, read.grid)
+        return TowerPass(features, grids, penultimate)
 
 
 class _Beside(NamedTuple):
@@ -253,7 +277,7 @@ class _Asked:
         for kind in ("projections", "tokens", "attention"):
             by_kind.append({})
             for reading, names in readings.items():
-                for number in {from_start(block, count) for block in getattr(reading, kind)}:
+                for number in {from_start(block, count) for block in reading.asks(kind, count)}:
                     by_kind[-1].setdefault(number, []).extend(names)
         return cls(*by_kind)
 
@@ -292,9 +316,10 @@ def _joined(parts: Sequence[TowerPass]) -> TowerPass:
     features = {name: torch.cat([part.features[name] for part in parts]) for name in first.features}
     p = [part.penultimate for part in parts if part.penultimate is not None]
     if not p:
-        return TowerPass(features, None)
+        return TowerPass(features, first.grids, None)
     query, key, value = (torch.cat([getattr(part, name) for part in p]) for name in ("query", "key", "value"))
-    return TowerPass(features, Projections(query, key, value, torch.cat([part.tokens for part in p]), p[0].grid))
+    joined = Projections(query, key, value, torch.cat([part.tokens for part in p]), p[0].grid)
+    return TowerPass(features, first.grids, joined)
 
 
 def _unfold(pixels: Tensor, grid: Size) -> Tensor:
@@ -328,7 +353,7 @@ def check_methods(methods: Sequence[Method], blocks: int | None) -> None:
                 f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "
                 "take another method or a deeper tower such as ViT-B-16"
             )
-        if absent := [number for number in reading.numbers if not -blocks <= number < blocks]:
+        if absent := [number for number in reading.numbers(blocks) if not -blocks <= number < blocks]:
             raise InputError(
                 f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
                 "another method or a deeper tower such as ViT-B-16"

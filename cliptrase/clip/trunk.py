@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from cliptrase.attention import Projections
-from cliptrase.clip.block import complete_block
+from cliptrase.clip.block import complete_block, project
 from cliptrase.common.errors import InputError
 from cliptrase.ops.classification import Size
 
 _T = TypeVar("_T")
+
+Numbers = tuple[int, ...] | Callable[[int], tuple[int, ...]]
+"""Blocks of a tower, or a function that tells them from how many it has."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,29 @@ class GuestFeatures:
     grid: Size
 
 
+@dataclass(frozen=True)
+class DenseFeatures:
+    """Features on another grid than the tower's.
+
+    Attributes:
+        tokens: (B, n+1, E) after ln_post and projection, class token first.
+        grid: (h, w) patches, h * w = n.
+    """
+
+    tokens: Tensor
+    grid: Size
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """How features are read from what CLIP computed, and what of it must be kept until then.
 
-    Blocks are counted from 0, or from the end: -1 is the last.
+    Blocks are counted from 0, or from the end: -1 is the last. Where they depend on how many blocks a tower has, a
+    function of that number tells them.
 
     Attributes:
-        read: from a `Trunk` to (B, N+1, E) tokens after ln_post and projection, class token first; a pure function.
+        read: from a `Trunk` to (B, N+1, E) tokens after ln_post and projection, class token first, or to
+            `DenseFeatures` on a grid of its own; a pure function.
         projections: blocks whose `Projections` it reads.
         tokens: blocks after which it reads the tokens.
         attention: blocks whose mean attention over heads it reads.
@@ -70,10 +88,10 @@ class Reading:
         InputError: `step` without `depth` or `depth` without `step`.
     """
 
-    read: Callable[["Trunk"], Tensor]
-    projections: tuple[int, ...] = ()
-    tokens: tuple[int, ...] = ()
-    attention: tuple[int, ...] = ()
+    read: Callable[["Trunk"], "Tensor | DenseFeatures"]
+    projections: Numbers = ()
+    tokens: Numbers = ()
+    attention: Numbers = ()
     text: bool = False
     guest: bool = False
     step: Callable[[Block, Any], Any] | None = None
@@ -81,21 +99,32 @@ class Reading:
 
     def __post_init__(self) -> None:
         for name in ("projections", "tokens", "attention"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            numbers = getattr(self, name)
+            object.__setattr__(self, name, numbers if callable(numbers) else tuple(numbers))
         if (self.step is None) != (self.depth == 0) or self.depth < 0:
             raise InputError(
                 f"a reading's step is called at the last `depth` blocks; depth {self.depth} does not go with "
                 f"{'no step' if self.step is None else 'a step'}"
             )
 
-    def __call__(self, trunk: "Trunk") -> Tensor:
+    def __call__(self, trunk: "Trunk") -> "Tensor | DenseFeatures":
         """`read`."""
         return self.read(trunk)
 
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """All blocks that it names, as it counts them."""
-        return (*self.projections, *self.tokens, *self.attention, *((-self.depth,) if self.depth else ()))
+    def asks(self, kind: str, blocks: int) -> tuple[int, ...]:
+        """The blocks that it names, as it counts them.
+
+        Args:
+            kind: `projections`, `tokens` or `attention`.
+            blocks: how many the tower has.
+        """
+        numbers: Numbers = getattr(self, kind)
+        return numbers(blocks) if callable(numbers) else numbers
+
+    def numbers(self, blocks: int) -> tuple[int, ...]:
+        """All blocks of a tower of so many that it names, as it counts them."""
+        named = [self.asks(kind, blocks) for kind in ("projections", "tokens", "attention")]
+        return (*sum(named, ()), *((-self.depth,) if self.depth else ()))
 
 
 @dataclass(frozen=True)
@@ -122,6 +151,8 @@ class Trunk:
         reading: that asked.
         grid: (h, w) patches, h * w = N.
         kept: of the pass.
+        pixels: (B, 3, H, W) normalised, that the tower saw.
+        options: the method's numbers by name, for this data set and tower.
         carried: what the last call of the reading's `step` returned; None without one.
         text_embeddings: (C, E) unit embeddings of the names, where they are known.
         guest_features: of the guest tower, where there is one.
@@ -131,9 +162,16 @@ class Trunk:
     reading: Reading
     grid: Size
     kept: Kept
+    pixels: Tensor
+    options: Mapping[str, float] = field(default_factory=dict)
     carried: Any = None
     text_embeddings: Tensor | None = None
     guest_features: GuestFeatures | None = None
+
+    @property
+    def blocks(self) -> int:
+        """How many the tower has."""
+        return len(self.tower.transformer.resblocks)
 
     def projections(self, block: int) -> Projections:
         """What a block attends with: q, k, v by head, and the normalised tokens they are made of.
@@ -181,6 +219,16 @@ class Trunk:
             raise InputError("a reading that uses trunk.guest asks for it: Reading(..., guest=True)")
         return self.guest_features
 
+    def enter(self, block: int, tokens: Tensor, grid: Size) -> Projections:
+        """What a block would attend with if these tokens went in: its ln_1 and its projections of them.
+
+        Args:
+            block: counted from 0, or from the end.
+            tokens: (B, T, W), with or without a class token.
+            grid: (h, w) patches.
+        """
+        return project(self.tower.transformer.resblocks[block], tokens, grid)
+
     def complete(self, block: int, attended: Tensor, residual: Tensor | None = None, mlp: bool = True) -> Tensor:
         """The rest of a block after attention: output projection, residual connection, MLP.
 
@@ -201,15 +249,14 @@ class Trunk:
         return projected
 
     def _asked(self, kind: str, block: int, kept: Mapping[int, _T]) -> _T:
-        count = len(self.tower.transformer.resblocks)
-        asked = getattr(self.reading, kind)
-        if from_start(block, count) not in {from_start(number, count) for number in asked}:
+        asked = self.reading.asks(kind, self.blocks)
+        if from_start(block, self.blocks) not in {from_start(number, self.blocks) for number in asked}:
             used = "mean_attention" if kind == "attention" else kind
             raise InputError(
                 f"a reading that uses trunk.{used}({block}) asks for it: Reading(..., {kind}=({block},)); this one "
                 f"asks for {kind} of {', '.join(map(str, asked)) or 'no block'}"
             )
-        return kept[from_start(block, count)]
+        return kept[from_start(block, self.blocks)]
 
 
 def from_start(block: int, count: int) -> int:

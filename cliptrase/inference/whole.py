@@ -95,7 +95,7 @@ class WholePictures:
             if self.protocol.unit_features:
                 features = F.normalize(features, dim=-1)
             logits = patch_logits(
-                features[:, 1:], classifier.embeddings, self.scale, self.encoding.grid
+                features[:, 1:], classifier.embeddings, self.scale, self.encoding.grids[method.name]
             )  # (B, C, h, w)
             weight = None
             if classifier.class_token_weighting:

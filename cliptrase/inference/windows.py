@@ -28,9 +28,9 @@ class Windows:
     """A batch of pictures as the tower saw their windows, ready for any names.
 
     Attributes:
-        features: by method (B, ny, nx, N, E) patch features.
+        features: by method (B, ny, nx, n, E) patch features.
         regions: by method that votes (B, ny, nx, side_y, side_x) int64; each window is clustered by itself.
-        grid: (h, w) patches of a window.
+        grids: by method (h, w) patches of a window.
         rows: windows from top to bottom.
         columns: windows from left to right.
         protocol: one with windows, with the data set's values.
@@ -39,7 +39,7 @@ class Windows:
 
     features: dict[str, Tensor]
     regions: dict[str, Tensor]
-    grid: Size
+    grids: dict[str, Size]
     rows: WindowAxis
     columns: WindowAxis
     protocol: EvaluationProtocol
@@ -52,7 +52,7 @@ class Windows:
         """
         features = self.features[method.name]
         with stage("classification", features.device, [method.name]):
-            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grid)
+            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grids[method.name])
             cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
         regions = self.regions.get(method.name)
         if regions is None:
@@ -106,7 +106,7 @@ def encode_windows(
     return Windows(
         {name: torch.cat(parts).unflatten(0, shape) for name, parts in features.items()},
         {name: torch.cat(parts).unflatten(0, shape) for name, parts in regions.items()},
-        encoding.grid,
+        encoding.grids,
         rows,
         columns,
         protocol,

@@ -265,6 +265,11 @@ class Run:
             "protocol": {"label": protocol.label, **protocol.values(), "hash": protocol.digest},
             "method": main,
             "methods": {method.name: method.source for method in methods},
+            "options": {
+                method.name: {option.name: option.values() for option in method.options}
+                for method in methods
+                if method.options
+            },
             "model": {
                 "clip": plan.clip.name,
                 "pretrained": plan.clip.pretrained,

@@ -150,7 +150,7 @@ def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int
     pixels = pictures(1, grid, model.visual.patch_size[0])
     with torch.no_grad():
         encoding = encoder(pixels, list(EVERY.values()))
-        assert encoding.grid == grid
+        assert encoding.grids == dict.fromkeys(EVERY, grid)
         for found in encoding.features.values():
             assert found.shape == (1, grid[0] * grid[1] + 1, model.visual.output_dim)
             assert found.isfinite().all()

@@ -66,9 +66,9 @@ def test_class_token_is_open_clips_own(name: str, quick_gelu: bool) -> None:
         tokens = encoding.features["vanilla"]
         torch.testing.assert_close(F.normalize(tokens[:, 0], dim=-1), F.normalize(expected, dim=-1), rtol=0, atol=1e-5)
         patch = model.visual.patch_size[0]
-        assert encoding.grid == (224 // patch, 224 // patch)
+        assert encoding.grids["vanilla"] == (224 // patch, 224 // patch)
         wide = encoder(pixels[:, :, : 3 * patch, : 5 * patch], VANILLA)
-    assert wide.grid == (3, 5)
+    assert wide.grids["vanilla"] == (3, 5)
     assert wide.features["vanilla"].shape == (1, 16, config["embed_dim"])
     assert wide.features["vanilla"].isfinite().all()
 

@@ -68,7 +68,7 @@ def test_whole_images(loaded_clip: LoadedClip, shown: tuple[int, int], size: tup
     with torch.no_grad():
         encoding = segmenter.encoder(segmenter.prepare(images), segmenter.methods)
     features = F.normalize(encoding.features["refined"], dim=-1)
-    logits = patch_logits(features[:, 1:], classifier.embeddings, segmenter.scale, encoding.grid)
+    logits = patch_logits(features[:, 1:], classifier.embeddings, segmenter.scale, encoding.grids["refined"])
     full = F.interpolate(logits, size, mode="bilinear")
     seen = F.interpolate(images.float() / 255, size, mode="bilinear", antialias=True)
     for number in range(2):

@@ -80,7 +80,8 @@ def plain_slide(
             whole = part[:, :, : part.shape[2] // patch * patch, : part.shape[3] // patch * patch]
             encoding = segmenter.encoder(whole, segmenter.methods)
             tokens = F.normalize(encoding.features[segmenter.methods[0].name][0, 1:], dim=-1)
-            maps = (tokens @ text.T).T.unflatten(1, encoding.grid).unsqueeze(0)
+            grid = encoding.grids[segmenter.methods[0].name]
+            maps = (tokens @ text.T).T.unflatten(1, grid).unsqueeze(0)
             full = F.interpolate(maps, size=part.shape[2:], mode="bilinear")[0]
             total[:, y : y + part.shape[2], x : x + part.shape[3]] += full
             count[y : y + part.shape[2], x : x + part.shape[3]] += 1
@@ -242,7 +243,7 @@ def test_regions_vote_inside_their_window(loaded_clip: LoadedClip, eps: float, w
         for x in (0, 48, 64):
             encoding = segmenter.encoder(pixels[:, :, y : y + 96, x : x + 96], segmenter.methods)
             cosines = F.normalize(encoding.features["cliptrase"][:, 1:], dim=-1) @ text.T
-            maps = F.interpolate(cosines.mT.unflatten(2, encoding.grid), (96, 96), mode="bilinear")
+            maps = F.interpolate(cosines.mT.unflatten(2, encoding.grids["cliptrase"]), (96, 96), mode="bilinear")
             found_regions = find_regions(encoding, segmenter.methods, protocol, (96, 96), (96, 96))
             for image, regions in enumerate(found_regions["cliptrase"]):
                 whole += int((regions < 0).all())

@@ -1,4 +1,4 @@
-"""How methods read dense features from CLIP's visual tower: today's eight, and what makes more of them."""
+"""What makes readings: a function with its needs, another attention in the last block, a second stream of tokens."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,20 +7,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase import attention
 from cliptrase.attention import AttentionRule, Projections
-from cliptrase.clip.trunk import Block, Reading, Trunk
+from cliptrase.clip.trunk import Block, DenseFeatures, Numbers, Reading, Trunk
 from cliptrase.common.errors import InputError
 
 
 def reading(
     *,
-    projections: tuple[int, ...] = (),
-    tokens: tuple[int, ...] = (),
-    attention: tuple[int, ...] = (),
+    projections: Numbers = (),
+    tokens: Numbers = (),
+    attention: Numbers = (),
     text: bool = False,
     guest: bool = False,
-) -> Callable[[Callable[[Trunk], Tensor]], Reading]:
+) -> Callable[[Callable[[Trunk], Tensor | DenseFeatures]], Reading]:
     """Makes a `Reading` of the function below it, and says what it needs; see `Reading`.
 
     Example:
@@ -86,21 +85,14 @@ def _step_second_stream(block: Block, stream: Tensor | None, rule: AttentionRule
 
 
 def _read_second_stream(trunk: Trunk) -> Tensor:
+    return trunk.project(torch.cat([class_token(trunk), trunk.carried[:, 1:]], dim=1))
+
+
+def class_token(trunk: Trunk) -> Tensor:
+    """CLIP's own class token after the last block, (B, 1, W), for readings that change the patches alone.
+
+    They ask for `projections` of block -1 and `tokens` of block -2.
+    """
     p = trunk.projections(-1)
     attended = F.scaled_dot_product_attention(p.query[:, :, :1], p.key, p.value)
-    token = trunk.complete(-1, attended, trunk.tokens(-2)[:, :1])  # (B, 1, W): all of CLIP's last block that is needed
-    return trunk.project(torch.cat([token, trunk.carried[:, 1:]], dim=1))
-
-
-vanilla = last_block(attention.query_key)
-# With CLIP's own quick GELU and layer-norm eps; the released config runs exact GELU and eps 1e-6, which changes every
-# feature a little (--model.activation gelu gives the larger part of that).
-maskclip = last_block(attention.value_path)
-cliptrase = last_block(attention.correlative_self_attention)
-sclip = last_block(attention.query_and_key)
-clearclip = last_block(attention.query_query, residual=False, mlp=False)
-naclip = last_block(attention.neighbour_key, residual=False, mlp=False)
-# Its architecture surgery. Its "feature surgery" is left out: what it takes off, the mean over names, is the same for
-# every name and moves no label; its weights of names serve similarity maps of single words.
-clip_surgery = second_stream(attention.value_value, depth=6)
-gem = second_stream(attention.grounded_self_self, depth=6)
+    return trunk.complete(-1, attended, trunk.tokens(-2)[:, :1])
