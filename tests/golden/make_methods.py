@@ -7,6 +7,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 CASES = ("11_224x224", "11_336x336", "12_224x336")  # native, another square, not square
+NEWER = ("pearl", "proxyclip", "sfp")
 SLIDES = {"slide_sclip": 21, "slide_sclip_shifted": 22}  # number of the scene that each shows
 PATCHES = 5  # rows kept of each case, the last among them
 
@@ -14,9 +15,12 @@ PATCHES = 5  # rows kept of each case, the last among them
 def main(parity: Path) -> None:
     """Writes a few rows of every file that holds one method's features: `<file>/<case>/features` and `/cls`."""
     kept = {}
-    for path in sorted((parity / "methods").glob("*.npz")):
+    stored = [*(parity / "methods").glob("*.npz"), *(parity / "methods2" / f"{name}.npz" for name in NEWER)]
+    for path in sorted(stored):
         found = np.load(path)
-        for case in CASES if path.stem not in ("resclip", "scclip") else ():
+        if path.stem == "resclip":  # which reads the names
+            kept["resclip/text"] = found["text"]
+        for case in CASES:
             if f"{case}/features" in found:
                 features = found[f"{case}/features"]
                 kept[f"{path.stem}/{case}/features"] = features[np.linspace(0, len(features) - 1, PATCHES, dtype=int)]
