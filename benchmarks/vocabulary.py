@@ -24,6 +24,7 @@ from cliptrase.metrics import margins, scores
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
+from cliptrase.vocabulary import LISTS
 from datamodules.benchmark import Benchmark
 from datamodules.dataset import SegmentationDataset, group_by_size
 from datamodules.errors import DataError
@@ -106,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.vocabulary", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("setting", choices=list(DATASETS), help="a setting with several vocabularies, such as VOC21")
-    parser.add_argument("--vocabularies", nargs="+", help="released, plain, sclip, clearclip; default: all it has")
+    parser.add_argument("--vocabularies", nargs="+", help=f"{', '.join(LISTS)}; default: all it has")
     parser.add_argument("--protocol", default="sclip", help="a name, a YAML file or package.module:NAME")
     parser.add_argument("--root", type=Path, default=Path("datasets"), help="folder of the data sets' folders")
     parser.add_argument("--method", default="cliptrase")

@@ -18,6 +18,8 @@ _LISTS = (
     ("plain", "a word a class"),
     ("sclip", "SCLIP's synonyms and background words"),
     ("clearclip", "ClearCLIP's names"),
+    ("sfp", 'SCLIP\'s lists with "people" for "person" in VOC and Cityscapes'),
+    ("proxyclip", "ClearCLIP's names with SCLIP's background words, fewer on COCO-Object"),
 )
 LISTS: Mapping[str, str] = MappingProxyType(dict(_LISTS))
 """Class lists by name, with what each is."""

@@ -77,7 +77,8 @@ class DatasetSpec:
         vocabulary: names and background prompts, those that CLIPtrase released.
         description: a sentence for lists and help.
         vocabularies: further ones by name, for the same labels: `plain` (a word a class, "background"), `sclip`
-            (synonyms, background words), `clearclip`; with `released` once a label scheme is chosen.
+            (synonyms, background words), `clearclip`, `sfp`, `proxyclip`; with `released` once a label scheme is
+            chosen.
         ignore_label: value of pixels that are not scored.
         ignored_is_background: whether such pixels are scored as background, as the released code does.
         raw_labels: values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
@@ -178,3 +179,12 @@ def shipped_synonyms(name: str) -> tuple[tuple[str, ...], ...]:
 def joined(names: Sequence[str]) -> tuple[tuple[str], ...]:
     """One name a class, without spaces, as SCLIP's lists have "trafficlight"."""
     return tuple((name.replace(" ", ""),) for name in names)
+
+
+def renamed(classes: Sequence[tuple[str, ...]], name: str, other: str) -> tuple[tuple[str, ...], ...]:
+    """Classes in which a name is another; synonyms that only hold it stay.
+
+    >>> renamed((("person", "person in shirt"), ("dog",)), "person", "people")
+    (('people', 'person in shirt'), ('dog',))
+    """
+    return tuple(tuple(other if synonym == name else synonym for synonym in synonyms) for synonyms in classes)

@@ -56,9 +56,9 @@ _WHOLE = replace(_PAPER, base=None, name="whole", view="whole_image", longest=13
 _PHOTOS = replace(_WHOLE, base=None, name="photos")
 
 # The field's (SCLIP, Wang et al., ECCV 2024): windows, softmax over names, background threshold, mmseg's scores.
-# These three have no published values for regions: eps and min_samples are those of `paper` at 224 for windows of that
-# grid; for larger ones min_samples grows with the number of patches, and eps with its root, as the length of the
-# clustered rows does.
+# This and all below have no published values for regions: eps and min_samples are those of `paper` at 224 for windows
+# of that grid; for larger ones min_samples grows with the number of patches, and eps with its root, as the length of
+# the clustered rows does.
 _SCLIP = EvaluationProtocol(
     name="sclip",
     view="whole_image",
@@ -88,7 +88,8 @@ _SCLIP = EvaluationProtocol(
     },
 )
 # NACLIP's own configurations (Hajimiri et al., WACV 2025): those for VOC have `slide_crop=0`; regions of such an image
-# are those of `paper` at 336.
+# are those of `paper` at 336. ResCLIP's (Yang et al., CVPR 2025) and PEARL's (Pei et al., CVPR 2026) have the same
+# values on all eight data sets, and no rows of their own, so that the three stand in one table.
 _ONE_WINDOW = {"window": WHOLE_IMAGE, "stride": 0, "eps": 1.1, "min_samples": 7}
 _NACLIP = replace(
     _SCLIP,
@@ -116,13 +117,54 @@ _CLEARCLIP = replace(
         "Cityscapes": {"window": 224, "stride": 224, "eps": 0.7, "min_samples": 3},
     },
 )
-
-PROTOCOLS: Mapping[str, EvaluationProtocol] = MappingProxyType(
-    {
-        row.label.replace(" ", "_"): row
-        for row in (_PAPER_224, _PAPER, _DETECTRON2, _WHOLE, _PHOTOS, _SCLIP, _NACLIP, _CLEARCLIP)
-    }
+# SC-CLIP's own configurations (Bai et al., 2024): windows everywhere, thresholds and scales of its own. Without a
+# background no threshold acts, and the values are `sclip`'s.
+_SCCLIP = replace(
+    _SCLIP,
+    base=None,
+    name="scclip",
+    overrides={
+        "VOC21": {"logit_scale": 50, "background_threshold": 0.15, "min_area": 0.1},
+        "PC60": {"background_threshold": 0.15},
+        "COCOObject": {"logit_scale": 55, "background_threshold": 0.35},
+        "Cityscapes": {"size": 560},
+    },
 )
+# SFP (Jin et al., ICCV 2025): the same but for ADE20K's size and the word for persons.
+_SFP = replace(
+    _SCCLIP,
+    base=None,
+    name="sfp",
+    vocabulary="sfp",
+    overrides={**_SCCLIP.overrides, "ADE150": {"size": 384}},
+)
+# ProxyCLIP (Lan et al., ECCV 2024). Its code fills windows up with zeros to multiples of 56 pixels; its own are such
+# multiples unless an image is longer than 6 : 1, so that `trim` shows the tower the same pixels. Regions are those of
+# `paper` at the size of a window.
+_PROXYCLIP = replace(
+    _SCLIP,
+    base=None,
+    name="proxyclip",
+    window=336,
+    background_threshold=0,
+    eps=1.1,
+    min_samples=7,
+    vocabulary="proxyclip",
+    overrides={
+        "VOC21": {"background_threshold": 0.2},
+        "PC60": {"background_threshold": 0.15},
+        "COCOObject": {"background_threshold": 0.25},
+        "Cityscapes": {"size": 448, "window": 224, "eps": 0.7, "min_samples": 3},
+        "ADE150": {"size": 448},
+    },
+)
+
+_ROWS = (
+    *(_PAPER_224, _PAPER, _DETECTRON2, _WHOLE, _PHOTOS),
+    *(_SCLIP, _NACLIP, _CLEARCLIP, _SCCLIP, _SFP, _PROXYCLIP),
+)
+
+PROTOCOLS: Mapping[str, EvaluationProtocol] = MappingProxyType({row.label.replace(" ", "_"): row for row in _ROWS})
 """All rows. Those that share a `name` are one protocol at several published sizes."""
 
 DEFAULT = _PAPER.name
@@ -148,6 +190,11 @@ class ChosenThresholds(NamedTuple):
 
 CHOSEN_THRESHOLDS = (
     ChosenThresholds(_CLEARCLIP.name, "clearclip", "chosen for ClearCLIP, whose author names 0.2 for plain CLIP"),
+    ChosenThresholds(
+        _PROXYCLIP.name,
+        "proxyclip",
+        "chosen for ProxyCLIP, whose configurations name 0.1 (VOC21, COCOObject) and 0.05 (PC60) for plain CLIP",
+    ),
 )
 
 

@@ -3,6 +3,9 @@
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.spec import DatasetSpec, RawMaps, joined, shipped_names
 
+# ClearCLIP, SFP and ProxyCLIP took SCLIP's list as it is.
+_SCLIP = Vocabulary(joined(shipped_names("ade150")))
+
 ADE150 = DatasetSpec(
     name="ADE150",
     description="The scene-parsing benchmark's 150 classes.",
@@ -10,7 +13,7 @@ ADE150 = DatasetSpec(
     images=("images/validation",),
     labels="annotations_detectron2/validation",
     vocabulary=Vocabulary(single_names(shipped_names("ade150"))),
-    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("ade150")))),
+    vocabularies=dict.fromkeys(("sclip", "clearclip", "sfp", "proxyclip"), _SCLIP),
     images_expected={2000: ""},
     preparation="ade150",
     raw=RawMaps(unlabelled=0),

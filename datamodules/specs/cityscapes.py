@@ -5,7 +5,9 @@ labelIds; images and maps lie in one folder a city.
 """
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, joined, shipped_names
+from datamodules.spec import DatasetSpec, joined, renamed, shipped_names
+
+_SCLIP = joined(shipped_names("cityscapes19"))
 
 Cityscapes = DatasetSpec(
     name="Cityscapes",
@@ -14,7 +16,10 @@ Cityscapes = DatasetSpec(
     images=("leftImg8bit/val",),
     labels="gtFine/val",
     vocabulary=Vocabulary(single_names(shipped_names("cityscapes19"))),
-    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("cityscapes19")))),
+    vocabularies={
+        **dict.fromkeys(("sclip", "clearclip", "proxyclip"), Vocabulary(_SCLIP)),
+        "sfp": Vocabulary(renamed(_SCLIP, "person", "people")),
+    },
     images_expected={500: ""},
     image_suffix="_leftImg8bit",
     label_suffix="_gtFine_labelTrainIds",

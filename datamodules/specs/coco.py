@@ -6,6 +6,10 @@ from datamodules.spec import DatasetSpec, joined, shipped_names, shipped_synonym
 _CLASSES = single_names(shipped_names("coco_stuff171"))
 _THINGS = 80
 _PLAIN = Vocabulary(_CLASSES[:_THINGS], ("background",))
+_SCLIP_STUFF = Vocabulary(joined(shipped_names("coco_stuff171")))
+# "bed" is a class and a background prompt, of both.
+_SCLIP = Vocabulary(shipped_synonyms("sclip_coco_object80"), shipped_names("sclip_background"), as_released=True)
+_PROXYCLIP = Vocabulary(_CLASSES[:_THINGS], shipped_names("proxyclip_coco_object_background"), as_released=True)
 
 COCO171 = DatasetSpec(
     name="COCO171",
@@ -14,7 +18,7 @@ COCO171 = DatasetSpec(
     images=("val2017",),
     labels="stuffthingmaps_detectron2/val2017",
     vocabulary=Vocabulary(_CLASSES),
-    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(joined(shipped_names("coco_stuff171")))),
+    vocabularies=dict.fromkeys(("sclip", "clearclip", "sfp", "proxyclip"), _SCLIP_STUFF),
     images_expected={5000: ""},
     preparation="coco",
 )
@@ -43,13 +47,7 @@ COCOObject = DatasetSpec(
     images=("val2017",),
     labels="objects_detectron2/val2017",
     vocabulary=Vocabulary(_CLASSES[:_THINGS], background=shipped_names("coco80_background")),
-    vocabularies={
-        "plain": _PLAIN,
-        "sclip": Vocabulary(
-            shipped_synonyms("sclip_coco_object80"), shipped_names("sclip_background"), as_released=True
-        ),  # "bed" is a class and a background prompt
-        "clearclip": _PLAIN,
-    },
+    vocabularies={"plain": _PLAIN, "sclip": _SCLIP, "clearclip": _PLAIN, "sfp": _SCLIP, "proxyclip": _PROXYCLIP},
     images_expected={5000: ""},
     preparation="cocoobject",
 )

@@ -5,6 +5,8 @@ from datamodules.spec import DatasetSpec, RawMaps, shipped_names
 
 _CLASSES = single_names(shipped_names("context59"))
 _SCLIP = single_names(shipped_names("sclip_context59"))
+# ClearCLIP, SFP and ProxyCLIP took SCLIP's lists as they are.
+_AS_SCLIP = ("sclip", "clearclip", "sfp", "proxyclip")
 _EXPECTED = {5105: "ImageSets/Main/val.txt of VOC2010", 5104: "the list of PASCAL in Detail"}
 _RAW = RawMaps(unlabelled=0)
 
@@ -15,7 +17,7 @@ PC59 = DatasetSpec(
     images=("val/image",),
     labels="val/label",
     vocabulary=Vocabulary(_CLASSES),
-    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP)),
+    vocabularies=dict.fromkeys(_AS_SCLIP, Vocabulary(_SCLIP)),
     images_expected=_EXPECTED,
     preparation="pcontext",
     raw=_RAW,
@@ -28,7 +30,7 @@ PC60 = DatasetSpec(
     images=("val/image",),
     labels="val/label",
     vocabulary=Vocabulary(_CLASSES, background=("background",)),
-    vocabularies=dict.fromkeys(("sclip", "clearclip"), Vocabulary(_SCLIP, ("background",))),
+    vocabularies=dict.fromkeys(_AS_SCLIP, Vocabulary(_SCLIP, ("background",))),
     ignored_is_background=True,
     images_expected=_EXPECTED,
     preparation="pcontext",

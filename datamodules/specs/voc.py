@@ -1,11 +1,13 @@
 """PASCAL VOC 2012 (Everingham et al., IJCV 2015) in detectron2 layout: 1,449 validation images."""
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, RawMaps, VoidMaps, shipped_names, shipped_synonyms
+from datamodules.spec import DatasetSpec, RawMaps, VoidMaps, renamed, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("voc20"))
 _SCLIP = shipped_synonyms("sclip_voc20")
-_CLEARCLIP = single_names(shipped_names("clearclip_voc20"))
+_CLEARCLIP = single_names(shipped_names("clearclip_voc20"))  # ProxyCLIP's too
+_SFP = renamed(_SCLIP, "person", "people")
+_SCLIP_BACKGROUND = shipped_names("sclip_background")
 _RAW = RawMaps(background=0, unlabelled=255)
 
 VOC20 = DatasetSpec(
@@ -15,7 +17,11 @@ VOC20 = DatasetSpec(
     images=("images_detectron2/val",),
     labels="annotations_detectron2/val",
     vocabulary=Vocabulary(_CLASSES),
-    vocabularies={"sclip": Vocabulary(_SCLIP), "clearclip": Vocabulary(_CLEARCLIP)},
+    vocabularies={
+        "sclip": Vocabulary(_SCLIP),
+        **dict.fromkeys(("clearclip", "proxyclip"), Vocabulary(_CLEARCLIP)),
+        "sfp": Vocabulary(_SFP),
+    },
     class_token_weighting=True,
     images_expected={1449: ""},
     preparation="voc",
@@ -33,8 +39,10 @@ VOC21 = DatasetSpec(
     vocabulary=Vocabulary(_CLASSES, background=shipped_names("voc21_background")),
     vocabularies={
         "plain": Vocabulary(_CLASSES, ("background",)),
-        "sclip": Vocabulary(_SCLIP, shipped_names("sclip_background")),
+        "sclip": Vocabulary(_SCLIP, _SCLIP_BACKGROUND),
         "clearclip": Vocabulary(_CLEARCLIP, ("background",)),
+        "sfp": Vocabulary(_SFP, _SCLIP_BACKGROUND),
+        "proxyclip": Vocabulary(_CLEARCLIP, _SCLIP_BACKGROUND),
     },
     ignored_is_background=True,
     images_expected={1449: ""},

@@ -50,6 +50,9 @@ PROTOCOLS = {
         overrides={"VOC21": {"min_area": 0.05}},
     ),
     "naclip": get_protocol("naclip"),
+    "scclip": get_protocol("scclip", window=112, stride=56, eps=1.1, min_samples=7),
+    "sfp": get_protocol("sfp"),
+    "proxyclip": get_protocol("proxyclip"),
 }
 
 

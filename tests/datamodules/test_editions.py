@@ -32,10 +32,11 @@ def test_every_vocabulary_has_the_settings_labels(spec: DatasetSpec, name: str) 
     assert other.digest != spec.vocabulary.digest
 
 
-def test_all_but_three_settings_have_sclips_names() -> None:
-    """SCLIP knows eight settings."""
-    without = {name for name, spec in DATASETS.items() if "sclip" not in spec.vocabularies}
-    assert without == {"PC459", "ADEfull", "COCO80"}
+def test_all_but_three_settings_have_the_fields_names() -> None:
+    """SCLIP and those after it know eight settings."""
+    for vocabulary in ("sclip", "clearclip", "sfp", "proxyclip"):
+        without = {name for name, spec in DATASETS.items() if vocabulary not in spec.vocabularies}
+        assert without == {"PC459", "ADEfull", "COCO80"}
 
 
 def test_names_of_voc21() -> None:
@@ -48,6 +49,41 @@ def test_names_of_voc21() -> None:
     assert sclip.classes[14][:2] == ("person", "person in shirt")
     assert sclip.label_names[19] == "television monitor"
     assert len({vocabulary.digest for vocabulary in (released, plain, sclip, clearclip)}) == 4
+
+
+PERSONS = ("shirt", "jeans", "dress", "sweater", "skirt", "jacket")
+
+
+def test_names_of_sfp() -> None:
+    """SCLIP's, but for one word in three data sets."""
+    changed = {"VOC20", "VOC21", "Cityscapes"}
+    for name, spec in DATASETS.items():
+        sclip, sfp = (spec.with_labels(LabelScheme(which)).vocabulary for which in ("sclip", "sfp"))
+        assert (sclip == sfp) == (sclip.digest == sfp.digest) == (name not in changed), name
+        assert sclip.background == sfp.background
+        others = [(ours, theirs) for ours, theirs in zip(sfp.classes, sclip.classes, strict=True) if ours != theirs]
+        clothed = tuple(f"person in {cloth}" for cloth in PERSONS) if name.startswith("VOC") else ()
+        assert others == ([(("people", *clothed), ("person", *clothed))] if name in changed else []), name
+
+
+def test_names_of_proxyclip() -> None:
+    """A word a class, with stuff words as the background of VOC21 and COCO-Object."""
+
+    def names(dataset: str, which: str = "proxyclip") -> Vocabulary:
+        return DATASETS[dataset].with_labels(LabelScheme(which)).vocabulary
+
+    for dataset in ("VOC20", "VOC21", "COCOObject"):
+        assert all(len(synonyms) == 1 for synonyms in names(dataset).classes)
+    assert names("VOC20").names[3::8] == ("ship", "dog", "tvmonitor")
+    assert names("VOC21").classes == names("VOC20").classes
+    assert names("VOC21").background == names("VOC21", "sclip").background
+    assert names("COCOObject").names[9] == "traffic light"
+    background = names("COCOObject").background
+    assert (len(background), background[:3], background[-1]) == (17, ("sky", "wall", "tree"), "rail")
+    assert set(background) < set(names("COCOObject", "sclip").background)
+    assert names("PC60").background == ("background",)
+    for dataset in ("PC59", "PC60", "COCO171", "Cityscapes", "ADE150"):
+        assert names(dataset).digest == names(dataset, "sclip").digest
 
 
 def test_a_vocabulary_that_a_setting_does_not_have_leaves_the_released_one() -> None:

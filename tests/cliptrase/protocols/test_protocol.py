@@ -12,7 +12,7 @@ from cliptrase.clip.templates import TEMPLATES
 from cliptrase.common.errors import InputError
 from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
 from cliptrase.protocols.table import PROTOCOLS, get_protocol
-from datamodules.specs import DATASETS
+from datamodules.specs import BENCHMARKS, DATASETS
 
 SCLIP = PROTOCOLS["sclip"]
 
@@ -48,6 +48,10 @@ def test_where_protocols_agree() -> None:
     assert not naclip.agrees_on("PC59", replace(sclip, stride=56))
     assert not naclip.agrees_on("PC59", get_protocol("clearclip"))
     assert not get_protocol("paper").agrees_on("PC59", get_protocol("whole"))
+    scclip = get_protocol("scclip")
+    eight = BENCHMARKS["sclip"]
+    assert {setting for setting in eight if scclip.agrees_on(setting, sclip)} == agreed & {*eight} | {"VOC20"}
+    assert {setting for setting in eight if scclip.agrees_on(setting, naclip)} == agreed & {*eight} | {"COCO171"}
     assert replace(sclip, name="another", base=None).agrees_on("VOC21", sclip)
 
 
@@ -61,7 +65,10 @@ def test_where_protocols_agree() -> None:
             {"templates": "Imagenet"},
             "protocol.templates must be one of imagenet, vild, not 'Imagenet'; did you mean imagenet?",
         ),
-        ({"vocabulary": "y"}, "protocol.vocabulary must be one of released, plain, sclip, clearclip, not 'y'"),
+        (
+            {"vocabulary": "y"},
+            "protocol.vocabulary must be one of released, plain, sclip, clearclip, sfp, proxyclip, not 'y'",
+        ),
         ({"scoring": "textbook"}, "protocol.scoring must be one of released, detectron2, mmseg, not 'textbook'"),
         ({"unit_features": 1}, "protocol.unit_features must be true or false, not 1"),
         ({"size": 100.5}, "protocol.size must be a whole number, not 100.5"),
