@@ -63,6 +63,16 @@ class MethodOption:
         """The value for a tower of so many blocks."""
         return self.by_blocks.get(blocks, self.value)
 
+    @property
+    def summary(self) -> str:
+        """The authors' values in a few words: `0.08; 0.3 on Cityscapes, ADE150`."""
+        others: dict[float, list[str]] = {}
+        for dataset, value in self.by_dataset.items():
+            others.setdefault(value, []).append(dataset)
+        parts = [f"{value:g} on {', '.join(datasets)}" for value, datasets in others.items()]
+        parts += [f"{value:g} at {blocks} blocks" for blocks, value in self.by_blocks.items()]
+        return "; ".join([f"{self.value:g}", *parts])
+
     def values(self) -> dict[str, Any]:
         """What it is everywhere, as results write it: one number, or numbers by `default`, data set and blocks."""
         return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from cliptrase.common.errors import InputError, did_you_mean
 from cliptrase.common.extensions import installed, load_entry_point, load_object
 from cliptrase.method_options import MethodOption
+from cliptrase.protocols.values import Number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +28,7 @@ Refinement = Callable[["Tensor", "Tensor"], "Tensor"]
 """From maps of a few names and images to maps; see `Method.refine`."""
 
 # `+regions`, `-denoise`, `+alpha=0.3`
-_SUFFIX = r"[+-][a-z_]+(?:=[0-9.]+(?:e[+-]?[0-9]+)?)?"
+_SUFFIX = r"[+-][a-z_]+(?:=-?(?:[0-9.]+e[+-]?[0-9]+|[\w.]*))?"
 
 ENTRY_POINTS = "cliptrase.methods"
 """Group of entry points by which other distributions offer methods."""
@@ -134,6 +135,20 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "bilinear",
             ),
             Method("gem", "GEM, Bousselham et al., CVPR 2024", "cliptrase.readings.last_blocks:gem", "antialias"),
+            Method(
+                "pearl",
+                "PEARL, Pei et al., CVPR 2026",
+                "cliptrase.readings.pearl:pearl",
+                options=(
+                    MethodOption(
+                        "alpha",
+                        0.08,
+                        Number(1e6, zero=True),
+                        "weight of the keys' own similarity",
+                        by_dataset={"Cityscapes": 0.3, "ADE150": 0.3},
+                    ),
+                ),
+            ),
         )
     }
 )

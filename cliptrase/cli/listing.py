@@ -1,4 +1,4 @@
-"""`list [methods | protocols | datasets | vocabularies | configs]`: what there is, a line each."""
+"""`list [methods | options | protocols | datasets | vocabularies | configs]`: what there is, a line each."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,8 +99,17 @@ def _configs() -> Rows:
         yield name, " ".join(" ".join(comment).split()).partition(". ")[0].rstrip("."), ""
 
 
+def _options() -> Rows:
+    from cliptrase.methods import METHODS
+
+    for name, method in METHODS.items():
+        for option in method.options:
+            yield f"{name}+{option.name}", option.meaning, option.summary
+
+
 KINDS: Mapping[str, Callable[[], Rows]] = {
     "methods": _methods,
+    "options": _options,
     "protocols": _protocols,
     "datasets": _datasets,
     "vocabularies": _vocabularies,

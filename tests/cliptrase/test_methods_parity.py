@@ -5,7 +5,7 @@ stored feature is compared.
 """
 
 import copy
-from collections.abc import Iterator
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.weights import LoadedClip, load_clip
-from cliptrase.methods import METHODS
+from cliptrase.methods import METHODS, get_method
 from tests.kit import MEAN, STD, scene_batch
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "methods.npz"
-FILES = {name: name for name in METHODS if name not in ("maskclip", "cliptrase")} | {
+OTHERS = ("maskclip", "cliptrase", "proxyclip")  # under other names, in other files, with a guest
+FILES = {name: name for name in METHODS if name not in OTHERS} | {
     "maskclip": "maskclip",  # as its released config runs: exact GELU, layer-norm eps 1e-6
     "maskclip_clipexact": "maskclip",  # as the table runs it
 }
@@ -47,25 +48,26 @@ def pixels(seed: int, height: int, width: int) -> Tensor:
     )
 
 
-def found(encoder: VisualEncoder, method: str, cases: set[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """By case (N+1, E) features, class token first."""
-    for case in sorted(cases):
-        seed, size = case.split("_")
-        height, width = map(int, size.split("x"))
-        with torch.no_grad():
-            yield case, encoder(pixels(int(seed), height, width), [METHODS[method]]).features[method][0].numpy()
+def features_of(encoder: VisualEncoder, method: str, case: str) -> NDArray[np.float32]:
+    """(N+1, E) features of `<seed>_<height>x<width>`, class token first."""
+    seed, size = case.split("_")
+    height, width = map(int, size.split("x"))
+    with torch.no_grad():
+        (features,) = encoder(pixels(int(seed), height, width), [get_method(method)]).features.values()
+    return features[0].numpy()
 
 
 def compare(encoder: VisualEncoder, method: str, expected: dict[str, NDArray[np.float32]]) -> None:
-    """Every `<case>/features` (all patches, or rows evenly drawn from them) and `<case>/cls`."""
-    for case, tokens in found(encoder, method, {key.split("/")[0] for key in expected}):
-        for key in (f"{case}/features", f"{case}/cls"):
-            if key not in expected:
-                continue
-            ours = tokens[0]
-            if key.endswith("features"):
-                ours = tokens[1:][np.linspace(0, len(tokens) - 2, len(expected[key]), dtype=int)]
-            np.testing.assert_allclose(ours, expected[key], rtol=0, atol=1e-5, err_msg=key)
+    """Every `<case>/features` (all patches, or rows evenly drawn from them) and `<case>/cls`.
+
+    `<case>/<option><value>/features` is with another value of an option.
+    """
+    for key in sorted(expected):
+        case, *option, kind = key.split("/")
+        setting = re.sub(r"([a-z_]+)(.*)", r"+\1=\2", "".join(option))
+        ours = features_of(encoder, method + setting, case)
+        rows = ours[0] if kind == "cls" else ours[1:][np.linspace(0, len(ours) - 2, len(expected[key]), dtype=int)]
+        np.testing.assert_allclose(rows, expected[key], rtol=0, atol=1e-5, err_msg=key)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -80,7 +82,8 @@ def test_golden_rows(file: str, encoder: VisualEncoder, released_maskclip: Visua
 def test_every_stored_feature(
     file: str, encoder: VisualEncoder, released_maskclip: VisualEncoder, parity: Path
 ) -> None:
-    stored = np.load(parity / "methods" / f"{file}.npz")
+    (path,) = parity.glob(f"methods*/{file}.npz")
+    stored = np.load(path)
     expected = {key: stored[key] for key in stored.files if key.endswith(("/features", "/cls"))}
     assert len(expected) >= 4
     compare(released_maskclip if file == "maskclip" else encoder, FILES[file], expected)
