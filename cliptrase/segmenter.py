@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from cliptrase.clip import towers
 from cliptrase.clip.encoder import VisualEncoder, check_guest, check_methods, loaded_reading
 from cliptrase.clip.guest import GuestTower
+from cliptrase.clip.guest_weights import find_guest, load_guest
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
@@ -52,7 +53,8 @@ class Segmenter(nn.Module):
         methods: what to compute, one or several, by name or as a `Method`, the first being the one that `segment`
             returns; see `methods.get_method`.
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
-        guest: a second tower for methods that read one, from `guest.load_guest`, or a vision transformer of timm.
+        guest: a second tower for methods that read one: what `guest_weights.load_guest` takes (a timm name, a folder or
+            a file) or returns, or a vision transformer of timm.
 
     Raises:
         InputError: a tower or method that cannot be used, no method, or a guest that no method reads.
@@ -64,7 +66,7 @@ class Segmenter(nn.Module):
         protocol: ProtocolLike | None = None,
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         cache_dir: Path | None = None,
-        guest: GuestTower | nn.Module | None = None,
+        guest: str | Path | GuestTower | nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(clip, LoadedClip):
@@ -72,7 +74,10 @@ class Segmenter(nn.Module):
         self.protocol = get_protocol(DEFAULT if protocol is None else protocol)
         self.methods = get_methods(methods)
         self.clip = clip
-        if guest is not None and not isinstance(guest, GuestTower):
+        if isinstance(guest, str | Path):
+            check_guest(self.methods, str(guest))
+            guest = load_guest(guest)
+        elif guest is not None and not isinstance(guest, GuestTower):
             guest = GuestTower(guest)
         self.encoder = VisualEncoder(clip.model.visual, guest, clip.mean, clip.std)
         self.encoder.require(self.methods)
@@ -97,8 +102,9 @@ class Segmenter(nn.Module):
         protocol: ProtocolLike | None = None,
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         activation: Activation = "auto",
+        guest: str | Path | GuestTower | nn.Module | None = None,
     ) -> "Segmenter":
-        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`.
+        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`, and the class for `guest`.
 
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
@@ -106,8 +112,12 @@ class Segmenter(nn.Module):
         protocol = get_protocol(DEFAULT_FOR_PHOTOS if protocol is None else protocol)
         pretrained = pretrained or default_tag(clip)
         towers.check(str(clip), pretrained)
-        check_methods(get_methods(methods), towers.number_of_blocks(clip))  # before anything large is read
-        return cls(load_clip(clip, pretrained, activation), protocol, methods)
+        methods = get_methods(methods)
+        check_methods(methods, towers.number_of_blocks(clip))  # before anything large is read
+        if isinstance(guest, str | Path):
+            check_guest(methods, str(guest))
+            find_guest(guest)
+        return cls(load_clip(clip, pretrained, activation), protocol, methods, guest=guest)
 
     def segment(
         self, picture: PictureLike, words: str | Sequence[str], background: str | Sequence[str] = ""

@@ -33,7 +33,7 @@ LAYERS = (
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
         "evaluation.comparison",
-        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest"),
+        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
     {"report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
@@ -69,6 +69,7 @@ ORDERS = {
         "text",
         "checkpoint",
         "guest",
+        "guest_weights",
         "encoder",
         "towers",
         "model_config",

@@ -7,7 +7,8 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ _SIZES = ("input_resolution", "context_length", "vocab_size")  # by which OpenAI
 _NO_PARAMETERS = (*_SIZES, "attn_mask")
 _CLIPS_OWN = {"visual", "transformer", "text"}
 _OF_TRAINING = ("optimizer", "optimizer_states", "scaler", "lr_scheduler", "lr_schedulers", "scheduler")
-_KINDS = "give .safetensors, a PyTorch state dict or OpenAI's .pt"
+_KINDS = "give .safetensors, a PyTorch state dict or, of CLIP, OpenAI's .pt"
 
 
 def read_state_dict(path: Path) -> tuple[dict[str, Tensor], bool]:
@@ -36,6 +37,39 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], bool]:
     Raises:
         InputError: the file is none of these, holds several state dicts, or names of another library.
     """
+    content, script = _content(path)
+    state = _without_prefix(_state_dict_in(content, path))
+    if foreign := next((key for key in state if key.startswith(("text_model.", "vision_model."))), ""):
+        raise InputError(
+            f"{path} holds weights by the names of Hugging Face's transformers ({foreign}); give open_clip's file of "
+            "the same weights (open_clip_model.safetensors), or open_clip's tag for them"
+        )
+    state = _as_floats(state, path)
+    sizes = {key for key in content if key in _SIZES} if script else set()
+    return state, len(sizes) == 3 or _has_openai_rounding(state)
+
+
+def read_tensors(path: Path, group: str) -> dict[str, Tensor]:
+    """Parameters of a weights file as float32 by the names that they have there.
+
+    Safetensors and plain PyTorch checkpoints are understood, as by `read_state_dict`.
+
+    Args:
+        path: of the file.
+        group: which of several state dicts is meant where it is among them, `teacher`.
+
+    Raises:
+        InputError: the file is neither, or holds several state dicts of other names.
+    """
+    content, _ = _content(path)
+    if isinstance(content, dict) and isinstance(content.get(group), dict):
+        content = content[group]
+    return _as_floats(_state_dict_in(content, path), path)
+
+
+def _content(path: Path) -> tuple[Any, bool]:
+    """What a file holds, and whether it is TorchScript."""
+    script = False
     try:
         script = _is_torchscript(path)
         content = {} if (wrong := what_it_is(path)) else _read(path, script)
@@ -43,17 +77,14 @@ def read_state_dict(path: Path) -> tuple[dict[str, Tensor], bool]:
         wrong = _reason(error, path)
     if wrong:
         raise InputError(f"{path} is not a weights file that can be read safely: {wrong}; {_KINDS}")
-    state = _without_prefix(_state_dict_in(content, path))
-    if foreign := next((key for key in state if key.startswith(("text_model.", "vision_model."))), ""):
-        raise InputError(
-            f"{path} holds weights by the names of Hugging Face's transformers ({foreign}); give open_clip's file of "
-            "the same weights (open_clip_model.safetensors), or open_clip's tag for them"
-        )
+    return content, script
+
+
+def _as_floats(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     for key, value in state.items():
         if value.device.type != "cpu" or value.layout != torch.strided or not value.is_floating_point():
             raise InputError(f"{path}: {key} holds {value.dtype} values, not floating-point weights; {_KINDS}")
-    sizes = {key for key in content if key in _SIZES} if script else set()
-    return {key: value.float() for key, value in state.items()}, len(sizes) == 3 or _has_openai_rounding(state)
+    return {key: value.float() for key, value in state.items()}
 
 
 def _read(path: Path, script: bool) -> Any:
@@ -62,7 +93,8 @@ def _read(path: Path, script: bool) -> Any:
     if script:
         return _read_torchscript(path)
     # An open file, since by a name that ends in .safetensors torch would read nothing else.
-    with path.open("rb") as file, warnings.catch_warnings():
+    # Training checkpoints, DINO's among them, hold their command line's options: a plain record, which runs nothing.
+    with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
         warnings.simplefilter("ignore")  # of pickle protocols
         return torch.load(file, map_location="cpu", weights_only=True)
 
@@ -115,6 +147,22 @@ def _without_prefix(state: dict[str, Tensor]) -> dict[str, Tensor]:
             break  # one tower alone
         state = {key.partition(".")[2]: value for key, value in state.items()}
     return state
+
+
+def check_finite(model: nn.Module, where: str) -> None:
+    """Refuses what would make every pixel the first label without a word: one NaN among the weights is enough.
+
+    Raises:
+        InputError: a parameter or buffer that is not finite.
+    """
+    masks = {name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "attn_mask"}  # -inf by design
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if name not in masks and not (finite := value.isfinite()).all():
+            bad = int((~finite).sum())
+            raise InputError(
+                f"{where}: {bad} of the {value.numel()} values of {name} are not finite (NaN or infinite), so that "
+                "nothing can be segmented; take undamaged weights"
+            )
 
 
 def hash_parameters(model: nn.Module) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from open_clip.model import convert_to_custom_text_state_dict
 from torch import Tensor
 
+from cliptrase.clip.checkpoint import check_finite
 from cliptrase.common.errors import InputError
 
 _LOG_SCALE = 9.21  # a factor of ten thousand
@@ -45,19 +46,12 @@ def _prefix_of(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
 
 
 def check_values(model: Any, where: str) -> None:
-    """Refuses what would make every pixel the first label without a word: one NaN among the weights is enough.
+    """Refuses a model with whose values nothing can be segmented.
 
     Raises:
         InputError: a parameter or buffer that is not finite, or a logit_scale that is no scale.
     """
-    masks = {name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "attn_mask"}  # -inf by design
-    for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        if name not in masks and not (finite := value.isfinite()).all():
-            bad = int((~finite).sum())
-            raise InputError(
-                f"{where}: {bad} of the {value.numel()} values of {name} are not finite (NaN or infinite), so that "
-                "nothing can be segmented; take undamaged weights"
-            )
+    check_finite(model, where)
     scale = model.logit_scale
     if scale.numel() != 1 or not abs(float(scale)) <= _LOG_SCALE:
         raise InputError(

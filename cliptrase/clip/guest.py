@@ -1,38 +1,46 @@
 """A guest: a second tower beside CLIP's, whose patch features readings may use (ProxyCLIP's DINO, say)."""
 
-import warnings
-from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from timm.models import is_model, is_model_pretrained, list_models, load_checkpoint
-from timm.models.vision_transformer import checkpoint_filter_fn
+from timm.layers.patch_embed import PatchEmbed
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cliptrase.clip.checkpoint import hash_parameters
+from cliptrase.clip.checkpoint import check_finite, hash_parameters
 from cliptrase.clip.trunk import GuestFeatures
-from cliptrase.common.errors import InputError, did_you_mean, one_line
+from cliptrase.common.errors import InputError
+from cliptrase.ops.classification import Size, has_direction
+from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
 
-_SUPPORTED = "supported are timm's vision transformers, such as vit_base_patch8_224.dino"
-_FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+SUPPORTED = "supported are timm's vision transformers, such as vit_base_patch8_224.dino"
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_TOKENS = 1800  # that a CPU takes through the blocks at a time; see `encoder._TOKENS`
 
 
 class GuestTower(nn.Module):
-    """Patch features of a vision transformer of timm.
+    """Patch features of a vision transformer of timm: the last block's patch tokens after the final LayerNorm.
+
+    The position embedding goes to other grids as the tower's authors resample it: DINO's and DINOv2's without registers
+    bicubically by the scale factor (h + 0.1) / g, which the factor rather than the output size governs
+    (`interpolate_pos_encoding` of facebookresearch/dino, and of facebookresearch/dinov2 with `interpolate_offset` 0.1);
+    that of DINOv2 with registers, and of all others, bicubically with antialias to the exact size (dinov2's
+    `interpolate_antialias`, timm). timm itself treats all in the last way, which moves DINO's features by some percent.
 
     Args:
-        module: made with `dynamic_img_size=True`; its `pretrained_cfg` names mean and standard deviation, without one
-            ImageNet's are taken.
-        name: as it is called in results; None takes the module's own.
+        module: made with `dynamic_img_size=True`; its `pretrained_cfg` names architecture and tag, which tell DINO, and
+            mean and standard deviation, without which ImageNet's are taken. It is frozen, in float32.
+        name: as it is called in results; None takes the architecture.
 
     Attributes:
-        weights_hash: SHA-256 over the names, shapes and values of all parameters.
+        architecture: timm's name with the tag of the weights, `vit_base_patch8_224.dino`.
+        position_embedding: how it is resampled: `dino` or `antialias`; see `ops.position`.
+        patch: (height, width) pixels.
+        weights_hash: SHA-256 over the names, shapes and values of all parameters, 16 hexadecimal digits.
 
     Raises:
-        InputError: a module of another kind, or one for images of one size alone.
+        InputError: a module of another kind, one for images of one size alone, or weights that are not finite.
     """
 
     def __init__(self, module: nn.Module, name: str | None = None) -> None:
@@ -40,15 +48,19 @@ class GuestTower(nn.Module):
         config = getattr(module, "pretrained_cfg", None) or {}
         patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
         if patch is None or not hasattr(module, "forward_features") or not hasattr(module, "num_prefix_tokens"):
-            raise InputError(f"a guest tower of type {type(module).__name__} gives no patch features; {_SUPPORTED}")
+            raise InputError(f"a guest tower of type {type(module).__name__} gives no patch features; {SUPPORTED}")
         if not getattr(module, "dynamic_img_size", False):
             raise InputError(
                 f"the guest tower {type(module).__name__} takes images of one size alone; make it with "
                 "timm.create_model(..., dynamic_img_size=True)"
             )
-        self.module: Any = module.eval().requires_grad_(False)
-        self.name = name or config.get("architecture") or type(module).__name__
+        self.module: Any = module.float().eval().requires_grad_(False)
+        self.architecture = ".".join(filter(None, (config.get("architecture"), config.get("tag"))))
+        self.architecture = self.architecture or type(module).__name__
+        self.name = name or self.architecture
+        self.position_embedding = _resampling(self.architecture)
         self.patch = (int(patch[0]), int(patch[1]))
+        check_finite(module, f"guest {self.name}")
         self.weights_hash = hash_parameters(module)
         self.mean: Tensor
         self.std: Tensor
@@ -59,86 +71,70 @@ class GuestTower(nn.Module):
     def forward(self, pixels: Tensor) -> GuestFeatures:
         """Patch features of images, which are resized bilinearly to the nearest whole number of patches.
 
+        A CPU takes a few images at a time, so that memory grows by their features alone.
+
         Args:
             pixels: (B, 3, H, W) RGB in [0, 1].
+
+        Raises:
+            InputError: features that are zero or not finite.
         """
         grid = tuple(max(1, round(side / step)) for side, step in zip(pixels.shape[2:], self.patch, strict=True))
         size = (grid[0] * self.patch[0], grid[1] * self.patch[1])
-        if size != tuple(pixels.shape[2:]):
-            pixels = F.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
-        tokens = self.module.forward_features((pixels - self.mean) / self.std)[:, self.module.num_prefix_tokens :]
+        at_a_time = len(pixels) if pixels.is_cuda else max(1, _TOKENS // (grid[0] * grid[1] + 1))
+        tokens = torch.cat([self._tokens(part, size) for part in pixels.split(at_a_time)])
+        if not has_direction(tokens).all():
+            in_half = tokens.dtype != torch.float32 or torch.is_autocast_enabled(tokens.device.type)
+            raise InputError(
+                f"guest {self.name}: features are zero or not finite (NaN or infinite); take "
+                f"{'`trainer.precision` 32-true, or ' if in_half else ''}undamaged weights"
+            )
         return GuestFeatures(tokens, (grid[0], grid[1]))
 
+    def _tokens(self, pixels: Tensor, size: Size) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1], shown at `size`, to (B, n, E') patch features."""
+        if size != tuple(pixels.shape[2:]):
+            pixels = F.interpolate(pixels, size, mode="bilinear", align_corners=False, antialias=True)
+        pixels = (pixels - self.mean) / self.std
+        if type(self.module) is VisionTransformer:
+            module = self.module
+            tokens: Tensor = module.norm(module.blocks(module.norm_pre(self._embed(pixels))))
+        else:  # timm's relatives, DINOv3 among them, whose positions need no table
+            tokens = self.module.forward_features(pixels)
+        return tokens[:, self.module.num_prefix_tokens :]
 
-def load_guest(guest: str) -> GuestTower:
-    """Loads a guest tower with its weights.
+    def _embed(self, pixels: Tensor) -> Tensor:
+        """Normalised pixels to (B, P + n, W): class token and registers first, the position embedding added."""
+        module = self.module
+        grid = (pixels.shape[2] // self.patch[0], pixels.shape[3] // self.patch[1])
+        patches = self._patches(pixels)
+        before = [
+            token.expand(len(pixels), -1, -1) for token in (module.cls_token, module.reg_token) if token is not None
+        ]
+        if module.pos_embed is None:
+            return torch.cat([*before, patches], dim=1)
+        native = module.patch_embed.grid_size
+        position = resample_position_embedding(module.pos_embed[0], native, grid, self.position_embedding)
+        if module.no_embed_class:
+            return torch.cat([*before, patches + position], dim=1)
+        return torch.cat([*before, patches], dim=1) + position
 
-    Args:
-        guest: a timm name, whose weights are downloaded unless they are cached; a folder as timm saves it
-            (`config.json` and weights); or a file of weights named after its architecture:
-            `vit_base_patch8_224.dino.pth`.
+    def _patches(self, pixels: Tensor) -> Tensor:
+        """Patch embedding, (B, n, W).
 
-    Raises:
-        InputError: no such architecture, file or folder, weights that do not fit or cannot be downloaded, or a tower of
-            another kind.
-    """
-    place = Path(guest).expanduser()
-    name, weights = guest, None
-    if place.is_dir():
-        weights = next((place / file for file in _FOLDER_WEIGHTS if (place / file).is_file()), None)
-        if weights is None or not (place / "config.json").is_file():
-            raise InputError(
-                f"guest {guest} is a folder without config.json and {' or '.join(_FOLDER_WEIGHTS)}; give a folder as "
-                "timm saves it, a file or a timm name"
-            )
-        name = f"local-dir:{place}"
-    elif place.is_file():
-        name, weights = place.stem, place
-        if not is_model(name):
-            raise InputError(
-                f"guest {guest}: a file of weights is named after its timm architecture, such as "
-                f"vit_base_patch8_224.dino{place.suffix}, and {name!r} is none{_meant(name)}; rename it"
-            )
-    else:
-        _check_name(guest)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = timm.create_model(name, pretrained=weights is None, num_classes=0, dynamic_img_size=True)
-            if weights:
-                load_checkpoint(module, str(weights), strict=True, filter_fn=_without_head)
-    except TypeError as error:  # of an architecture that knows no dynamic size
-        raise InputError(f"guest {guest} is no vision transformer ({one_line(error)}); {_SUPPORTED}") from error
-    except Exception as error:
-        if weights is None:
-            raise InputError(
-                f"guest {guest}: its weights are not here and cannot be downloaded ({one_line(error)}); run once with "
-                "network access, or give a folder or a file with its weights"
-            ) from error
-        raise InputError(
-            f"guest {guest}: its weights cannot be used ({one_line(error)}); give those of its architecture"
-        ) from error
-    return GuestTower(module, guest)
+        The convolution does not overlap, so it is one matrix product, which unlike cuDNN's convolution is not rounded
+        to TF32 by default.
+        """
+        embed = self.module.patch_embed
+        if type(embed) is not PatchEmbed:
+            patches: Tensor = embed(pixels).flatten(1, 2)
+            return patches
+        rows = F.unfold(pixels, self.patch, stride=self.patch).mT  # (B, n, 3 * p * p)
+        embedded: Tensor = embed.norm(F.linear(rows, embed.proj.weight.flatten(1), embed.proj.bias))
+        return embedded
 
 
-def _check_name(guest: str) -> None:
-    """Refuses a name by which timm would have no weights, some of which it would make up."""
-    if "/" in guest or Path(guest).suffix in {".pth", ".pt", ".bin", ".safetensors"}:
-        raise InputError(f"guest {guest}: there is no such file or folder; give one, or a timm name")
-    if not is_model(guest):
-        raise InputError(f"guest {guest!r} is no architecture of timm{_meant(guest)}; {_SUPPORTED}")
-    if not is_model_pretrained(guest):
-        raise InputError(
-            f"timm has no weights for guest {guest}{_meant(guest)}; give a folder or a file with its weights"
-        )
-
-
-def _without_head(state: dict[str, Tensor], module: Any) -> dict[str, Tensor]:
-    """A checkpoint under timm's names, without the classifier that a guest does not have."""
-    renamed: dict[str, Tensor] = checkpoint_filter_fn(state, module)
-    return {name: value for name, value in renamed.items() if not name.startswith("head.")}
-
-
-def _meant(name: str) -> str:
-    near = did_you_mean(name, list_models(pretrained="." in name))
-    return f" (did you mean {near}?)" if near else ""
+def _resampling(architecture: str) -> PositionEmbedding:
+    """How the authors of an architecture's weights resample its position embedding."""
+    name, _, tag = architecture.partition(".")
+    return "dino" if tag == "dino" or ("dinov2" in name and "_reg" not in name) else "antialias"

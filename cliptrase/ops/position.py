@@ -22,10 +22,11 @@ _EXACT: dict[PositionEmbedding, dict[str, Any]] = {
 def resample_position_embedding(
     embedding: Tensor, native: Sequence[int], grid: Size, how: PositionEmbedding = "dino"
 ) -> Tensor:
-    """Position embedding for another grid; the class token's row is kept.
+    """Position embedding for another grid; rows of tokens before the patches are kept.
 
     Args:
-        embedding: (G + 1, W) for the native grid of G patches.
+        embedding: (P + G, W) for P tokens that are no patches, such as CLIP's class token, then the native grid of G
+            patches.
         native: (g_h, g_w).
         grid: (h, w) wanted.
         how: `dino` is bicubic by the scale factor (h + 0.1) / g that DINO's code introduced and CLIPtrase, SCLIP,
@@ -34,12 +35,13 @@ def resample_position_embedding(
             (GEM, as open_clip) is bicubic to the exact size, low-pass filtered where the grid shrinks.
 
     Returns:
-        (h * w + 1, W); `embedding` itself where the grids agree.
+        (P + h * w, W); `embedding` itself where the grids agree.
     """
     if tuple(native) == grid:
         return embedding
     precise = embedding.to(torch.promote_types(embedding.dtype, torch.float32))
-    native_grid = precise[1:].unflatten(0, tuple(native)).permute(2, 0, 1).unsqueeze(0)  # (1, W, g_h, g_w)
+    before = len(embedding) - native[0] * native[1]
+    native_grid = precise[before:].unflatten(0, tuple(native)).permute(2, 0, 1).unsqueeze(0)  # (1, W, g_h, g_w)
     if how == "dino":
         factors = ((grid[0] + 0.1) / native[0], (grid[1] + 0.1) / native[1])
         resampled = F.interpolate(
@@ -47,4 +49,4 @@ def resample_position_embedding(
         )  # (1, W, h, w)
     else:
         resampled = F.interpolate(native_grid, grid, align_corners=False, **_EXACT[how])  # (1, W, h, w)
-    return torch.cat([embedding[:1], resampled[0].flatten(1).T.to(embedding.dtype)])
+    return torch.cat([embedding[:before], resampled[0].flatten(1).T.to(embedding.dtype)])

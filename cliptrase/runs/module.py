@@ -13,7 +13,7 @@ from torch import nn
 
 from cliptrase.clip import towers
 from cliptrase.clip.encoder import check_guest, check_methods
-from cliptrase.clip.guest import load_guest
+from cliptrase.clip.guest_weights import find_guest, load_guest
 from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import listening
@@ -49,7 +49,8 @@ class TrainingFreeSegmentation(LightningModule):
         method: the method scored under `settings`: a name with switches, `FILE.py:NAME`, `package.module:NAME`, or in
             Python a `Method`; see `methods.get_method`.
         compare: further methods scored in the same run: a list, or names with commas between them.
-        guest: a second tower for methods that read one: a timm name, a folder or a file; see `guest.load_guest`.
+        guest: a second tower for methods that read one: a timm name, a folder or a file; see
+            `guest_weights.load_guest`.
         protocol: geometry, templates, clustering parameters, scoring.
         run: where results go; without it they stay in memory, in the module's `run`.
 
@@ -81,7 +82,9 @@ class TrainingFreeSegmentation(LightningModule):
         check_guest(methods, guest)
         check_votes(protocol, methods)
         self._load = partial(load_clip, clip, pretrained, activation)
-        self._load_guest = partial(load_guest, guest) if guest else None
+        if guest is not None:
+            find_guest(guest)
+        self._load_guest = None if guest is None else partial(load_guest, guest)
         self.run = run or Run()
         self.run.begin(protocol, methods)
         self.classifiers: list[TextClassifier] = []

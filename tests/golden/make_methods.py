@@ -13,7 +13,7 @@ PATCHES = 5  # rows kept of each case, the last among them
 
 
 def main(parity: Path) -> None:
-    """Writes a few rows of every file that holds one method's features: `<file>/<case>/features` and `/cls`."""
+    """Writes a few rows of every file that holds a method's features: `<file>/<case>/features`, `/cls` and `/dino`."""
     kept = {}
     stored = [*(parity / "methods").glob("*.npz"), *(parity / "methods2" / f"{name}.npz" for name in NEWER)]
     for path in sorted(stored):
@@ -21,9 +21,10 @@ def main(parity: Path) -> None:
         if path.stem == "resclip":  # which reads the names
             kept["resclip/text"] = found["text"]
         for case in CASES:
-            if f"{case}/features" in found:
-                features = found[f"{case}/features"]
-                kept[f"{path.stem}/{case}/features"] = features[np.linspace(0, len(features) - 1, PATCHES, dtype=int)]
+            for key in ("features", "dino"):
+                if (name := f"{case}/{key}") in found:
+                    rows = found[name]
+                    kept[f"{path.stem}/{name}"] = rows[np.linspace(0, len(rows) - 1, PATCHES, dtype=int)]
             if f"{case}/cls" in found:
                 kept[f"{path.stem}/{case}/cls"] = found[f"{case}/cls"]
     np.savez_compressed(HERE / "methods.npz", **kept)
