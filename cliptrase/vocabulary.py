@@ -39,7 +39,9 @@ class Vocabulary:
         background: further names that all mean "none of the classes".
         background_label: label of the background: by default the number of classes, after them. 0 is PASCAL VOC's
             order, where the classes count from 1.
-        as_released: whether the names are another's and stay as they are, also where one stands for two labels.
+        as_released: whether the names are another's and stay as they are, also where one stands for a class and the
+            background: then it is the background's, since the released codes put that first and take the first of
+            equals (SCLIP's and ProxyCLIP's "bed" on COCO-Object).
 
     Raises:
         InputError: there is no class, a class without a name, more labels than label maps can hold, or a name that
@@ -121,8 +123,15 @@ class Vocabulary:
     @cached_property
     def name_to_label(self) -> tuple[int, ...]:
         """Label of each name, in the order of `names`."""
-        own = [label for label, synonyms in zip(self.class_labels, self.classes, strict=True) for _ in synonyms]
-        return (*own, *([self.background_index] * len(self.background) if self.background_index is not None else ()))
+        if self.background_index is None:
+            return tuple(label for label, names in zip(self.class_labels, self.classes, strict=True) for _ in names)
+        taken = {as_read(name) for name in self.background} if self.as_released else set()
+        own = [
+            self.background_index if as_read(name) in taken else label
+            for label, synonyms in zip(self.class_labels, self.classes, strict=True)
+            for name in synonyms
+        ]
+        return (*own, *[self.background_index] * len(self.background))
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:

@@ -38,6 +38,18 @@ def test_background_at_any_label(label: int | None, name_to_label: tuple[int, ..
     assert {vocabulary.background_index, *vocabulary.class_labels} == set(range(4))
 
 
+@pytest.mark.parametrize("label", [None, 0])
+def test_a_released_name_of_a_class_and_the_background_is_the_backgrounds(label: int | None) -> None:
+    """The first of equals wins in the released codes, whose background is first; the class keeps other synonyms."""
+    vocabulary = Vocabulary(CLASSES, ("wall", "DOG", "cloud"), label, as_released=True)
+    background = vocabulary.background_index
+    cat, dog, sky = vocabulary.class_labels
+    assert vocabulary.names == ("cat", "kitten", "dog", "sky", "cloud", "air", "wall", "DOG", "cloud")
+    assert vocabulary.name_to_label == (cat, cat, background, sky, background, sky, *[background] * 3)
+    assert vocabulary.label_names[dog] == "dog"
+    assert Vocabulary(CLASSES, as_released=True).name_to_label == (0, 0, 1, 2, 2, 2)
+
+
 def test_digests_differ_for_whatever_differs() -> None:
     some = [
         Vocabulary(CLASSES),

@@ -15,7 +15,9 @@ import yaml
 from cliptrase.common.errors import InputError
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.protocols.table import PROTOCOLS, get_protocol, notes
+from cliptrase.vocabulary import LISTS
 from datamodules.specs import BENCHMARKS, DATASETS
+from tests.published_protocols import VALUES
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = {*PROTOCOLS, *(row.name for row in PROTOCOLS.values())}
@@ -82,48 +84,19 @@ def test_values_of_names() -> None:
     )
 
 
-# Of the released configurations, by data set: shorter side, window, stride, logit scale, background threshold (which
-# acts in the first three alone), share of the area rule.
-NEWER = {
-    "scclip": {
-        "VOC21": (336, 224, 112, 50, 0.15, 0.1),
-        "PC60": (336, 224, 112, 40, 0.15, 0),
-        "COCOObject": (336, 224, 112, 55, 0.35, 0),
-        **dict.fromkeys(("VOC20", "PC59", "COCO171", "ADE150"), (336, 224, 112, 40, 0.1, 0)),
-        "Cityscapes": (560, 224, 112, 40, 0.1, 0),
-    },
-    "sfp": {
-        "VOC21": (336, 224, 112, 50, 0.15, 0.1),
-        "PC60": (336, 224, 112, 40, 0.15, 0),
-        "COCOObject": (336, 224, 112, 55, 0.35, 0),
-        **dict.fromkeys(("VOC20", "PC59", "COCO171"), (336, 224, 112, 40, 0.1, 0)),
-        "ADE150": (384, 224, 112, 40, 0.1, 0),
-        "Cityscapes": (560, 224, 112, 40, 0.1, 0),
-    },
-    "proxyclip": {
-        "VOC21": (336, 336, 112, 40, 0.2, 0),
-        "PC60": (336, 336, 112, 40, 0.15, 0),
-        "COCOObject": (336, 336, 112, 40, 0.25, 0),
-        **dict.fromkeys(("VOC20", "PC59", "COCO171"), (336, 336, 112, 40, 0, 0)),
-        "ADE150": (448, 336, 112, 40, 0, 0),
-        "Cityscapes": (448, 224, 112, 40, 0, 0),
-    },
-}
-
-
-@pytest.mark.parametrize("name", NEWER)
-def test_values_of_the_newer_names(name: str) -> None:
+@pytest.mark.parametrize("name", VALUES)
+def test_values_of_released_configurations(name: str) -> None:
     protocol, sclip = get_protocol(name), get_protocol("sclip")
-    assert set(NEWER[name]) == set(BENCHMARKS["sclip"])
-    for dataset, wanted in NEWER[name].items():
+    assert set(VALUES[name]) == set(BENCHMARKS["sclip"])
+    for dataset, values in VALUES[name].items():
         on = protocol.on(dataset)
-        found = (on.size, on.window, on.stride, on.logit_scale, on.background_threshold, on.min_area)
-        assert found == wanted, dataset
-        paper = get_protocol("paper", size=on.window)  # regions of windows are those of crops as large
+        assert (on.size, on.window, on.stride) == (values.size, values.window or "image", values.stride)
+        assert (on.logit_scale, on.background_threshold, on.min_area) == values[3:], dataset
+        paper = get_protocol("paper", size=values.window or values.size)  # regions of windows are those of such crops
         assert (on.eps, on.min_samples, on.vote) == (paper.eps, paper.min_samples, "mean")
     shared = ("view", "longest", "interpolation", "normalisation", "fit", "decision", "templates", "void", "scoring")
     assert all(getattr(protocol, field) == getattr(sclip, field) for field in shared)
-    assert protocol.vocabulary == {"scclip": "sclip"}.get(name, name)
+    assert protocol.vocabulary == (name if name in LISTS else "sclip")
 
 
 def test_notes() -> None:
