@@ -174,7 +174,17 @@ def test_list_has_a_line_each(kind: str, capsys: pytest.CaptureFixture[str]) -> 
     for wanted in [kind] if kind else KINDS:
         names = [name for name, _, _ in KINDS[wanted]()]
         assert names
-        assert set(names) <= {line.split()[0] for line in lines if line}
+        assert all(any(line.startswith(f"  {name}") for line in lines) for name in names)
+
+
+def test_list_of_published_systems(capsys: pytest.CaptureFixture[str]) -> None:
+    """Mean, what it adds and what runs it, and where it was read: nothing is cut off."""
+    assert main(["list", "published"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("..." in line for line in lines)
+    assert lines[lines.index("  NACLIP+PAMR    mIoU 42.5 on 8 data sets (sinahmr/NACLIP, README)") + 1].split("; ") == [
+        *("                 adds PAMR", "here: naclip+pamr under naclip"),
+    ]
 
 
 def test_list_of_what_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import main
-from cliptrase.evaluation.published import published_beside
+from cliptrase.evaluation.published import elsewhere_rows, published_beside, published_systems
 from cliptrase.protocols.table import get_protocol
 from datamodules.shapes_scenes import scene
 from datamodules.specs import BENCHMARKS
@@ -81,6 +81,14 @@ def test_the_published_table_is_that_of_the_file() -> None:
         assert [float(score) for score in rows[name].split("|")] == [
             score for row in published if row for score in row[:4]
         ]
+
+
+def test_the_table_of_other_systems_is_that_of_the_file() -> None:
+    page = (ROOT / "docs" / "comparing.md").read_text()
+    table = page[page.index("| system | source |") :].partition("\n\n")[0].replace("`", "")
+    heads, _, *lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    others = [system for system in published_systems() if system.system != "CLIPtrase"]
+    assert [heads, *lines] == elsewhere_rows(others, BENCHMARKS["sclip"])
 
 
 def test_every_path_that_is_named_exists() -> None:

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("list", "Shows what there is, a line each; without KIND all of them.")
+    parser = Parser("list", "Shows what there is, a line or two each; without KIND all of them.")
     parser.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
     return answer(parser, _print, arguments)
 
@@ -93,6 +93,17 @@ def _vocabularies() -> Rows:
         yield name, LISTS.get(name, ", ".join(datasets)), f"{len(datasets)} data sets"
 
 
+def _published() -> Rows:
+    from cliptrase.evaluation.published import published_systems
+
+    for system in published_systems():
+        sets = f"{len(system.mIoU)} data set{'s' if len(system.mIoU) > 1 else ''}"
+        yield system.system, f"mIoU {system.mean:.1f} on {sets}", system.source
+        adds = f"adds {system.adds}" if system.adds else ""
+        here = f"here: {system.here}" if system.here else "does not run here"
+        yield "", "; ".join(filter(None, [adds, here])), ""
+
+
 def _configs() -> Rows:
     for name, path in configs.shipped().items():
         comment = [line[1:] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("# ")]
@@ -114,4 +125,5 @@ KINDS: Mapping[str, Callable[[], Rows]] = {
     "datasets": _datasets,
     "vocabularies": _vocabularies,
     "configs": _configs,
+    "published": _published,
 }

@@ -15,6 +15,8 @@ from cliptrase.protocols.table import PROTOCOLS, get_protocol
 
 _REPRODUCED = "CLIPtrase"  # its own scores stand beside a run's or nowhere, all others in the list below
 TITLE = "Published elsewhere, each under its own protocol"
+WORDS = ("system", "source", "beyond CLIP ViT-B/16", "here")
+"""Heads of the columns of a list of systems that hold no score."""
 
 
 class PublishedScores(NamedTuple):
@@ -35,9 +37,9 @@ class PublishedSystem:
         system: its name.
         source: where the scores were read.
         scores: by data set those of pAcc, mAcc, fwIoU and mIoU that the source gives, in percent.
-        adds: what it uses besides CLIP ViT-B/16.
-        method: the method that is this system; it need not be in the table of methods yet.
-        protocol: name of the protocol here that is the system's own.
+        adds: what it uses besides the tower and text of CLIP ViT-B/16.
+        method: the method here that is this system, with its switches; empty where there is none.
+        protocol: name of the protocol here that is the system's own; empty where that is not known.
     """
 
     system: str
@@ -51,6 +53,16 @@ class PublishedSystem:
     def mIoU(self) -> Mapping[str, float]:  # noqa: N802 (the field's name)
         """Percent, by data set."""
         return {name: scores["mIoU"] for name, scores in self.scores.items()}
+
+    @property
+    def here(self) -> str:
+        """Which method, and under which protocol, runs the system here; empty where none does."""
+        return f"{self.method} under {self.protocol}" if self.protocol else self.method
+
+    @property
+    def mean(self) -> float:
+        """Percent: mean mIoU over its data sets."""
+        return sum(self.mIoU.values()) / len(self.mIoU)
 
     def stands_beside(self, protocol: EvaluationProtocol, method: str, setting: str) -> bool:
         """Whether its figure of a setting may stand beside that of `method` under `protocol`.
@@ -132,8 +144,11 @@ def protocol_of(provenance: Mapping[str, object]) -> EvaluationProtocol | None:
 
 
 def elsewhere_rows(systems: Collection[PublishedSystem], settings: Collection[str]) -> list[list[str]]:
-    """A table of their mIoU: a line of heads, then system, source, what it adds, and each setting with a figure."""
+    """A table of their mIoU: a line of heads, then system, source, `adds`, `here`, and each setting with a figure."""
     shown = [setting for setting in settings if any(setting in system.mIoU for system in systems)]
-    heads = ["system", "source", "beyond CLIP ViT-B/16", *shown]
-    rows = [[row.system, row.source, row.adds, *(str(row.mIoU.get(name, "")) for name in shown)] for row in systems]
+    heads = [*WORDS, *shown]
+    rows = [
+        [row.system, row.source, row.adds, row.here, *(str(row.mIoU.get(name, "")) for name in shown)]
+        for row in systems
+    ]
     return [heads, *rows]

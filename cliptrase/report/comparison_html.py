@@ -5,7 +5,7 @@ from typing import Any
 
 from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison
 from cliptrase.evaluation.formatting import format_interval, format_score
-from cliptrase.evaluation.published import TITLE
+from cliptrase.evaluation.published import TITLE, WORDS
 from cliptrase.report.markdown import difference_text
 from cliptrase.report.markup import Html, element
 
@@ -75,12 +75,15 @@ def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
         return
     yield element("h2", TITLE)
     for heads, *rows in shown:
-        top = [element("th", head, scope="col", class_="words" if head in heads[:3] else None) for head in heads]
+        top = [element("th", head, scope="col", class_="words" if head in WORDS else None) for head in heads]
         lines = [
             element(
                 "tr",
                 element("th", row[0], scope="row"),
-                *(element("td", text, class_="words" if place < 2 else None) for place, text in enumerate(row[1:])),
+                *(
+                    element("td", text, class_="words" if head in WORDS else None)
+                    for head, text in zip(heads[1:], row[1:], strict=True)
+                ),
             )
             for row in rows
         ]

@@ -18,7 +18,7 @@ from cliptrase.evaluation.published import (
     published_elsewhere,
     published_systems,
 )
-from cliptrase.methods import METHODS
+from cliptrase.methods import METHODS, get_method
 from cliptrase.protocols import table as protocols
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
@@ -34,7 +34,9 @@ PROTOCOLS = [
     *protocols.PROTOCOLS.values(),
     *(get_protocol("sclip", eps=0.5), get_protocol("naclip", overrides={})),
 ]
-ABSENT = {"resclip"}  # systems whose protocol is here, but not their method
+NAMES = list(dict.fromkeys([*METHODS, *(system.method for system in SYSTEMS if system.method)]))
+# Published systems that are to come.
+ABSENT = {"naclip+pamr", "pearl+tlp", "proxyclip", "resclip", "scclip", "sfp"}
 
 
 def test_entries_are_whole() -> None:
@@ -45,10 +47,27 @@ def test_entries_are_whole() -> None:
         for scores in system.scores.values():
             assert scores.keys() in ({"mIoU"}, set(COLUMNS))
             assert all(0 < score < 100 for score in scores.values())
-        assert bool(system.protocol) == bool(system.method)
-        assert not system.method or (system.method in {*METHODS, *ABSENT} and not system.adds)
-        assert not system.protocol or system.protocol in protocols.PROTOCOLS
-    assert {system.method for system in SYSTEMS} - METHODS.keys() == {"", *ABSENT}
+        assert not system.protocol or (system.method and system.protocol in protocols.PROTOCOLS)
+    own = [(system.method, system.protocol) for system in SYSTEMS if system.protocol]
+    assert len(set(own)) == len(own)  # no two rows contend for one place
+
+
+@pytest.mark.parametrize("name", sorted({system.method for system in SYSTEMS if system.method} - ABSENT))
+def test_every_system_that_runs_here_is_a_method(name: str) -> None:
+    """By the name that results and tables write, so that its figures find it."""
+    assert get_method(name).name == name
+
+
+def test_where_a_system_runs() -> None:
+    rows = {(system.system, system.source): system for system in SYSTEMS}
+    pamr = rows["NACLIP+PAMR", "sinahmr/NACLIP, README"]
+    assert (pamr.here, pamr.adds, round(pamr.mean, 2)) == ("naclip+pamr under naclip", "PAMR", 42.45)
+    assert rows["PEARL", "PGSmall/PEARL, figure"].here == "pearl+tlp under naclip"
+    assert rows["SFP", "PEARL, figure"].here == "sfp"  # a re-run, which stands beside nobody's
+    assert {rows[key].system for key in rows if not rows[key].here} == {
+        *("Trident", "CorrCLIP", "CASS", "OV-Stitcher", "CorrCLIP-B/16"),
+    }
+    assert all(system.here or system.adds for system in SYSTEMS)
 
 
 def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[str]:
@@ -66,7 +85,7 @@ def own_settings(system: PublishedSystem, protocol: EvaluationProtocol) -> set[s
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
 def test_only_the_own_protocol_brings_a_figure_beside_ours(protocol: EvaluationProtocol) -> None:
-    for method in METHODS:
+    for method in NAMES:
         for setting in DATASETS:
             beside = published_beside(protocol, method, setting)
             own = [row for row in SYSTEMS if row.method == method and setting in own_settings(row, protocol)]
@@ -87,18 +106,28 @@ def test_who_stands_where() -> None:
     """NACLIP's figures stand under `sclip` where the two protocols agree, and nowhere else."""
     found = {
         protocol.label: {
-            (method, setting)
-            for method in METHODS
-            for setting in DATASETS
-            if published_beside(protocol, method, setting)
+            (method, setting) for method in NAMES for setting in DATASETS if published_beside(protocol, method, setting)
         }
         for protocol in PROTOCOLS
     }
+    eight = set(BENCHMARKS["sclip"])
+    at_naclip = {*("naclip", "naclip+pamr", "resclip", "pearl+tlp")}
     agreed = {"PC59", "Cityscapes", "ADE150"}
-    (naclip,) = (system for system in SYSTEMS if system.method == "naclip")
-    (sclip,) = (system for system in SYSTEMS if system.method == "sclip")
-    assert found["sclip"] == {("sclip", name) for name in sclip.mIoU} | {("naclip", name) for name in agreed}
-    assert found["naclip"] == {("naclip", name) for name in naclip.mIoU} | {("sclip", name) for name in agreed}
+
+    def pairs(methods: set[str], settings: set[str]) -> set[tuple[str, str]]:
+        return {(method, setting) for method in methods for setting in settings}
+
+    assert found["sclip"] == (
+        pairs({"sclip"}, eight) | pairs(at_naclip, agreed) | pairs({"scclip"}, agreed | {"VOC20"})
+    )
+    assert found["naclip"] == (
+        pairs(at_naclip, eight) | pairs({"sclip"}, agreed) | pairs({"scclip"}, agreed | {"COCO171"})
+    )
+    assert found["scclip"] == (
+        pairs({"scclip"}, eight) | pairs(at_naclip, agreed | {"COCO171"}) | pairs({"sclip"}, agreed | {"VOC20"})
+    )
+    assert found["sfp"] == pairs({"sfp"}, eight)
+    assert found["proxyclip"] == pairs({"proxyclip"}, eight)
     assert {method for method, _ in found["clearclip"]} == {"clearclip"}
     paper = {("cliptrase", name) for name in BENCHMARKS["paper"]}
     assert found["paper 336"] == found["paper 224"] == paper
@@ -114,7 +143,7 @@ def test_scores_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.label)
-@pytest.mark.parametrize("methods", [["sclip", "vanilla"], ["clearclip"], ["naclip", "sclip"]])
+@pytest.mark.parametrize("methods", [["sclip", "vanilla"], ["clearclip"], ["naclip", "sclip"], ["pearl+tlp", "scclip"]])
 def test_a_figure_stands_in_one_place(protocol: EvaluationProtocol, methods: list[str]) -> None:
     """Beside a method of the run, or in the list of its own; a method that did not run leaves its figure there."""
     settings = ["VOC20", "PC59", "ADEfull"]
@@ -143,12 +172,13 @@ def test_a_protocol_that_is_not_known_has_no_figures_beside() -> None:
 
 def test_the_list_as_a_table() -> None:
     heads, *rows = elsewhere_rows([system for system in SYSTEMS if system.adds], ["ADEfull", "PC59", "VOC20"])
-    assert heads == ["system", "source", "beyond CLIP ViT-B/16", "PC59", "VOC20"]
+    assert heads == ["system", "source", "beyond CLIP ViT-B/16", "here", "PC59", "VOC20"]
     for row, system in zip(rows, (system for system in SYSTEMS if system.adds), strict=True):
         assert row == [
             system.system,
             system.source,
             system.adds,
+            system.here,
             str(system.mIoU["PC59"]),
             str(system.mIoU["VOC20"]),
         ]
