@@ -135,6 +135,12 @@ class Census:
                 f"{spec.name}: one class and no background, so that every pixel is {shown(name)} and "
                 "the score is 100 whatever the model does; give --data.background to tell the class from the rest"
             )
+        if unreached := sorted({*range(vocabulary.num_labels)} - {*vocabulary.name_to_label}):
+            names = _some(shown(vocabulary.label_names[label]) for label in unreached)
+            found.append(
+                f"{spec.name}: {names} is a background prompt too, which the released codes prefer, so that no pixel "
+                "becomes that class"
+            )
         if spec.images_expected:
             return found
         never = f"{_some(map(shown, self.absent))} never occur{'s' * (len(self.absent) == 1)}"

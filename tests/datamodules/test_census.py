@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules import COCO80, COCO171, VOC20, VOC21, DataError, Folder, Geometry
+from datamodules import COCO80, COCO171, VOC20, VOC21, COCOObject, DataError, Folder, Geometry
 from datamodules.census import Census, count_values
 from datamodules.checks import check_pairs
 from datamodules.dataset import SegmentationDataset, Source
 from datamodules.pairs import find_pairs
-from datamodules.spec import DatasetSpec
+from datamodules.spec import DatasetSpec, LabelScheme
 from tests.kit import save_labels, scene, write_detectron2_tree
 
 OWN = DatasetSpec("Own", "", (), "", Vocabulary(single_names(["grass", "sky", "sand"])))
@@ -91,6 +91,16 @@ def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(DataError, match="1 label map holds nothing but 0, 255, which"):
         census(replace(OWN, label_offset=1), [[255, 0]]).require_labels()
     census(VOC21.spec, [[255]]).require_labels()  # scored as background
+
+
+@pytest.mark.parametrize("vocabulary", ["sclip", "sfp", "proxyclip"])
+def test_a_class_that_no_pixel_becomes_is_named(vocabulary: str) -> None:
+    spec = COCOObject.spec.with_labels(LabelScheme(vocabulary))
+    assert census(spec, [[0, 1, 80]]).doubts() == [
+        "COCOObject: 'bed' is a background prompt too, which the released codes prefer, so that no pixel becomes that "
+        "class"
+    ]
+    assert census(COCOObject.spec, [[0, 1, 80]]).doubts() == []
 
 
 @pytest.mark.parametrize(
