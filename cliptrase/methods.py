@@ -18,14 +18,11 @@ from cliptrase.method_options import MethodOption
 from cliptrase.protocols.values import Number
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from cliptrase.clip.trunk import Reading
     from cliptrase.ops.position import PositionEmbedding
+    from cliptrase.refinements.maps import Refinement
 
 Vote = Literal["majority", "mean"]
-Refinement = Callable[["Tensor", "Tensor"], "Tensor"]
-"""From maps of a few names and images to maps; see `Method.refine`."""
 
 # `+regions`, `-denoise`, `+alpha=0.3`
 _SUFFIX = r"[+-][a-z_]+(?:=-?(?:[0-9.]+e[+-]?[0-9]+|[\w.]*))?"
@@ -49,13 +46,12 @@ class Method:
         vote: how a region chooses its name; None is the protocol's own way.
         options: numbers that its authors chose, which `name+option=value` changes and `+frozen` holds alike on all data
             sets. Readings find them in `Trunk.options`.
-        refine: what becomes of the names' maps at the label map's size before the highest name is taken: a pure
-            function of maps (B, c, H, W), cosines or logits, and images (B, 3, H, W), RGB in [0, 1], that returns maps
-            (B, c, H, W). It gets a few names at a time and treats every name alike. Also by its place,
+        refine: what becomes of the names' maps at the label map's size, in this order, before the highest name is taken
+            and before regions vote: refinements (`refinements.maps.Refinement`), or their places,
             `package.module:NAME`.
 
     Raises:
-        InputError: a value that is none of these, or a refinement together with regions.
+        InputError: a value that is none of these.
     """
 
     name: str
@@ -66,7 +62,7 @@ class Method:
     denoise: bool = True
     vote: Vote | None = None
     options: tuple[MethodOption, ...] = ()
-    refine: "Refinement | str | None" = None
+    refine: "tuple[Refinement | str, ...]" = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(rf"\w+({_SUFFIX})*", self.name):
@@ -78,15 +74,12 @@ class Method:
                 f"method {self.name}: reading {self.reading!r} is neither a Reading nor the place of one, "
                 "'package.module:NAME'"
             )
-        if not (self.refine is None or callable(self.refine) or (isinstance(self.refine, str) and ":" in self.refine)):
+        if not isinstance(self.refine, tuple) or not all(
+            callable(one) or (isinstance(one, str) and ":" in one) for one in self.refine
+        ):
             raise InputError(
-                f"method {self.name}: refine {self.refine!r} is neither a function of maps and images nor the place of "
-                "one, 'package.module:NAME'"
-            )
-        if self.refine is not None and self.regions:
-            raise InputError(
-                f"method {self.name} refines maps pixel by pixel, and regions would vote over that; leave out one: "
-                "-regions, or refine=None"
+                f"method {self.name}: refine {self.refine!r} is no tuple of refinements or of their places, "
+                "'package.module:NAME'"
             )
 
     def on(self, dataset: str) -> "Method":
@@ -97,10 +90,9 @@ class Method:
         """The reading, imported where the record holds its place."""
         return _at(self.reading)
 
-    def load_refine(self) -> "Refinement | None":
-        """The refinement, imported where the record holds its place; None without one."""
-        refine: Refinement | None = _at(self.refine)
-        return refine
+    def load_refinements(self) -> "tuple[Refinement, ...]":
+        """The refinements, imported where the record holds their places."""
+        return tuple(_at(one) for one in self.refine)
 
 
 def _at(value: Any) -> Any:
@@ -153,14 +145,17 @@ METHODS: Mapping[str, Method] = MappingProxyType(
     }
 )
 
-# What a suffix sets; those after the first two concern the region vote alone.
+# What a suffix sets, or adds to `refine`.
 SWITCHES: dict[str, tuple[str, Any]] = {
     "+regions": ("regions", True),
     "-regions": ("regions", False),
     "-denoise": ("denoise", False),
     "+majority": ("vote", "majority"),
     "+mean": ("vote", "mean"),
+    "+pamr": ("refine", "cliptrase.refinements.pamr:pamr"),
+    "+tlp": ("refine", "cliptrase.refinements.tlp:tlp"),
 }
+_OF_THE_VOTE = ("denoise", "vote")
 _FROZEN = "+frozen"
 
 
@@ -172,10 +167,10 @@ def get_method(spec: str | Method) -> Method:
 
     `+regions` and `-regions` switch the region vote: `vanilla+regions` (CLIPtrase without its attention),
     `cliptrase-regions` (its attention alone). With regions `-denoise` clusters the correlation as it is, and
-    `+majority` (labels) or `+mean` (logits) sets how a region chooses: `cliptrase-denoise+mean`. `+OPTION=VALUE` sets
-    one of a method's numbers on all data sets, `+frozen` takes for all data sets the numbers that its authors take for
-    most. A switch that changes nothing changes no name, and the order of switches does not matter, so that equal
-    methods are one column.
+    `+majority` (labels) or `+mean` (logits) sets how a region chooses: `cliptrase-denoise+mean`. `+pamr` and `+tlp`
+    refine the maps of names, PAMR first where both are named. `+OPTION=VALUE` sets one of a method's numbers on all
+    data sets, `+frozen` takes for all data sets the numbers that its authors take for most. A switch that changes
+    nothing changes no name, and the order of switches does not matter, so that equal methods are one column.
 
     Raises:
         InputError: no such method, switch or option, one switched twice, a value that an option does not take, a part
@@ -191,8 +186,10 @@ def get_method(spec: str | Method) -> Method:
     matched = re.fullmatch(rf"([\w.]*)((?:{_SUFFIX})*)" if colon else rf"(\w+)((?:{_SUFFIX})*)", rest)
     suffixes = re.findall(_SUFFIX, matched[2]) if matched else []
     switches = [suffix for suffix in suffixes if "=" not in suffix and suffix != _FROZEN]
-    values = dict(SWITCHES[suffix] for suffix in switches if suffix in SWITCHES)
-    if not matched or len(values) < len(switches):
+    chosen = [switch for suffix, switch in SWITCHES.items() if suffix in switches]
+    values = {key: value for key, value in chosen if key != "refine"}
+    added = [place for key, place in chosen if key == "refine"]
+    if not matched or len(values) + len(added) < len(switches):
         raise _unknown(spec)
     if colon:
         base = _outside(f"{place}:{matched[1]}", load_object(f"{place}:{matched[1]}", "method", _is_candidate))
@@ -202,11 +199,15 @@ def get_method(spec: str | Method) -> Method:
         base = replace(_outside(point.value, load_entry_point(point, "method")), name=point.name)
     else:
         raise _unknown(spec)
-    method = _with_options(replace(base, **values), [suffix for suffix in suffixes if suffix not in switches])
-    if not method.regions and not values.keys() <= {"regions"}:
+    added = [place for place in added if place not in base.refine]
+    method = replace(base, **values, refine=(*base.refine, *added))
+    method = _with_options(method, [suffix for suffix in suffixes if suffix not in switches])
+    if not method.regions and not values.keys().isdisjoint(_OF_THE_VOTE):
         raise InputError(f"method {spec!r}: -denoise, +majority and +mean are parts of the region vote; add +regions")
     changed = [
-        suffix for suffix, (key, value) in SWITCHES.items() if getattr(method, key) == value != getattr(base, key)
+        suffix
+        for suffix, (key, value) in SWITCHES.items()
+        if (value in added if key == "refine" else getattr(method, key) == value != getattr(base, key))
     ]
     return replace(method, name=base.name + "".join(changed) + _changed_options(base, method))
 
@@ -351,8 +352,8 @@ def _takes_one(function: Callable[..., Any]) -> bool:
 def _unknown(spec: str) -> InputError:
     return InputError(
         f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join([*METHODS, *installed(ENTRY_POINTS)])}, or "
-        "FILE.py:NAME, with +regions or -regions after it if wanted; with regions also -denoise, and +majority or "
-        "+mean; +OPTION=VALUE sets an option of a method that has some"
+        "FILE.py:NAME, with +regions or -regions, +pamr and +tlp after it if wanted; with regions also -denoise, and "
+        "+majority or +mean; +OPTION=VALUE sets an option of a method that has some"
     )
 
 

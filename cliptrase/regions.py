@@ -103,10 +103,23 @@ def region_means(logits: Tensor, regions: Tensor, canvas: Size | None = None) ->
     return share @ logits.flatten(2).mT / share.sum(-1, keepdim=True).clamp_min(1)
 
 
-def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas: Size | None = None) -> Tensor:
-    """Every pixel takes the name with the highest mean upsampled logit of its region.
+def full_size_means(maps: Tensor, regions: Tensor) -> Tensor:
+    """Mean over every region of maps that are not upsampled ones.
 
-    Source: CLIPtrase's released multi-GPU variant.
+    Args:
+        maps: (B, C, H, W) float32.
+        regions: (B, H, W) int64 in [0, K); -1 where there is no region.
+
+    Returns:
+        (B, K, C) float32.
+    """
+    numbers = torch.arange(int(regions.max()) + 1, device=regions.device).view(1, -1, 1)
+    member = (regions.flatten(1).unsqueeze(1) == numbers).float()  # (B, K, HW)
+    return member @ maps.flatten(2).mT / member.sum(-1, keepdim=True).clamp_min(1)
+
+
+def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas: Size | None = None) -> Tensor:
+    """Every pixel takes the name with the highest mean upsampled logit of its region; see `mean_vote`.
 
     Args:
         logits: (B, C, h, w) on the patch grid.
@@ -117,8 +130,24 @@ def mean_logits_vote(logits: Tensor, regions: Tensor, unregioned: Tensor, canvas
     Returns:
         (B, H, W) int64 in [0, C).
     """
-    if int(regions.max()) < 0:
+    return mean_vote(region_means(logits, regions, canvas), regions, unregioned)
+
+
+def mean_vote(means: Tensor, regions: Tensor, unregioned: Tensor) -> Tensor:
+    """Every pixel takes the name with the highest mean logit of its region.
+
+    Source: CLIPtrase's released multi-GPU variant.
+
+    Args:
+        means: (B, K, C) of every region's logits.
+        regions: (B, H, W) int64 in [0, K); -1 where there is no region.
+        unregioned: (B, H, W) names of pixels without a region.
+
+    Returns:
+        (B, H, W) int64 in [0, C).
+    """
+    if not means.shape[1]:
         return unregioned
-    winner = region_means(logits, regions, canvas).argmax(-1)  # (B, K)
+    winner = means.argmax(-1)  # (B, K)
     image = torch.arange(len(regions), device=regions.device).view(-1, 1, 1)
     return torch.where(regions >= 0, winner[image, regions.clamp_min(0)], unregioned)

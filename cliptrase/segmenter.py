@@ -18,14 +18,15 @@ from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
-from cliptrase.inference.maps import images_of_size
-from cliptrase.inference.pixels import fit_to_patches, normalise, padded_canvas, shown_cell
+from cliptrase.inference.maps import GuideOf, resized
+from cliptrase.inference.pixels import denormalise, fit_to_patches, normalise, padded_canvas, shown_cell
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike, get_protocol
+from cliptrase.refinements.maps import Guide
 from cliptrase.vocabulary import Vocabulary, parse_words
 
 
@@ -233,10 +234,9 @@ class Segmenter(nn.Module):
         methods = [method.on(setting) for method in self.methods]
         with stage("forward", images.device):
             pixels = self.prepare(images)
-        refining = any(method.refine for method in self.methods)
         if protocol.windowed:
-            refined = images_of_size(images.float() / 255, size) if refining else None
-            windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, refined)
+            guide = self._guide(images, size)
+            windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, guide)
             _require_features(windows.features)
             return windows
         covered = protocol.pads and protocol.label_area == "image"
@@ -244,12 +244,10 @@ class Segmenter(nn.Module):
         encoding = self.encoder(pixels, methods, text)
         _require_features(encoding.features)
         regions = find_regions(encoding, methods, protocol, canvas, size)
-        refined = None
-        if refining and (covered or not protocol.pads):
-            refined = images_of_size(images.float() / 255, size)
-        elif refining:  # the label map is stretched over the padding too
-            refined = images_of_size((pixels * self.std + self.mean).clamp(0, 1), size)
-        return WholePictures(encoding, regions, protocol, self.scale, canvas, size, refined)
+        # Where the label map is stretched over the padding too, so is what guides refinements.
+        stretched = protocol.pads and not covered
+        guide = self._guide(images, size, pixels if stretched else None)
+        return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide)
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
@@ -265,8 +263,26 @@ class Segmenter(nn.Module):
 
         With whole patches, except where the protocol cuts windows out later.
         """
-        pixels = normalise(images, self.mean, self.std, self.protocol.normalisation)
+        pixels = self._normalised(images)
         return pixels if self.protocol.windowed else fit_to_patches(pixels, self.patch, self.protocol.fit)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return normalise(images, self.mean, self.std, self.protocol.normalisation)
+
+    def _guide(self, images: Tensor, size: Size, pixels: Tensor | None = None) -> GuideOf | None:
+        """What guides refinements, still without names; None where no method refines.
+
+        Args:
+            images: (B, 3, h, w) uint8 RGB.
+            size: (H, W) of the label maps.
+            pixels: (B, 3, h', w') normalised, where something else than the images lies under the label maps.
+        """
+        if not any(method.refine for method in self.methods):
+            return None
+        pixels = resized(self._normalised(images) if pixels is None else pixels, size)
+        shown = denormalise(pixels, self.mean, self.std, self.protocol.normalisation)
+        made: dict[object, object] = {}
+        return lambda text: Guide(pixels, shown, text, made)
 
 
 def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:

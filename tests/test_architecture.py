@@ -25,6 +25,7 @@ LAYERS = (
             "readings",
             "methods",
             "regions",
+            "refinements",
             "protocols.protocol",
             "protocols.table",
         ),
@@ -95,6 +96,7 @@ ORDERS = {
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "window_maps", "whole", "windows"),
+    "refinements": ("maps", "pamr", "tlp"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),

@@ -1,79 +1,109 @@
-"""Maps of all names at the label map's own size, of a few names at a time, and which name is highest."""
+"""Maps of all names at the label map's own size after a method's refinements, and which name is highest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.common.errors import InputError
-from cliptrase.methods import Refinement
+from cliptrase.methods import Method
 from cliptrase.ops.classification import Size
-from cliptrase.ops.upsampling import bilinear_matrix
+from cliptrase.refinements.maps import VALUES, Guide, Maps, NameMaps
 
-VALUES = 1 << 24
-"""Values of full-size maps held at once: 64 MiB."""
-
-# Full-size maps of some names at a time: the first name's number, and (B, c, H, W) cosines or logits.
-Maps = Iterator[tuple[int, Tensor]]
+GuideOf = Callable[[Tensor], Guide]
+"""From the names' text embeddings (C, E) to what guides refinements of a batch."""
 
 
-class UpsampledMaps:
-    """Maps on the patch grid, upsampled bilinearly.
+def refined_maps(maps: NameMaps, method: Method, guide: GuideOf | None, text: Tensor) -> NameMaps:
+    """Maps after a method's refinements; the same maps for a method without any.
 
     Args:
-        maps: (B, C, h, w) float32.
-        canvas: (height, width) that the patch grid is stretched over.
-        size: (H, W) top left part of it that is wanted.
+        maps: of all names.
+        method: whose refinements are applied in order.
+        guide: of the batch.
+        text: (C, E) unit embeddings of the names.
+
+    Raises:
+        ValueError: the method refines, and no method did when the batch was encoded.
     """
-
-    def __init__(self, maps: Tensor, canvas: Size, size: Size) -> None:
-        self.maps = maps
-        self.rows = bilinear_matrix(maps.shape[2], canvas[0], maps.device)[: size[0]]  # (H, h)
-        self.columns = bilinear_matrix(maps.shape[3], canvas[1], maps.device)[: size[1]]  # (W, w)
-
-    def __call__(self) -> Maps:
-        """Some names at a time."""
-        step = max(1, VALUES // (len(self.maps) * len(self.rows) * len(self.columns)))
-        for first in range(0, self.maps.shape[1], step):
-            yield first, self.rows @ self.maps[:, first : first + step] @ self.columns.T
+    if not method.refine:
+        return maps
+    if guide is None:
+        raise ValueError(f"method {method.name} refines, but the batch was encoded for methods that do not")
+    given = guide(text)
+    for refine in method.load_refinements():
+        maps = _Checked(refine(maps, given), given, method.name)
+    return maps
 
 
-class RefinedMaps:
-    """Maps after a method's refinement.
+class _Checked:
+    """What a refinement returns, looked at as it comes: all names in order, each part of the maps' size."""
 
-    Args:
-        maps: gives the maps of all names, as often as it is called.
-        refine: a pure function that treats every name alike, since it gets a few names at a time.
-        images: (B, 3, H, W) RGB in [0, 1], of the maps' size.
-        method: for messages.
-    """
-
-    def __init__(self, maps: Callable[[], Maps], refine: Refinement, images: Tensor, method: str) -> None:
-        self.maps, self.refine, self.images, self.method = maps, refine, images, method
+    def __init__(self, maps: object, guide: Guide, method: str) -> None:
+        self.maps, self.method = maps, method
+        self.names, self.shape = len(guide.text), (len(guide.pixels), *guide.pixels.shape[2:])
+        if not callable(maps):
+            raise self._error(f"{type(maps).__name__} instead of a function")
 
     def __call__(self) -> Maps:
         """Some names at a time.
 
         Raises:
-            InputError: the refinement returns something else than maps of the shape that it got.
+            InputError: something else than maps of all names, in order and of the size of the guide.
         """
+        assert callable(self.maps)
+        awaited = 0
         for first, part in self.maps():
-            refined = self.refine(part, self.images)
-            if not isinstance(refined, Tensor) or refined.shape != part.shape:
-                got = tuple(refined.shape) if isinstance(refined, Tensor) else type(refined).__name__
-                raise InputError(
-                    f"method {self.method}: its refinement returns {got}; wanted are maps of the shape that it gets, "
-                    f"(B, c, H, W) = {tuple(part.shape)}"
-                )
-            yield first, refined
+            if not isinstance(part, Tensor):
+                raise self._error(type(part).__name__)
+            if first != awaited or part.ndim != 4 or (len(part), *part.shape[2:]) != self.shape:
+                raise self._error(f"{tuple(part.shape)} from name {first} on where name {awaited} is next")
+            awaited += part.shape[1]
+            yield first, part
+        if awaited != self.names:
+            raise self._error(f"maps of {awaited} names")
+
+    def _error(self, got: str) -> InputError:
+        batch, height, width = self.shape
+        return InputError(
+            f"method {self.method}: its refinement returns {got}; wanted is a function that gives the maps of all "
+            f"{self.names} names in order, as pairs of the first name's number and ({batch}, c, {height}, {width})"
+        )
 
 
-def images_of_size(images: Tensor, size: Size) -> Tensor:
-    """Images for a refinement: (B, 3, h, w) RGB in [0, 1], resized bilinearly to (B, 3, H, W)."""
-    if tuple(images.shape[2:]) == tuple(size):
-        return images
-    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+class KeptMaps:
+    """Maps that cost much and are wanted twice: kept from the first time on as long as all together are few.
+
+    Args:
+        maps: of all names.
+    """
+
+    def __init__(self, maps: NameMaps) -> None:
+        self.maps = maps
+        self.kept: list[tuple[int, Tensor]] = []
+
+    def __call__(self) -> Maps:
+        """Some names at a time."""
+        if self.kept:
+            yield from self.kept
+            return
+        kept, room = [], VALUES
+        for first, part in self.maps():
+            room -= part.numel()
+            if room >= 0:
+                kept.append((first, part))
+            else:
+                kept.clear()
+            yield first, part
+        self.kept = kept
+
+
+def resized(pixels: Tensor, size: Size) -> Tensor:
+    """Pixels for a refinement: (B, 3, h, w) bilinearly (align_corners false, no antialiasing) to (B, 3, H, W)."""
+    if tuple(pixels.shape[2:]) == tuple(size):
+        return pixels
+    return F.interpolate(pixels, size, mode="bilinear", align_corners=False)
 
 
 def highest(

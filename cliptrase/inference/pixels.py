@@ -20,6 +20,13 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor, normalisation: str) -> 
     return (images.float() / 255 - mean) / std
 
 
+def denormalise(pixels: Tensor, mean: Tensor, std: Tensor, normalisation: str) -> Tensor:
+    """RGB in [0, 1] of normalised pixels, (B, 3, H, W); see `normalise`."""
+    if normalisation == "mmseg":
+        mean, std = in_mmseg(mean) / 255, in_mmseg(std) / 255
+    return (pixels * std + mean).clamp(0, 1)
+
+
 def fit_to_patches(pixels: Tensor, patch: Size, fit: str) -> Tensor:
     """Normalised pixels with whole patches, as the field `fit` of a protocol says; see `EvaluationProtocol`."""
     if fit == "exact":

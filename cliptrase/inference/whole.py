@@ -12,12 +12,13 @@ from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
 from cliptrase.common.timing import stage
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.inference.maps import RefinedMaps, UpsampledMaps, highest
+from cliptrase.inference.maps import GuideOf, highest, refined_maps
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.regions import majority_vote, mean_logits_vote, region_map
+from cliptrase.refinements.maps import Maps, UpsampledMaps
+from cliptrase.regions import full_size_means, majority_vote, mean_logits_vote, mean_vote, region_map
 
 
 def find_regions(
@@ -75,7 +76,7 @@ class WholePictures:
         scale: exp(logit_scale) of the model.
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) of the label maps, top left part of the canvas.
-        images: (B, 3, H, W) RGB in [0, 1] of the label maps' size, for methods that refine.
+        guide: of refinements, where a method of the run refines.
     """
 
     encoding: Encoding
@@ -84,34 +85,54 @@ class WholePictures:
     scale: float
     canvas: Size
     size: Size
-    images: Tensor | None = None
+    guide: GuideOf | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
         features = self.encoding.features[method.name].float()
         device = features.device
         regions = self.regions.get(method.name)
+        by_mean = regions is not None and (method.vote or self.protocol.vote) == "mean"
+        scale = 1.0 if method.refine else self.scale  # refinements get cosines
         with stage("classification", device, [method.name]):
             if self.protocol.unit_features:
                 features = F.normalize(features, dim=-1)
             logits = patch_logits(
-                features[:, 1:], classifier.embeddings, self.scale, self.encoding.grids[method.name]
+                features[:, 1:], classifier.embeddings, scale, self.encoding.grids[method.name]
             )  # (B, C, h, w)
-            weight = None
+            weight = means = None
             if classifier.class_token_weighting:
-                weight = self.scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
-            if weight is not None and self.protocol.class_token_weight == "patches":
+                weight = scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
+            if weight is not None and (method.refine or self.protocol.class_token_weight == "patches"):
                 logits, weight = logits * weight[:, :, None, None], None
-            if (refine := method.load_refine()) and self.images is not None:
-                weighted = logits if weight is None else logits * weight[:, :, None, None]
-                upsampled = UpsampledMaps(weighted, self.canvas, self.size)
-                return classifier.name_to_label[highest(RefinedMaps(upsampled, refine, self.images, method.name)())[0]]
-            names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
+            if method.refine:
+                maps = refined_maps(
+                    UpsampledMaps(logits, self.canvas, self.size), method, self.guide, classifier.embeddings
+                )
+                names, means = _names_and_means(maps(), regions if by_mean else None)
+            else:
+                names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
             if regions is None:
                 return classifier.name_to_label[names]
         with stage("vote", device, [method.name]):
-            if (method.vote or self.protocol.vote) == "mean":
-                # Weighting before the upsampling or after it is the same: a name has one weight.
-                weighted = logits if weight is None else logits * weight[:, :, None, None]
-                return classifier.name_to_label[mean_logits_vote(weighted, regions, names, self.canvas)]
-            return majority_vote(classifier.name_to_label[names], regions, classifier.num_labels)
+            if not by_mean:
+                return majority_vote(classifier.name_to_label[names], regions, classifier.num_labels)
+            if means is not None:
+                return classifier.name_to_label[mean_vote(means, regions, names)]
+            # Weighting before the upsampling or after it is the same: a name has one weight.
+            weighted = logits if weight is None else logits * weight[:, :, None, None]
+            return classifier.name_to_label[mean_logits_vote(weighted, regions, names, self.canvas)]
+
+
+def _names_and_means(maps: Maps, regions: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Of maps that pass once: (B, H, W) the highest name, and with regions (B, K, C) every region's means."""
+    means = []
+
+    def passing() -> Maps:
+        for first, part in maps:
+            if regions is not None:
+                means.append(full_size_means(part, regions))
+            yield first, part
+
+    names = highest(passing())[0]
+    return names, torch.cat(means, 2) if means else None

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.inference.maps import VALUES, Maps
 from cliptrase.ops.upsampling import bilinear_matrix
 from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.refinements.maps import VALUES, Maps
 from cliptrase.regions import region_means
 
 

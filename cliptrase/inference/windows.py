@@ -3,7 +3,7 @@
 Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,13 +12,14 @@ from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.common.timing import stage
-from cliptrase.inference.maps import Maps, RefinedMaps, highest
+from cliptrase.inference.maps import GuideOf, KeptMaps, highest, refined_maps
 from cliptrase.inference.pixels import fit_to_patches
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocols.protocol import EvaluationProtocol
+from cliptrase.refinements.maps import NameMaps
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
@@ -34,7 +35,7 @@ class Windows:
         rows: windows from top to bottom.
         columns: windows from left to right.
         protocol: one with windows, with the data set's values.
-        images: (B, 3, H, W) RGB in [0, 1] of the label maps' size, for methods that refine.
+        guide: of refinements, where a method of the run refines.
     """
 
     features: dict[str, Tensor]
@@ -43,26 +44,28 @@ class Windows:
     rows: WindowAxis
     columns: WindowAxis
     protocol: EvaluationProtocol
-    images: Tensor | None = None
+    guide: GuideOf | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
 
-        With regions a pixel of a window has its region's mean logits.
+        With regions a pixel of a window has its region's mean logits. Refinements act on what is averaged over windows.
         """
         features = self.features[method.name]
         with stage("classification", features.device, [method.name]):
             cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grids[method.name])
             cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
         regions = self.regions.get(method.name)
-        if regions is None:
-            with stage("classification", features.device, [method.name]):
-                maps: Callable[[], Maps] = SmoothMaps(cosines, self.rows, self.columns)
-                if (refine := method.load_refine()) and self.images is not None:
-                    maps = RefinedMaps(maps, refine, self.images, method.name)
-                return classify_pixels(maps, classifier, self.protocol)
-        with stage("vote", features.device, [method.name]):
-            return classify_pixels(VotedMaps(cosines, regions, self.rows, self.columns), classifier, self.protocol)
+        with stage("classification" if regions is None else "vote", features.device, [method.name]):
+            maps: NameMaps
+            if regions is None:
+                maps = SmoothMaps(cosines, self.rows, self.columns)
+            else:
+                maps = VotedMaps(cosines, regions, self.rows, self.columns)
+            maps = refined_maps(maps, method, self.guide, classifier.embeddings)
+            if method.refine and self.protocol.min_area and classifier.background_label is not None:
+                maps = KeptMaps(maps)
+            return classify_pixels(maps, classifier, self.protocol)
 
 
 def encode_windows(
@@ -73,7 +76,7 @@ def encode_windows(
     protocol: EvaluationProtocol,
     size: Size,
     text: Tensor | None = None,
-    images: Tensor | None = None,
+    guide: GuideOf | None = None,
 ) -> Windows:
     """Shows all windows of a batch to the tower, as many at once as memory allows.
 
@@ -85,7 +88,7 @@ def encode_windows(
         protocol: one with windows, with the data set's values.
         size: (H, W) of the label maps.
         text: (C, E) unit embeddings of the names, for readings that ask for them.
-        images: see `Windows`.
+        guide: see `Windows`.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
     columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
@@ -110,11 +113,11 @@ def encode_windows(
         rows,
         columns,
         protocol,
-        images,
+        guide,
     )
 
 
-def classify_pixels(maps: Callable[[], Maps], classifier: TextClassifier, protocol: EvaluationProtocol) -> Tensor:
+def classify_pixels(maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol) -> Tensor:
     """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
 
     Args:
