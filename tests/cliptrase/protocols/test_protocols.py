@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from cliptrase.common.errors import InputError
+from cliptrase.methods import get_method
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.protocols.table import PROTOCOLS, get_protocol, notes
 from cliptrase.vocabulary import LISTS
@@ -25,15 +26,28 @@ MINE = PROTOCOLS["paper_224"]  # for `package.module:NAME`
 OWN = replace(PROTOCOLS["sclip"], name="mine", eps=0.5, base=None)
 
 
-@pytest.mark.parametrize(
-    "name", ["paper_224", "paper_336", "detectron2", "whole", "photos", "sclip", "naclip", "clearclip"]
-)
-def test_configs_name_rows(name: str) -> None:
+CHOICES = {
+    path.stem: content
+    for path in sorted((ROOT / "configs").glob("*.yaml"))
+    if isinstance((content := yaml.safe_load(path.read_text())).get("protocol"), str)
+}
+
+
+def test_every_protocol_has_a_configuration() -> None:
+    """Also what has values of another's: PEARL and ResCLIP those of NACLIP."""
+    to_come = {"scclip", "sfp", "proxyclip"}  # with their methods
+    assert {config["protocol"] for config in CHOICES.values()} == set(PROTOCOLS) - to_come
+    others = {name: config["protocol"] for name, config in CHOICES.items() if config["protocol"] != name}
+    assert others == {"pearl": "naclip"}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_configs_name_rows_and_methods(name: str) -> None:
     """A label without further words says that nothing is changed."""
-    config = yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
-    assert config["protocol"] == name
-    assert get_protocol(name) is PROTOCOLS[name]
-    assert get_protocol(name).label == name.replace("_", " ")
+    row, method = CHOICES[name]["protocol"], CHOICES[name]["model"]["method"]
+    assert get_protocol(row) is PROTOCOLS[row]
+    assert get_protocol(row).label == row.replace("_", " ")
+    assert get_method(method).name == method
 
 
 @pytest.mark.parametrize("key", PROTOCOLS)
