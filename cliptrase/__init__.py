@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cliptrase.attention import AttentionRule as AttentionRule
     from cliptrase.attention import Projections as Projections
+    from cliptrase.clip.guest_weights import load_guest as load_guest
     from cliptrase.clip.trunk import Trunk as Trunk
     from cliptrase.clip.weights import load_clip as load_clip
     from cliptrase.evaluation.counts import SegmentationCounts as SegmentationCounts
@@ -40,6 +41,7 @@ _PLACES = {
     "get_method": "cliptrase.methods",
     "get_protocol": "cliptrase.protocols.table",
     "load_clip": "cliptrase.clip.weights",
+    "load_guest": "cliptrase.clip.guest_weights",
     "scores": "cliptrase.metrics",
 }
 
@@ -59,6 +61,7 @@ __all__ = [
     "get_method",
     "get_protocol",
     "load_clip",
+    "load_guest",
     "scores",
 ]
 

@@ -64,6 +64,7 @@ ORDERS = {
     "protocols": ("definitions", "values", "protocol", "table"),
     "clip": (
         "sniffing",
+        "towers",
         "templates",
         "block",
         "trunk",
@@ -72,7 +73,6 @@ ORDERS = {
         "guest",
         "guest_weights",
         "encoder",
-        "towers",
         "model_config",
         "hub",
         "filling",

@@ -1,18 +1,21 @@
 """A method from a file of the user's on the command line: compare, intervals, report, resume."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
-from timm.models import save_for_hf
+from safetensors.torch import save_file
 
 from cliptrase.cli import main
+from cliptrase.clip.guest import GuestTower
 from datamodules import PC59, VOC20
 from tests.command import QUIET, complaint, run
 from tests.kit import outside_methods, write_detectron2_tree
+from tests.kit.dino import dino, save_dino
+from tests.kit.dino import state as dino_state
 from tests.test_resume import stop
 
 
@@ -94,17 +97,53 @@ def guided(trunk):
 def test_a_guest_on_the_command_line(
     options: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """It stands in provenance and below the tables; what cannot be one is told in a sentence."""
     file.write_text(GUIDED)
-    shape = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2}
-    save_for_hf(timm.create_model("vit_tiny_patch16_224", num_classes=0, **shape), tmp_path / "guest", model_args=shape)
+    guest = save_dino(tmp_path / "guest")
     chosen = [*options, "--model.method", f"{file}:guided", "--model.compare", "vanilla"]
-    finished = run("test", tmp_path / "out", *chosen, "--model.guest", str(tmp_path / "guest"))
+    finished = run("test", tmp_path / "out", *chosen, "--model.guest", str(guest))
     methods = finished.results["methods"]
     assert methods["guided"]["settings"] != methods["vanilla"]["settings"]
+    told = finished.results["provenance"]["model"]["guest"]
+    assert told == {
+        "name": str(guest),
+        "architecture": "vit_tiny_patch16_224.dino",
+        "position_embedding": "dino",
+        "weights_hash": GuestTower(dino()).weights_hash,
+    }
+    stated = f"Guest tower: {guest} (vit_tiny_patch16_224.dino, weights {told['weights_hash']})."
+    assert stated in (finished.folder / "report.html").read_text()
+    assert stated.replace(" ", "") in "".join(capsys.readouterr().out.split())
     out = ["--trainer.default_root_dir", str(tmp_path / "none"), *QUIET]
     said = complaint(capsys, "test", *chosen, *out)
     assert said.startswith("method guided reads a guest tower's features, and no guest is given; give one")
-    said = complaint(capsys, "test", *options, *out, "--model.method", "gem", "--model.guest", str(tmp_path / "guest"))
+    said = complaint(capsys, "test", *options, *out, "--model.method", "gem", "--model.guest", str(guest))
     assert said.endswith("guest is read by no method of gem; leave it out, or take a method that does")
     said = complaint(capsys, "test", *chosen, *out, "--model.guest", "vit_base_patch8_224.dino")
     assert "its weights are not here and cannot be downloaded" in said
+    said = complaint(capsys, "test", *chosen, *out, "--model.guest", "dino_vitbase8_pretrain.pth")
+    assert said.startswith("guest dino_vitbase8_pretrain.pth: there is no such file or folder")
+    weights = dino_state()
+    weights["blocks.3.attn.qkv.bias"][5] = float("nan")
+    save_file(weights, guest / "model.safetensors")
+    said = complaint(capsys, "test", *chosen, *out, "--model.guest", str(guest))
+    assert said.startswith(f"guest {guest}: 1 of the 288 values of blocks.3.attn.qkv.bias are not finite")
+
+
+def test_resume_knows_the_guest(
+    options: list[str], file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its weights and by what else decides its features, not by where it lies."""
+    file.write_text(GUIDED)
+    one, moved = save_dino(tmp_path / "one"), save_dino(tmp_path / "moved")
+    other, heads = save_dino(tmp_path / "other", seed=4), save_dino(tmp_path / "heads", num_heads=4)
+    chosen = ["--model.method", f"{file}:guided", "--trainer.callbacks", "[]", "--trainer.logger", "false"]
+    arguments = ["test", *options, *chosen, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    folder = stop([*arguments, "--model.guest", str(one)], 3)
+    for unlike in (other, heads):
+        capsys.readouterr()
+        assert main([*arguments, "--resume", "--model.guest", str(unlike)]) == 0
+        said = capsys.readouterr().out
+        assert re.search(r"nothing to resume: the newest unfinished run \S+ differs in: guest; a new one starts", said)
+    assert main([*arguments, "--resume", "--model.guest", str(moved)]) == 0
+    assert f"resumed: {folder} " in capsys.readouterr().out

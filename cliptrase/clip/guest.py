@@ -1,5 +1,6 @@
 """A guest: a second tower beside CLIP's, whose patch features readings may use (ProxyCLIP's DINO, say)."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -38,6 +39,7 @@ class GuestTower(nn.Module):
         position_embedding: how it is resampled: `dino` or `antialias`; see `ops.position`.
         patch: (height, width) pixels.
         weights_hash: SHA-256 over the names, shapes and values of all parameters, 16 hexadecimal digits.
+        config_hash: likewise over what else decides its features: modules, heads, normalisation, position embedding.
 
     Raises:
         InputError: a module of another kind, one for images of one size alone, or weights that are not finite.
@@ -67,6 +69,9 @@ class GuestTower(nn.Module):
         for key, usual in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
             value = torch.tensor(config.get(key) or usual, dtype=torch.float32).view(3, 1, 1)
             self.register_buffer(key, value, persistent=False)
+        heads = [getattr(part, "num_heads", None) for part in module.modules()]
+        decides = (repr(module), heads, self.mean.tolist(), self.std.tolist(), self.position_embedding)
+        self.config_hash = hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
     def forward(self, pixels: Tensor) -> GuestFeatures:
         """Patch features of images, which are resized bilinearly to the nearest whole number of patches.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cliptrase.clip.checkpoint import read_tensors
 from cliptrase.clip.guest import SUPPORTED, GuestTower
+from cliptrase.clip.towers import path_of
 from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -83,18 +84,14 @@ def find_guest(guest: str | Path) -> tuple[str, Path | None]:
         InputError: no such architecture, file or folder.
     """
     given = str(guest)
-    try:
-        place = Path(given).expanduser()
-        if place.is_file():
-            return _of_file(place), place
-        if not place.is_dir():
-            _check_name(given)
-            return given, None
-        weights = next((place / file for file in _FOLDER_WEIGHTS if (place / file).is_file()), None)
-        has_config = (place / "config.json").is_file()
-    except (OSError, RuntimeError, ValueError) as error:  # a name that no system takes, ~somebody who is not there
-        raise InputError(f"guest {given!r} cannot be looked up: {one_line(error)}") from error
-    if weights is None or not has_config:
+    place = path_of(given, "guest")
+    if place.is_file():
+        return _of_file(place), place
+    if not place.is_dir():
+        _check_name(given)
+        return given, None
+    weights = next((place / file for file in _FOLDER_WEIGHTS if (place / file).is_file()), None)
+    if weights is None or not (place / "config.json").is_file():
         raise InputError(
             f"guest {given} is a folder without config.json and {' or '.join(_FOLDER_WEIGHTS)}; give a folder as timm "
             "saves it, a file or a timm name"

@@ -11,6 +11,19 @@ STAND_IN_TITLE = "embedded stand-in model, not CLIP ViT-B/16"
 _VIT_B_16 = ("ViT-B-16", "ViT-B/16", "ViT-B-16-quickgelu")
 
 
+class Guest(NamedTuple):
+    """The second tower, as it was asked for."""
+
+    name: str  # timm's, or a place
+    architecture: str  # timm's name with the tag of the weights
+
+    def remark(self, published: str) -> str:
+        """What it is instead of the guest of published scores, a timm name; empty where it is that tower."""
+        if self.architecture != published:
+            return f"other guest: {self.architecture}"
+        return "" if self.name == published else f"guest with weights of its own: {PurePath(self.name).name}"
+
+
 class Model(NamedTuple):
     """The CLIP model, as it was asked for."""
 
@@ -45,13 +58,15 @@ class Conditions:
     Attributes:
         model: the CLIP model.
         extents: by setting; one without an entry is taken for whole.
+        guest: the second tower, None without one.
     """
 
     model: Model
     extents: Mapping[str, Extent] = field(default_factory=dict)
+    guest: Guest | None = None
 
     def remarks(
-        self, setting: str, images: int, expected: Sequence[int], beside: bool, own_names: bool
+        self, setting: str, images: int, expected: Sequence[int], beside: bool, own_names: bool, guest: str = ""
     ) -> tuple[str, ...]:
         """What a row of a table has to say of itself.
 
@@ -61,11 +76,13 @@ class Conditions:
             expected: pictures of the published set, several where lists differ; empty where there is no such set.
             beside: whether published scores stand beside: they are of one model, and of the protocol's names.
             own_names: whether the names are those that the protocol asks for.
+            guest: timm's name of the second tower of the published scores; empty where they are of CLIP alone.
         """
         extent = self.extents.get(setting, Extent(images))
         stand_in = self.model.remark == STAND_IN
         remarks = [
             self.model.remark if beside or stand_in else "",
+            self.guest.remark(guest) if beside and guest and self.guest else "",
             count_remark(images, extent.pictures, expected),
             extent.cut,
             "other names" if beside and not own_names else "",

@@ -19,6 +19,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
+        *_guest(document["provenance"]),
         *(protocols.notes(protocol, list(document["methods"]), list(settings)) if protocol else []),
         *_rare(settings),
     ]
@@ -34,6 +35,13 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     unfinished = document["provenance"].get("unfinished")
     if isinstance(unfinished, list) and unfinished:
         yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
+
+
+def _guest(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """Which second tower methods that read one had."""
+    guest = (provenance.get("model") or {}).get("guest")
+    if guest:
+        yield f"Guest tower: {guest['name']} ({guest['architecture']}, weights {guest['weights_hash']})."
 
 
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -19,6 +19,7 @@ _PACKAGES = (
     "torch",
     "pytorch-lightning",
     "open_clip_torch",
+    "timm",
     "torchmetrics",
     "albumentations",
     "tensorboard",

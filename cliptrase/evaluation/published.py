@@ -27,6 +27,7 @@ class PublishedScores(NamedTuple):
     fwIoU: float
     mIoU: float
     source: str
+    guest: str = ""  # timm's name of a second tower that they are of
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class PublishedSystem:
         source: where the scores were read.
         scores: by data set those of pAcc, mAcc, fwIoU and mIoU that the source gives, in percent.
         adds: what it uses besides the tower and text of CLIP ViT-B/16.
+        guest: the second tower of its scores by timm's name, where a method here runs the system with it.
         method: the method here that is this system, with its switches; empty where there is none.
         protocol: name of the protocol here that is the system's own; empty where that is not known.
     """
@@ -46,6 +48,7 @@ class PublishedSystem:
     source: str
     scores: Mapping[str, Mapping[str, float]] = field(hash=False)
     adds: str = ""
+    guest: str = ""
     method: str = ""
     protocol: str = ""
 
@@ -105,7 +108,7 @@ def published_beside(protocol: EvaluationProtocol, method: str, setting: str) ->
         if system.stands_beside(protocol, method, setting):
             scores = system.scores[setting]
             pixel, mean, weighted = (scores.get(column, math.nan) for column in ("pAcc", "mAcc", "fwIoU"))
-            return PublishedScores(pixel, mean, weighted, scores["mIoU"], system.source)
+            return PublishedScores(pixel, mean, weighted, scores["mIoU"], system.source, system.guest)
     return None
 
 

@@ -90,7 +90,7 @@ class Scoreboard:
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
-        *published, source = published_beside(self.protocol, method, setting.name) or ("",)
+        *published, source, guest = published_beside(self.protocol, method, setting.name) or ("", "")
         counts = self.counts[setting.name][method]
         asked = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
         own_names = asked is None or asked.digest == setting.vocabulary.digest
@@ -106,5 +106,5 @@ class Scoreboard:
             self._estimates[setting.name][number] if self._pictures(setting.name) else None,
             source,
             Sample(expected, conditions.extents.get(setting.name), rarity(counts.pictures)),
-            conditions.remarks(setting.name, counts.images, expected, bool(published), own_names),
+            conditions.remarks(setting.name, counts.images, expected, bool(published), own_names, guest),
         )

@@ -160,6 +160,12 @@ def _provenance(made: Mapping[str, Any]) -> None:
             raise ShapeError("model of provenance has no name")
         if not is_kind(model["pretrained"], str, type(None)):
             raise ShapeError("pretrained of model is no text")
+        guest = model.get("guest")
+        told = ("name", "architecture", "weights_hash")
+        if guest is not None and not (
+            isinstance(guest, Mapping) and all(isinstance(guest.get(key), str) for key in told)
+        ):
+            raise ShapeError("guest of model has no name, architecture and hash")
     for method, speed in (made.get("images_per_second_by_method") or {}).items():
         if speed is not None and not _in(speed, 0, UNBOUNDED):
             raise ShapeError(f"images per second of {method!r} are no number")

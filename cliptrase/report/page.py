@@ -18,8 +18,8 @@ _EXPLANATION = " ".join(
         "Definitions of the scores, the protocol's first:",
         *(definition.sentence for definition in DEFINITIONS.values()),
         "Published scores are of CLIP ViT-B/16 with OpenAI's weights; a difference to them stands only where model, "
-        "names and images are theirs, else the row remarks what differs. Bold is the best of several methods on a "
-        "setting; the main method has a bar at its side.",
+        "guest, names and images are theirs, else the row remarks what differs. Bold is the best of several methods on "
+        "a setting; the main method has a bar at its side.",
     ]
 )
 

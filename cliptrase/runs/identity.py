@@ -36,7 +36,7 @@ def identity(plan: Plan, start: Start) -> dict[str, Any]:
         **{f"source of method {method.name}": source_of(method) for method in plan.methods},
         "weights": clip.weights_hash,
         "activation": clip.activation,
-        "guest": plan.guest_hash or "none",
+        "guest": f"{plan.guest.weights_hash} {plan.guest.config_hash}" if plan.guest else "none",
         "model configuration": clip.config_hash,
         "precision": plan.precision,
         "device": plan.device.type,

@@ -150,7 +150,7 @@ class TrainingFreeSegmentation(LightningModule):
             device=trainer.strategy.root_device,
             processes=trainer.world_size,
             limit=trainer.limit_test_batches,
-            guest_hash=guest.weights_hash if (guest := self.segmenter.encoder.guest) else "",
+            guest=self.segmenter.encoder.guest,
             fast_dev_run=getattr(trainer, "fast_dev_run", False),  # Lightning attaches it untyped
         )
         self.run.open(plan, trainer.is_global_zero, trainer.strategy.broadcast)

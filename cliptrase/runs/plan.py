@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.weights import LoadedClip
-from cliptrase.evaluation.conditions import Conditions, Extent, Model, extent
+from cliptrase.evaluation.conditions import Conditions, Extent, Guest, Model, extent
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
@@ -28,7 +29,7 @@ class Plan:
         device: where the model runs.
         processes: how many share the images.
         limit: Lightning's `limit_test_batches`.
-        guest_hash: of the second tower's weights; empty without one.
+        guest: the second tower, None without one.
         fast_dev_run: Lightning's option of that name.
     """
 
@@ -41,7 +42,7 @@ class Plan:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     processes: int = 1
     limit: int | float = 1.0
-    guest_hash: str = ""
+    guest: GuestTower | None = None
     fast_dev_run: bool | int = False
 
     @property
@@ -60,7 +61,8 @@ class Plan:
     @property
     def conditions(self) -> Conditions:
         """What belongs to all figures of the run."""
-        return Conditions(Model(self.clip.name, self.clip.pretrained, self.clip.activation), self.extents)
+        guest = Guest(self.guest.name, self.guest.architecture) if self.guest else None
+        return Conditions(Model(self.clip.name, self.clip.pretrained, self.clip.activation), self.extents, guest)
 
     @property
     def limits(self) -> Mapping[str, Any] | None:

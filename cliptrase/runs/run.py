@@ -7,6 +7,7 @@ from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_warn
 
+from cliptrase.clip.guest import GuestTower
 from cliptrase.common.errors import InputError
 from cliptrase.common.io import FolderLock, remove_half_written, write_text
 from cliptrase.common.timing import StageTimer
@@ -275,6 +276,7 @@ class Run:
                 "pretrained": plan.clip.pretrained,
                 "activation": plan.clip.activation,
                 "weights_hash": plan.clip.weights_hash,
+                "guest": _guest(plan.guest),
             },
             "vocabularies": {
                 setting.name: {"hash": setting.vocabulary.digest, "names": len(setting.vocabulary.names)}
@@ -296,6 +298,18 @@ class Run:
             "peak_memory_mib": self._peak_memory_mib,
             **{name: measured[name] for name in _MEASURED if name in measured},
         }
+
+
+def _guest(guest: GuestTower | None) -> dict[str, str] | None:
+    """What there is to say of the second tower."""
+    if guest is None:
+        return None
+    return {
+        "name": guest.name,
+        "architecture": guest.architecture,
+        "position_embedding": guest.position_embedding,
+        "weights_hash": guest.weights_hash,
+    }
 
 
 def seconds_of_work(seconds: Mapping[str, float]) -> float:

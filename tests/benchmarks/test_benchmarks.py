@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import compare, measure, memory, precision, record, scaling, speed, startup, text
+from benchmarks import compare, dino, measure, memory, precision, record, scaling, speed, startup, text
+from cliptrase.clip.guest import GuestTower
+from cliptrase.clip.guest_weights import load_guest
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
 from cliptrase.segmenter import Segmenter
+from tests.kit.dino import dino as golden_dino
 
 CPU = torch.device("cpu")
 
@@ -128,6 +131,14 @@ def test_compare(tmp_path: Path) -> None:
 def test_scaling_reads_what_it_writes(tmp_path: Path) -> None:
     root = scaling.save_pictures(tmp_path / "pictures", 3)
     assert [len(list((root / name).iterdir())) for name in ("image", "gt")] == [3, 3]
+
+
+def test_a_small_dino(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The one of the golden arrays, so that it is the same for everybody."""
+    dino.main([str(tmp_path / "deep" / "dino")])
+    hashed = load_guest(tmp_path / "deep" / "dino").weights_hash
+    assert f"dino: random weights {hashed}, width 96" in capsys.readouterr().out
+    assert hashed == GuestTower(golden_dino()).weights_hash
 
 
 def test_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 from torch.utils.data import DataLoader
 
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.conditions import Conditions, Extent, Model, count_remark, extent, images_text
+from cliptrase.evaluation.conditions import Conditions, Extent, Guest, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.formatting import format_interval
@@ -32,12 +32,13 @@ from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, markdown_scores
 from cliptrase.report.page import page
 from cliptrase.report.terminal import comparison_table, narrow_comparison_table, score_table
-from datamodules import COCO171, PC59, VOC20
+from datamodules import COCO171, PC59, VOC20, VOC21
 from datamodules.dataset import UnpaddedDistributedSampler
 from datamodules.spec import DatasetSpec, LabelScheme
 from tests.results_documents import run_document, setting_entry
 
 OPENAI = Model("ViT-B-16", "openai", "quick_gelu")
+DINO = "vit_base_patch8_224.dino"
 PAPER = get_protocol("paper", size=336)
 
 
@@ -153,7 +154,8 @@ def made(
     own = board(specs, methods.split(), protocol, images)
     results = own.results(specs, conditions)
     values = {"label": protocol.label, "name": protocol.name, "overrides": protocol.overrides, "hash": protocol.digest}
-    provenance = {"protocol": values, "model": conditions.model._asdict()}
+    guest = conditions.guest and {**conditions.guest._asdict(), "weights_hash": "85d0a2e2"}
+    provenance = {"protocol": values, "model": {**conditions.model._asdict(), "guest": guest}}
     return results, results_document(results, own.averages(results), provenance)
 
 
@@ -217,6 +219,43 @@ def test_every_table_says_what_is_not_as_published(conditions: Conditions, words
     for place, text in all_tables(results, document).items():
         assert words in text, place
     assert not document["settings"]["VOC20"]["published_comparable"]
+
+
+@pytest.mark.parametrize(
+    ("guest", "remark"),
+    [
+        (Guest(DINO, DINO), ""),
+        (
+            Guest("some/where/dino_vitbase8_pretrain.pth", DINO),
+            "guest with weights of its own: dino_vitbase8_pretrain.pth",
+        ),
+        (Guest("vit_small_patch8_224.dino", "vit_small_patch8_224.dino"), "other guest: vit_small_patch8_224.dino"),
+        (Guest("some/where", "vit_tiny_patch16_224.dino"), "other guest: vit_tiny_patch16_224.dino"),
+    ],
+)
+def test_only_the_published_guest_compares_and_every_table_says_which_it_was(guest: Guest, remark: str) -> None:
+    """ProxyCLIP's figures are of DINO ViT-B/8; a method beside it that reads no guest is not held to it."""
+    conditions = Conditions(OPENAI, {"VOC21": Extent(1449)}, guest)
+    results, document = made(
+        conditions,
+        [VOC21.spec.with_labels(LabelScheme("proxyclip"))],
+        get_protocol("proxyclip"),
+        12,
+        "proxyclip clearclip",
+    )
+    own = document["settings"]["VOC21"]
+    assert (own["published"]["mIoU"], own["published_comparable"]) == (61.3, not remark)
+    assert own["remarks"] == ([remark] if remark else [])
+    assert document["methods"]["clearclip"]["settings"]["VOC21"]["remarks"] == []
+    for place, text in all_tables(results, document).items():
+        assert remark in text, place
+        stated = f"Guest tower: {guest.name} ({guest.architecture}, weights 85d0a2e2)."
+        assert place.endswith("csv") or stated in text, place
+
+
+def test_a_guest_that_no_published_score_is_of_needs_no_remark() -> None:
+    found = Conditions(OPENAI, guest=Guest("a", "b")).remarks("VOC20", 1449, [1449], beside=True, own_names=True)
+    assert found == ()
 
 
 def test_the_embedded_model_is_a_stand_in_in_every_title() -> None:

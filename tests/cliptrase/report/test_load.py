@@ -61,7 +61,11 @@ def document() -> dict[str, Any]:
                 "name": "clearclip",
                 "overrides": {"VOC21": {"background_threshold": 1}},
             },
-            "model": {"clip": "embedded", "pretrained": None},
+            "model": {
+                "clip": "embedded",
+                "pretrained": None,
+                "guest": {"name": NASTY, "architecture": NASTY, "weights_hash": NASTY},
+            },
             "images_per_second_by_method": {NASTY: 1.5, "clearclip": None},
             "date": "2026-11-25",
             "peak_memory_mib": 100,
