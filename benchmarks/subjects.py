@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import open_clip
+import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from cliptrase import Segmenter
 from cliptrase.clip.weights import LoadedClip
+from cliptrase.methods import get_methods
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.table import get_protocol
 
@@ -46,10 +48,14 @@ def random_clip(architecture: str) -> LoadedClip:
 
 
 def segmenter(architecture: str, size: int, device: torch.device, methods: Sequence[str] = ("cliptrase",)) -> Segmenter:
-    """Methods under protocol `paper` at size x size pixels."""
+    """Methods under protocol `paper` at size x size pixels, with DINO's ViT-B/8 beside them where one reads it."""
     eps, min_samples = _CLUSTERING.get(size, _CLUSTERING[336])
     protocol = get_protocol(size=size, eps=eps, min_samples=min_samples)
-    return Segmenter(random_clip(architecture), protocol, methods).to(device)
+    guest = None
+    if any(method.load_reading().guest for method in get_methods(methods)):
+        torch.manual_seed(0)
+        guest = timm.create_model("vit_base_patch8_224", num_classes=0, dynamic_img_size=True)
+    return Segmenter(random_clip(architecture), protocol, methods, guest=guest).to(device)
 
 
 def classifier(names: int, width: int, device: torch.device) -> TextClassifier:

@@ -128,6 +128,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             ),
             Method("gem", "GEM, Bousselham et al., CVPR 2024", "cliptrase.readings.last_blocks:gem", "antialias"),
             Method(
+                "proxyclip",
+                "ProxyCLIP, Lan et al., ECCV 2024",
+                "cliptrase.readings.proxyclip:proxyclip",
+                options=(
+                    MethodOption("beta", 1.2, Number(1e6, zero=True), "share of the mean similarity taken off"),
+                    MethodOption("gamma", 3, Number(1e6), "factor of the similarity that is left"),
+                ),
+            ),
+            Method(
                 "pearl",
                 "PEARL, Pei et al., CVPR 2026",
                 "cliptrase.readings.pearl:pearl",

@@ -29,6 +29,7 @@ from cliptrase.protocols.table import get_protocol
 from datamodules import VOC20
 from tests.command import run
 from tests.kit import scene_batch, write_detectron2_tree
+from tests.kit.dino import dino
 from tests.pretend_device import DEVICE, PretendDevice, PretendTensor
 
 NAMES = Vocabulary((("cat", "kitten"), ("dog",), ("grass",)), ("wall", "sky"))
@@ -98,7 +99,7 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
     for device in (torch.device("cpu"), DEVICE):
         clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
         methods = [*METHODS, "vanilla+regions", "cliptrase-denoise+mean"]
-        segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type).to(device)
+        segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type, dino()).to(device)
         timer = StageTimer()
         with listening(timer):
             classifier = segmenter.classifier(NAMES, class_token_weighting=True, progress=False, setting="VOC21")

@@ -1,6 +1,7 @@
 """What every method keeps, from outside too: shapes, dtypes, batch independence, any grid, half precision, towers."""
 
 import copy
+import math
 
 import open_clip
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, get_method
@@ -16,7 +18,8 @@ from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.clip.test_encoder import tower
-from tests.kit import outside_methods, scene_batch
+from tests.kit import MEAN, STD, outside_methods, scene_batch
+from tests.kit.dino import dino
 
 NAMES = ["cat", "dog", "sky", "tree", "sea", "road", "house", "boat", "lamp", "bird", "horse", "field"]
 GRIDS = [(2, 5), (14, 14), (7, 11), (1, 1)]
@@ -25,9 +28,31 @@ OUTSIDE = {name: f"{outside_methods.__file__}:{name.upper()}" for name in ("key_
 EVERY = {**METHODS, **{name: get_method(spec) for name, spec in OUTSIDE.items()}}
 
 
+# Lowest cosine under bfloat16 where a similarity close to a threshold falls on its other side: of a few patches.
+WITH_THRESHOLDS = {"proxyclip": 0.995}
+READINGS = {name: method.load_reading() for name, method in EVERY.items()}
+
+
+def encoder_of(visual: nn.Module, guest: bool) -> VisualEncoder:
+    """With a tiny DINO beside it where a method reads one."""
+    return VisualEncoder(visual, GuestTower(dino()) if guest else None, MEAN, STD)
+
+
 @pytest.fixture(scope="module")
 def encoder(loaded_clip: LoadedClip) -> VisualEncoder:
-    return VisualEncoder(loaded_clip.model.visual)
+    return encoder_of(loaded_clip.model.visual, guest=True)
+
+
+def text_for(encoder: VisualEncoder) -> Tensor:
+    """(6, E) unit embeddings, for methods that read the names."""
+    width = encoder.tower.proj.shape[1]
+    text = torch.randn(6, width, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    return F.normalize(text, dim=-1).to(encoder.tower.proj.dtype)
+
+
+def grid_of(name: str, grid: tuple[int, int], patch: int = 16) -> tuple[int, int]:
+    """Patches of a method's features where the tower has so many: the same, or the guest's of 8 pixels."""
+    return (round(grid[0] * patch / 8), round(grid[1] * patch / 8)) if READINGS[name].guest else grid
 
 
 def pictures(count: int, grid: tuple[int, int], patch: int = 16) -> Tensor:
@@ -36,7 +61,7 @@ def pictures(count: int, grid: tuple[int, int], patch: int = 16) -> Tensor:
 
 @torch.no_grad()
 def features(encoder: VisualEncoder, pixels: Tensor, name: str) -> Tensor:
-    return encoder(pixels, [EVERY[name]]).features[name]
+    return encoder(pixels, [EVERY[name]], text_for(encoder)).features[name]
 
 
 @pytest.mark.parametrize("grid", GRIDS)
@@ -45,7 +70,7 @@ def test_shape_dtype_and_batch_independence(encoder: VisualEncoder, name: str, g
     pixels = pictures(3, grid)
     before = pixels.clone()
     found = features(encoder, pixels, name)
-    assert found.shape == (3, grid[0] * grid[1] + 1, 64)
+    assert found.shape == (3, math.prod(grid_of(name, grid)) + 1, 64)
     assert found.dtype == torch.float32
     assert found.isfinite().all()
     assert torch.equal(pixels, before)
@@ -57,7 +82,7 @@ def test_shape_dtype_and_batch_independence(encoder: VisualEncoder, name: str, g
 @pytest.mark.parametrize("grid", [(7, 11), (14, 14)])
 @pytest.mark.parametrize("name", EVERY)
 def test_double_precision_agrees(encoder: VisualEncoder, name: str, grid: tuple[int, int]) -> None:
-    exact = VisualEncoder(copy.deepcopy(encoder.tower).double())
+    exact = encoder_of(copy.deepcopy(encoder.tower), READINGS[name].guest).double()
     pixels = pictures(2, grid)
     found = features(exact, pixels.double(), name)
     assert found.dtype == torch.float64
@@ -73,7 +98,7 @@ def test_bfloat16_is_close(encoder: VisualEncoder, name: str, grid: tuple[int, i
         half = features(encoder, pixels, name)
     assert half.isfinite().all()
     cosine = F.cosine_similarity(half.float(), features(encoder, pixels, name), dim=-1)  # (2, N+1)
-    assert cosine.min() > 0.99975
+    assert cosine.min() > WITH_THRESHOLDS.get(name, 0.99975)
     assert cosine.mean() > 0.99993
 
 
@@ -84,8 +109,10 @@ def test_features_are_the_methods_own(encoder: VisualEncoder, name: str) -> None
     found = features(encoder, pixels, name)
     for other in EVERY:
         if other != name:
-            assert not torch.allclose(found[:, 1:], features(encoder, pixels, other)[:, 1:], atol=1e-2)
-    if EVERY[name].load_reading().depth:
+            others = features(encoder, pixels, other)
+            same = found.shape == others.shape and torch.allclose(found[:, 1:], others[:, 1:], atol=1e-2)
+            assert not same, other
+    if READINGS[name].depth or READINGS[name].guest:
         torch.testing.assert_close(found[:, 0], features(encoder, pixels, "vanilla")[:, 0], rtol=0, atol=1e-5)
 
 
@@ -94,7 +121,7 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     specs = [OUTSIDE.get(name, name) + switch for name in EVERY for switch in ("-regions", "+regions")]
     specs += ["cliptrase-denoise", "vanilla+regions-denoise", "gem+regions+mean", "cliptrase+mean"]
     protocol = get_protocol(size=160, eps=0.7, min_samples=3)
-    segmenter = Segmenter(loaded_clip, protocol, specs)
+    segmenter = Segmenter(loaded_clip, protocol, specs, guest=dino())
     vocabulary = Vocabulary(single_names(NAMES), ("wall",))
     classifier = segmenter.classifier(vocabulary, progress=False)
     images = scene_batch([1, 2, 3], 112, 176)
@@ -108,7 +135,8 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
         assert found.dtype == torch.int64
         assert 0 <= found.min() <= found.max() < vocabulary.num_labels
         assert torch.equal(found, torch.cat([single[name] for single in one_by_one]))
-        alone = Segmenter(loaded_clip, protocol, [spec])(images, classifier, (90, 130)).labels
+        guest = dino() if READINGS[name.split("+")[0].split("-")[0]].guest else None
+        alone = Segmenter(loaded_clip, protocol, [spec], guest=guest)(images, classifier, (90, 130)).labels
         assert torch.equal(found, alone[name])
     switched = [(name + "+regions", name) for name in EVERY if not EVERY[name].regions]
     switched += [
@@ -146,13 +174,14 @@ def deep(name: str) -> open_clip.CLIP:
 )
 def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int]) -> None:
     model = deep(name)
-    encoder = VisualEncoder(model.visual)
-    pixels = pictures(1, grid, model.visual.patch_size[0])
+    encoder = encoder_of(model.visual, guest=True)
+    patch = model.visual.patch_size[0]
+    pixels = pictures(1, grid, patch)
     with torch.no_grad():
-        encoding = encoder(pixels, list(EVERY.values()))
-        assert encoding.grids == dict.fromkeys(EVERY, grid)
-        for found in encoding.features.values():
-            assert found.shape == (1, grid[0] * grid[1] + 1, model.visual.output_dim)
+        encoding = encoder(pixels, list(EVERY.values()), text_for(encoder))
+        assert encoding.grids == {name: grid_of(name, grid, patch) for name in EVERY}
+        for method, found in encoding.features.items():
+            assert found.shape == (1, math.prod(encoding.grids[method]) + 1, model.visual.output_dim)
             assert found.isfinite().all()
         if grid == model.visual.grid_size:
             expected = F.normalize(model.encode_image(pixels), dim=-1)
@@ -164,10 +193,10 @@ def test_published_towers_run_under_every_method(name: str, grid: tuple[int, int
 @pytest.mark.parametrize("name", EVERY)
 def test_shallow_towers(name: str) -> None:
     """A tower of as many blocks as the rule governs is enough; one less is told before anything runs."""
-    depth = EVERY[name].load_reading().depth
+    depth = READINGS[name].depth
     shape = {"width": 64, "image_size": 32, "patch_size": 16, "head_width": 32}
     pixels = pictures(1, (2, 3))
-    found = features(VisualEncoder(tower(shape | {"layers": max(depth, 2)}).visual), pixels, name)
+    found = features(encoder_of(tower(shape | {"layers": max(depth, 2)}).visual, READINGS[name].guest), pixels, name)
     assert found.isfinite().all()
     if depth > 1:
         with pytest.raises(
