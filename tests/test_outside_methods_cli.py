@@ -121,7 +121,8 @@ def test_a_guest_on_the_command_line(
     assert said.endswith("guest is read by no method of gem; leave it out, or take a method that does")
     said = complaint(capsys, "test", *chosen, *out, "--model.guest", "vit_base_patch8_224.dino")
     assert "its weights are not here and cannot be downloaded" in said
-    said = complaint(capsys, "test", *chosen, *out, "--model.guest", "dino_vitbase8_pretrain.pth")
+    nowhere = [*chosen, *out, "--data.root", str(tmp_path / "absent")]  # not looked for any more
+    said = complaint(capsys, "test", *nowhere, "--model.guest", "dino_vitbase8_pretrain.pth")
     assert said.startswith("guest dino_vitbase8_pretrain.pth: there is no such file or folder")
     weights = dino_state()
     weights["blocks.3.attn.qkv.bias"][5] = float("nan")

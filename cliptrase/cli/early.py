@@ -83,7 +83,7 @@ def check(command: str, words: Sequence[str]) -> None:
         meant = suggestion(data, DATA)
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
     _check_methods(values)
-    _check_clip(pairs, values)
+    _check_towers(pairs, values)
     if data in DATA and not any(option == "--print_config" for option, _ in pairs):
         _check_places(command, data, values)
 
@@ -165,13 +165,15 @@ def _check_methods(values: Mapping[str, Any]) -> None:
             get_method(spec)
 
 
-def _check_clip(pairs: Sequence[tuple[str, str | None]], values: Mapping[str, Any]) -> None:
-    """Questions the model; a configuration's `pretrained` does not apply to a model that brings its own weights."""
+def _check_towers(pairs: Sequence[tuple[str, str | None]], values: Mapping[str, Any]) -> None:
+    """Questions model and guest; a configuration's `pretrained` does not apply to one that brings its own weights."""
     clip, pretrained = values.get("model.clip"), values.get("model.pretrained")
     if isinstance(clip, str) and clip.startswith(towers.OWN_WEIGHTS):
         pretrained = next((value for option, value in reversed(pairs) if option == "--model.pretrained"), None)
     if isinstance(clip, str) and isinstance(pretrained, str | None):
         towers.check(clip, pretrained)
+    if isinstance(guest := values.get("model.guest"), str):
+        towers.check_guest(guest)
 
 
 def _check_places(command: str, data: str, values: Mapping[str, Any]) -> None:

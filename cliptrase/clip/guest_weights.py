@@ -12,11 +12,10 @@ from torch import Tensor
 
 from cliptrase.clip.checkpoint import read_tensors
 from cliptrase.clip.guest import SUPPORTED, GuestTower
-from cliptrase.clip.towers import path_of
+from cliptrase.clip.towers import check_guest, path_of
 from cliptrase.common.errors import InputError, did_you_mean, one_line
 
 _FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_SUFFIXES = {".pth", ".pt", ".bin", ".safetensors"}
 
 # timm's names of what facebookresearch publishes, by the names of the files.
 PUBLISHED_FILES = {
@@ -84,6 +83,7 @@ def find_guest(guest: str | Path) -> tuple[str, Path | None]:
         InputError: no such architecture, file or folder.
     """
     given = str(guest)
+    check_guest(given)
     place = path_of(given, "guest")
     if place.is_file():
         return _of_file(place), place
@@ -121,8 +121,6 @@ def _of_file(file: Path) -> str:
 
 def _check_name(guest: str) -> None:
     """Refuses a name by which timm would have no weights, some of which it would make up."""
-    if "/" in guest or Path(guest).suffix in _SUFFIXES:
-        raise InputError(f"guest {guest}: there is no such file or folder; give one, or a timm name")
     if not is_model(guest):
         raise InputError(f"guest {guest!r} is no architecture of timm{_meant(guest)}; {SUPPORTED}")
     if not is_model_pretrained(guest):

@@ -138,6 +138,20 @@ def check(clip: str, pretrained: str | None) -> None:
         check_file(path, pretrained)
 
 
+def check_guest(guest: str) -> None:
+    """Refuses a guest that names a file or folder which is not there; timm's names are let through.
+
+    Args:
+        guest: see `guest_weights.load_guest`.
+
+    Raises:
+        InputError: see above.
+    """
+    path = path_of(guest, "guest")
+    if _is_path(path) and not path.exists():
+        raise InputError(f"guest {guest}: there is no such file or folder; give one, or a timm name")
+
+
 def check_file(path: Path, pretrained: str) -> None:
     """Refuses a path that is no weights file, but for a single word, which may be a tag.
 

@@ -23,6 +23,7 @@ from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import reading
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
+from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.dino_reference import patch_tokens
 from tests.kit import MEAN, STD, scene_batch
 from tests.kit.dino import dino, save_dinov2
@@ -149,6 +150,28 @@ def test_a_cpu_takes_few_images_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
         for number in range(5):
             alone = tower(pixels[number : number + 1]).tokens[0]
             torch.testing.assert_close(found[number], alone, rtol=0, atol=1e-6)
+
+
+def test_memory_grows_with_the_images_by_their_features_and_with_the_grid_as_it_does(tmp_path: Path) -> None:
+    """All pairs of a long image's 1024 patches, or the blocks of 8 images at once, would take far more."""
+    tower = GuestTower(dino(5, **SMALL))
+    width = SMALL["embed_dim"]
+
+    def peak(number: int, *size: int) -> int:
+        pixels = torch.rand(number, 3, *size)
+
+        def work() -> None:
+            with torch.no_grad():
+                tower(pixels)
+
+        return peak_bytes(work, tmp_path)
+
+    one, eight = peak(1, 32, 512), peak(8, 32, 512)
+    features, image = 4 * 1024 * width, 4 * 3 * 32 * 512
+    assert eight - one < 8 * 2 * features + image  # of each part, and joined
+    long = peak(1, 32, 2048)  # 4096 patches
+    assert long < 4.5 * one
+    assert 4 * 4096**2 * SMALL["num_heads"] > 4 * long  # what one block's attention would be
 
 
 def test_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
