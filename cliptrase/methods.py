@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from cliptrase.common.errors import InputError, did_you_mean
 from cliptrase.common.extensions import installed, load_entry_point, load_object
 from cliptrase.method_options import MethodOption
-from cliptrase.protocols.values import Number
+from cliptrase.protocols.values import Number, Whole
 
 if TYPE_CHECKING:
     from cliptrase.clip.trunk import Reading
@@ -164,6 +164,10 @@ SWITCHES: dict[str, tuple[str, Any]] = {
     "+pamr": ("refine", "cliptrase.refinements.pamr:pamr"),
     "+tlp": ("refine", "cliptrase.refinements.tlp:tlp"),
 }
+# What comes with a switch; a method of one's own that names such a refinement runs with the first value.
+SWITCH_OPTIONS: dict[str, MethodOption] = {
+    "+tlp": MethodOption("tlp_grid", 80, Whole(16384), "cells of a side of TLP's grid", {"Cityscapes": 224}),
+}
 _OF_THE_VOTE = ("denoise", "vote")
 _FROZEN = "+frozen"
 
@@ -209,8 +213,9 @@ def get_method(spec: str | Method) -> Method:
     else:
         raise _unknown(spec)
     added = [place for place in added if place not in base.refine]
-    method = replace(base, **values, refine=(*base.refine, *added))
-    method = _with_options(method, [suffix for suffix in suffixes if suffix not in switches])
+    further = [option for suffix, option in SWITCH_OPTIONS.items() if SWITCHES[suffix][1] in added]
+    switched = replace(base, **values, refine=(*base.refine, *added), options=(*base.options, *further))
+    method = _with_options(switched, [suffix for suffix in suffixes if suffix not in switches])
     if not method.regions and not values.keys().isdisjoint(_OF_THE_VOTE):
         raise InputError(f"method {spec!r}: -denoise, +majority and +mean are parts of the region vote; add +regions")
     changed = [
@@ -218,7 +223,7 @@ def get_method(spec: str | Method) -> Method:
         for suffix, (key, value) in SWITCHES.items()
         if (value in added if key == "refine" else getattr(method, key) == value != getattr(base, key))
     ]
-    return replace(method, name=base.name + "".join(changed) + _changed_options(base, method))
+    return replace(method, name=base.name + "".join(changed) + _changed_options(switched, method))
 
 
 def _with_options(method: Method, suffixes: Sequence[str]) -> Method:

@@ -256,7 +256,8 @@ class Segmenter(nn.Module):
         In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
         """
         with torch.autocast(self.device.type, enabled=False):
-            return {method.name: encoded.labels(method, classifier) for method in self.methods}
+            methods = [method.on(classifier.setting) for method in self.methods]
+            return {method.name: encoded.labels(method, classifier) for method in methods}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.
@@ -282,7 +283,7 @@ class Segmenter(nn.Module):
         pixels = resized(self._normalised(images) if pixels is None else pixels, size)
         shown = denormalise(pixels, self.mean, self.std, self.protocol.normalisation)
         made: dict[object, object] = {}
-        return lambda text: Guide(pixels, shown, text, made)
+        return lambda text: Guide(pixels, shown, text, made=made)
 
 
 def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:

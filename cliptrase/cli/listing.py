@@ -111,8 +111,10 @@ def _configs() -> Rows:
 
 
 def _options() -> Rows:
-    from cliptrase.methods import METHODS
+    from cliptrase.methods import METHODS, SWITCH_OPTIONS
 
+    for switch, option in SWITCH_OPTIONS.items():
+        yield f"{switch}+{option.name}", option.meaning, option.summary
     for name, method in METHODS.items():
         for option in method.options:
             yield f"{name}+{option.name}", option.meaning, option.summary

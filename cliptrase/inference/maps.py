@@ -1,6 +1,7 @@
 """Maps of all names at the label map's own size after a method's refinements, and which name is highest."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def refined_maps(maps: NameMaps, method: Method, guide: GuideOf | None, text: Te
         return maps
     if guide is None:
         raise ValueError(f"method {method.name} refines, but the batch was encoded for methods that do not")
-    given = guide(text)
+    given = replace(guide(text), options={option.name: option.value for option in method.options})
     for refine in method.load_refinements():
         maps = _Checked(refine(maps, given), given, method.name)
     return maps

@@ -1,6 +1,6 @@
 """Maps of all names at the label map's own size, a few names at a time, and what a refinement is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
@@ -30,12 +30,14 @@ class Guide:
         pixels: (B, 3, H, W) the network's normalised input, resized bilinearly to the maps' size.
         images: (B, 3, H, W) the same as RGB in [0, 1].
         text: (C, E) unit embeddings of the names.
+        options: the method's numbers by name, for this data set.
         made: what `once` keeps.
     """
 
     pixels: Tensor
     images: Tensor
     text: Tensor
+    options: Mapping[str, float] = field(default_factory=dict)
     made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def once(self, function: Callable[..., _Made], *further: Any) -> _Made:

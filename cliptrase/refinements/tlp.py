@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from cliptrase.refinements.maps import Guide, Maps, NameMaps, UpsampledMaps
 
 GRID = 80
-"""Cells of a side that a picture is brought down to."""
+"""Cells of a side that a picture is brought down to, where no option of the method says how many."""
 
 _GREY = (0.299, 0.587, 0.114)
 _STEPS = 25  # of conjugate gradients
@@ -21,17 +21,17 @@ _FLOOR = 0.05  # of confidence
 _SHARPNESS = 5  # of edges
 
 
-def tlp(maps: NameMaps, guide: Guide, grid: int = GRID) -> NameMaps:
-    """Smooths the cosines of names between neighbours of like grey on a grid of about `grid` cells a side.
+def tlp(maps: NameMaps, guide: Guide) -> NameMaps:
+    """Smooths the cosines of names between neighbours of like grey on a grid of about `tlp_grid` cells a side.
 
     The maps are pooled, names together; what is held of all names is of the grid's size. float32 whatever the
     precision.
 
     Args:
         maps: of all names, cosines.
-        guide: of the batch.
-        grid: cells of a side; the authors take 80, and 224 on Cityscapes.
+        guide: of the batch; its option `tlp_grid` is the authors' 80, and 224 on Cityscapes.
     """
+    grid = guide.options.get("tlp_grid", GRID)
     solved: list[UpsampledMaps] = []
 
     def refined() -> Maps:

@@ -12,11 +12,14 @@ from cliptrase.clip.trunk import Trunk
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.method_options import MethodOption
-from cliptrase.methods import METHODS, Method, get_method, get_methods
+from cliptrase.methods import METHODS, SWITCH_OPTIONS, Method, get_method, get_methods
 from cliptrase.protocols.values import Number, Whole
 from cliptrase.readings import attend, reading
 from cliptrase.segmenter import Segmenter
+from cliptrase.vocabulary import Vocabulary, single_names
 from tests.kit import scene_batch
+
+NAMES = ("cat", "dog", "sky", "tree", "sea", "road", "house", "boat")
 
 
 @reading(projections=(-1,))
@@ -55,6 +58,8 @@ def test_values_by_data_set_and_depth() -> None:
         ("pearl+alpha=0.08", "pearl+frozen", {"default": 0.08}),
         ("pearl+frozen+alpha=0.3", "pearl+alpha=0.3", {"default": 0.3}),
         ("pearl+alpha=0.3+regions", "pearl+regions+alpha=0.3", {"default": 0.3}),
+        ("pearl+tlp+tlp_grid=40", "pearl+tlp+tlp_grid=40", {"default": 0.08, "Cityscapes": 0.3, "ADE150": 0.3}),
+        ("pearl+frozen+tlp", "pearl+tlp+frozen", {"default": 0.08}),
         ("pearl", "pearl", {"default": 0.08, "Cityscapes": 0.3, "ADE150": 0.3}),
     ],
 )
@@ -81,6 +86,8 @@ def test_equal_methods_are_one() -> None:
         ("pearl+alpha=1+alpha=2", "each option is set once"),
         ("pearl-alpha=1", "each option is set once, as"),
         ("pearl+alpha=1.2.3", "option alpha must be a number, not '1.2.3'"),
+        ("pearl+tlp_grid=40", "method pearl has no option 'tlp_grid'; it has alpha"),
+        ("naclip+tlp+tlp_grid=4.5", "option tlp_grid must be a whole number, not 4.5"),
         ("pearl+alpha=1e9", "option alpha must be at most 1e"),
         ("pearl+alpha=-1", "option alpha must be 0 or more, not -1"),
         ("pearl+alpha=-1e-3", "option alpha must be 0 or more, not -0.001"),
@@ -120,11 +127,29 @@ def test_readings_get_them(loaded_clip: LoadedClip) -> None:
         torch.testing.assert_close(features, wanted)
 
 
+def test_refinements_get_them(loaded_clip: LoadedClip) -> None:
+    """TLP has a finer grid on Cityscapes; the two grids name some pixels otherwise."""
+    images, size = scene_batch([1], 112, 240), (300, 640)
+
+    def labels(spec: str, setting: str) -> Tensor:
+        segmenter = Segmenter(loaded_clip, "sclip", [spec])
+        classifier = segmenter.classifier(Vocabulary(single_names(NAMES)), progress=False, setting=setting)
+        (found,) = segmenter(images, classifier, size).labels.values()
+        return found
+
+    coarse, fine = labels("sclip+tlp", ""), labels("sclip+tlp", "Cityscapes")
+    assert not torch.equal(coarse, fine)
+    assert torch.equal(coarse, labels("sclip+tlp+frozen", "Cityscapes"))
+    assert torch.equal(fine, labels("sclip+tlp+tlp_grid=224", ""))
+
+
 def test_documents_name_every_option() -> None:
     table = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
     for method in METHODS.values():
         for option in method.options:
             assert f"| `{method.name}+{option.name}` | {option.meaning} | {option.summary} |" in table
+    for switch, option in SWITCH_OPTIONS.items():
+        assert f"| `{switch}+{option.name}` | {option.meaning} | {option.summary} |" in table
 
 
 def test_table() -> None:
