@@ -73,7 +73,8 @@ def load_guest(guest: str | Path) -> GuestTower:
         ) from error
     if state is not None:
         _fill(module, state, given)
-    return GuestTower(module, given)
+    # A place is never called by a name of timm's, for which results would take it.
+    return GuestTower(module, given if weights is None or len(Path(given).parts) > 1 else f"./{given}")
 
 
 def find_guest(guest: str | Path) -> tuple[str, Path | None]:

@@ -26,7 +26,7 @@ from cliptrase.vocabulary import Vocabulary, single_names
 from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.dino_reference import patch_tokens
 from tests.kit import MEAN, STD, scene_batch
-from tests.kit.dino import dino, save_dinov2
+from tests.kit.dino import dino, save_dino, save_dinov2
 from tests.kit.dino import state as dino_state
 
 SMALL = {"img_size": 16, "patch_size": 4, "embed_dim": 12, "depth": 2, "num_heads": 3}
@@ -278,6 +278,27 @@ def test_a_segmenter_with_a_guest(protocol: str, loaded_clip: LoadedClip) -> Non
         alone = other(images[number : number + 1], classifier).labels["guided"]
         assert torch.equal(alone[0], labels["guided"][number])
     assert not torch.equal(labels["guided"], labels["vanilla"])
+
+
+def test_a_segmenter_by_the_guests_place(tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text or a path; what cannot be one is told before CLIP's weights are read."""
+    clip, folder = f"local-dir:{tiny_clip}", save_dino(tmp_path / "dino")
+    protocol = get_protocol("photos", size=64)
+    made = [
+        Segmenter.from_pretrained(clip, protocol=protocol, methods=[GUIDED], guest=guest)
+        for guest in (folder, str(folder), dino(), load_guest(folder))
+    ]
+    assert len({segmenter.encoder.guest.weights_hash for segmenter in made if segmenter.encoder.guest}) == 1
+    picture = scene_batch([3], 70, 90)[0].permute(1, 2, 0).numpy()
+    first, *others = (segmenter.segment(picture, "cat; dog; sky").labels for segmenter in made)
+    assert all((labels == first).all() for labels in others)
+    monkeypatch.setattr("cliptrase.segmenter.load_clip", lambda *_: pytest.fail("CLIP is read"))
+    for guest, methods, words in (
+        (tmp_path / "absent", [GUIDED], "there is no such file or folder"),
+        (folder, ["gem"], "is read by no method of gem"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Segmenter.from_pretrained(clip, protocol=protocol, methods=methods, guest=guest)
 
 
 def test_a_guest_that_nobody_reads(loaded_clip: LoadedClip) -> None:

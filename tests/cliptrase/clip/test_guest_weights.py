@@ -219,6 +219,13 @@ def test_guests_that_cannot_be(guest: str, words: str, tmp_path: Path, monkeypat
     assert "\n" not in str(error.value)
 
 
+def test_a_place_by_a_name_of_timms_is_called_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its figures would stand beside published ones."""
+    save_dino(tmp_path / "vit_base_patch8_224.dino")
+    monkeypatch.chdir(tmp_path)
+    assert load_guest("vit_base_patch8_224.dino").name == "./vit_base_patch8_224.dino"
+
+
 def test_a_guest_is_found_before_its_weights_are_read(tmp_path: Path) -> None:
     path = tmp_path / "dino_vitbase8_pretrain.pth"
     path.write_bytes(b"")
