@@ -103,7 +103,7 @@ class Census:
             )
 
     def sentence(self) -> str:
-        """One line for people: pictures, share that is not scored, classes that never occur."""
+        """One line for people: pictures, share that is not scored, classes that never occur or cannot be predicted."""
         share, names, labels = self.unscored, self.absent, self.spec.vocabulary.num_labels
         parts = [f"{self.spec.name}: {counted(self.maps, 'picture')}"]
         parts.append(f"{100 * share:.3g} % of the pixels are not scored" if share else "all pixels are scored")
@@ -116,6 +116,9 @@ class Census:
             )
         else:
             parts.append("every class occurs")
+        if lost := sorted({*range(labels)} - {*self.spec.vocabulary.name_to_label}):
+            words = _some(shown(self.spec.vocabulary.label_names[label]) for label in lost)
+            parts.append(f"no pixel becomes {words}, a background prompt too, which the released codes prefer")
         return "; ".join(parts)
 
     def doubts(self) -> list[str]:
@@ -134,12 +137,6 @@ class Census:
             found.append(
                 f"{spec.name}: one class and no background, so that every pixel is {shown(name)} and "
                 "the score is 100 whatever the model does; give --data.background to tell the class from the rest"
-            )
-        if unreached := sorted({*range(vocabulary.num_labels)} - {*vocabulary.name_to_label}):
-            names = _some(shown(vocabulary.label_names[label]) for label in unreached)
-            found.append(
-                f"{spec.name}: {names} is a background prompt too, which the released codes prefer, so that no pixel "
-                "becomes that class"
             )
         if spec.images_expected:
             return found

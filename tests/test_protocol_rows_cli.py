@@ -1,6 +1,5 @@
 """Protocols of the newer methods on the command line: every pixel as a slow run of the released ones gives."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,13 @@ from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.specs import DATASETS
 from tests.command import run
 from tests.kit import label_map, save_labels, scene
+from tests.kit.dino import save_dino
 from tests.published_protocols import VALUES, Published, decide, mmseg_scores, resized, slide
 
 SIZES = ((100, 100), (90, 132), (131, 84))
 SETTINGS = ("VOC21", "PC60", "COCOObject", "ADE150", "Cityscapes")
 NAMES = {"naclip": "sclip", "scclip": "sclip", "sfp": "sfp", "proxyclip": "proxyclip"}  # whose words each takes
-METHODS = {"naclip": "pearl", "scclip": "sclip", "sfp": "sclip", "proxyclip": "sclip"}
+METHODS = {"naclip": "pearl", "scclip": "sclip", "sfp": "sclip", "proxyclip": "proxyclip"}
 TIE = 1e-6  # of probabilities: sums of float32 cosines in another order differ by as much
 
 
@@ -55,8 +55,8 @@ def truth(spec: DatasetSpec, number: int) -> NDArray[np.int64]:
 class Plain:
     """The tower, a method on a data set and names, without any protocol's code."""
 
-    def __init__(self, clip: Path, method: str, setting: str, vocabulary: Vocabulary) -> None:
-        self.segmenter = Segmenter(load_clip(f"local-dir:{clip}"), get_protocol("sclip"))
+    def __init__(self, clip: Path, guest: Path | None, method: str, setting: str, vocabulary: Vocabulary) -> None:
+        self.segmenter = Segmenter(load_clip(f"local-dir:{clip}"), get_protocol("sclip"), [method], guest=guest)
         self.text = self.segmenter.classifier(vocabulary, progress=False).embeddings
         self.method = get_method(method).on(setting)
 
@@ -75,18 +75,20 @@ def test_every_pixel_and_score(protocol: str, tmp_path: Path, tiny_clip: Path) -
     """Square and other pictures; with a background the threshold and the area rule both decide pixels."""
     for setting in SETTINGS:
         write(tmp_path / "datasets", asked(protocol, setting))
-    options: Sequence[str] = [
+    options = [
         *("--protocol", protocol, "--data", "Benchmark", "--data.settings", f"[{', '.join(SETTINGS)}]"),
         *("--data.root", str(tmp_path / "datasets"), "--model.clip", f"local-dir:{tiny_clip}"),
         *("--model.method", METHODS[protocol], "--trainer.callbacks", "[]"),
     ]
+    guest = save_dino(tmp_path / "dino") if METHODS[protocol] == "proxyclip" else None
+    options += ["--model.guest", str(guest)] if guest else []
     predicted = run("predict", tmp_path / "predict", *options)
     scored = run("test", tmp_path / "test", *options).results["settings"]
     decided = {"threshold": 0, "area": 0}  # pixels by rule
     labels = []
     for setting in SETTINGS:
         spec, values = asked(protocol, setting), VALUES[protocol][setting]
-        plain = Plain(tiny_clip, METHODS[protocol], setting, spec.vocabulary)
+        plain = Plain(tiny_clip, guest, METHODS[protocol], setting, spec.vocabulary)
         pairs = []
         for number, size in enumerate(SIZES):
             maps = plain.maps(number, values)
