@@ -67,6 +67,11 @@ def query_query(p: Projections) -> Tensor:
     return F.scaled_dot_product_attention(p.query, p.query, p.value)
 
 
+def key_key(p: Projections) -> Tensor:
+    """softmax(k k^T s) v: half of SCLIP's attention, and of what SC-CLIP and SFP attend by. Returns (B, H, N+1, D)."""
+    return F.scaled_dot_product_attention(p.key, p.key, p.value)
+
+
 def value_value(p: Projections) -> Tensor:
     """softmax(v v^T s) v: CLIP Surgery (Li et al. 2023, "v-v self-attention"). Returns (B, H, N+1, D)."""
     return F.scaled_dot_product_attention(p.value, p.value, p.value)
@@ -77,7 +82,7 @@ def query_and_key(p: Projections) -> Tensor:
 
     Summed, not averaged, as in the released code: each row of weights sums to 2. Returns (B, H, N+1, D).
     """
-    return query_query(p) + F.scaled_dot_product_attention(p.key, p.key, p.value)
+    return query_query(p) + key_key(p)
 
 
 def correlative_self_attention(p: Projections) -> Tensor:

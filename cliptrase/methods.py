@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from cliptrase.common.errors import InputError, did_you_mean
 from cliptrase.common.extensions import installed, load_entry_point, load_object
 from cliptrase.method_options import MethodOption
-from cliptrase.protocols.values import Number, Whole
+from cliptrase.protocols.values import Number, Share, Whole
 
 if TYPE_CHECKING:
     from cliptrase.clip.trunk import Reading
@@ -103,6 +103,19 @@ def _at(value: Any) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+# Of SC-CLIP and SFP. The weight for 24 blocks is what SC-CLIP's author names (SuleBai/SC-CLIP, issue 5).
+_SIMILARITY = (
+    MethodOption("similarity", 0.4, Share(), "cosine from which two patches are similar"),
+    MethodOption("scale", 3, Number(1e6), "factor of similarity less its mean, before the softmax"),
+    MethodOption(
+        "class_weight",
+        0.3,
+        Number(1e6, zero=True),
+        "weight of the class token, added to every patch",
+        by_blocks={24: 0.1},
+    ),
+)
+
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         method.name: method
@@ -148,6 +161,33 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                         "weight of the keys' own similarity",
                         by_dataset={"Cityscapes": 0.3, "ADE150": 0.3},
                     ),
+                ),
+            ),
+            Method(
+                "scclip",
+                "SC-CLIP, Bai et al., 2024",
+                "cliptrase.readings.scclip:scclip",
+                options=(
+                    MethodOption(
+                        "neighbours", 30, Whole(10000), "nearest patches that tell whether a patch is an outlier"
+                    ),
+                    MethodOption("quantile", 0.95, Share(), "share of an image's patches that are no outliers"),
+                    *_SIMILARITY,
+                ),
+            ),
+            Method(
+                "sfp",
+                "SFP, Jin et al., ICCV 2025",
+                "cliptrase.readings.sfp:sfp",
+                options=(
+                    MethodOption(
+                        "factor",
+                        1.5,
+                        Number(1e6),
+                        "factor of the class token's attention where it is compared with a patch's own",
+                    ),
+                    MethodOption("outliers", 10, Whole(10000, zero=True), "most outliers of an image"),
+                    *_SIMILARITY,
                 ),
             ),
         )

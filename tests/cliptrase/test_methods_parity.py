@@ -29,6 +29,10 @@ FILES = {name: name for name in METHODS if name not in OTHERS} | {
     "maskclip_clipexact": "maskclip",  # as the table runs it
 }
 
+SQUARE_CODE = ("clip_surgery", "proxyclip", "scclip", "sfp")  # released code for square pictures
+# Runs on another picture too, and repairs the wrong patches of it; see `readings/test_similarity.py`.
+MISPLACED = "scclip/12_224x336/features"
+
 
 @pytest.fixture(scope="module")
 def encoder(loaded_clip: LoadedClip) -> VisualEncoder:
@@ -75,14 +79,9 @@ def compare(encoder: VisualEncoder, method: str, expected: dict[str, NDArray[np.
 @pytest.mark.parametrize("file", FILES)
 def test_golden_rows(file: str, encoder: VisualEncoder, released_maskclip: VisualEncoder) -> None:
     golden = np.load(GOLDEN)
-    expected = {
-        key.removeprefix(f"{file}/"): golden[key]
-        for key in golden.files
-        if key.startswith(f"{file}/") and key.endswith(("/features", "/cls"))
-    }
-    assert len(expected) >= 3 - (
-        file in ("clip_surgery", "proxyclip", "sfp")
-    )  # whose released code is for squares only
+    keys = [key for key in golden.files if key.startswith(f"{file}/") and key.endswith(("/features", "/cls"))]
+    expected = {key.removeprefix(f"{file}/"): golden[key] for key in keys if key != MISPLACED}
+    assert len(expected) >= 3 - (file in SQUARE_CODE)
     compare(released_maskclip if file == "maskclip" else encoder, FILES[file], expected)
 
 
@@ -92,7 +91,8 @@ def test_every_stored_feature(
 ) -> None:
     (path,) = parity.glob(f"methods*/{file}.npz")
     stored = np.load(path)
-    expected = {key: stored[key] for key in stored.files if key.endswith(("/features", "/cls"))}
+    keys = [key for key in stored.files if key.endswith(("/features", "/cls"))]
+    expected = {key: stored[key] for key in keys if f"{file}/{key}" != MISPLACED}
     assert len(expected) >= 3
     compare(released_maskclip if file == "maskclip" else encoder, FILES[file], expected)
 
