@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import lil_matrix
 
 Array = NDArray[Any]
 
@@ -157,6 +158,88 @@ def mean_logits_vote(logits: Array, regions: Array, unregioned: Array) -> Array:
         means = [float(np.mean(name[inside], dtype=np.float64)) for name in logits]
         out[inside] = means.index(max(means))
     return out
+
+
+def pamr(maps: Array, pixels: Array, steps: int = 10, dilations: Sequence[int] = (8, 16)) -> Array:
+    """(C, H, W) maps under (3, H, W) normalised pixels: pixel by pixel the weights, then one matrix for a step."""
+    names, height, width = maps.shape
+    matrix = lil_matrix((height * width, height * width))
+    for y in range(height):
+        for x in range(width):
+            centre = pixels[:, y, x].astype(np.float64)
+            seen, places = [], []
+            for distance in dilations:
+                for row in (y - distance, y, y + distance):
+                    for column in (x - distance, x, x + distance):
+                        inside = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+                        seen.append(pixels[:, inside[0], inside[1]].astype(np.float64))
+                        if (row, column) != (y, x):
+                            places.append((inside[0] * width + inside[1], len(seen) - 1))
+            deviation = np.std(seen, axis=0, ddof=1)
+            alike = [-np.mean(abs(centre - seen[number]) / (1e-8 + 0.1 * deviation)) for _, number in places]
+            for (place, _), weight in zip(places, softmax_rows(np.array(alike)), strict=True):
+                matrix[y * width + x, place] += weight
+    rows = matrix.tocsr()
+    values = maps.reshape(names, -1).T.astype(np.float64)
+    for _ in range(steps):
+        values = rows @ values
+    return values.T.reshape(maps.shape)
+
+
+def tlp(maps: Array, pixels: Array, text: Array, grid: int = 80, steps: int = 25) -> Array:
+    """(C, H, W) cosines under (3, H, W) normalised pixels and (C, E) text: the system as one matrix, edge by edge."""
+    names, height, width = maps.shape
+    down, across = max(1, round(height / grid)), max(1, round(width / grid))
+    rows, columns = height // down, width // across
+
+    def pooled(values: Array) -> Array:
+        cells = [
+            [
+                values[:, y * down : (y + 1) * down, x * across : (x + 1) * across].mean((1, 2), dtype=np.float64)
+                for x in range(columns)
+            ]
+            for y in range(rows)
+        ]
+        return np.array(cells).transpose(2, 0, 1)
+
+    cosines, guide = pooled(maps), pooled(pixels)
+    similarity = softmax_rows(text.astype(np.float64) @ text.T.astype(np.float64) / 0.5) + 10 * np.eye(names)
+    own = np.diag(similarity / (similarity.sum(1, keepdims=True) + 1e-6))
+    share = softmax_rows(cosines.transpose(1, 2, 0))  # (rows, columns, C)
+
+    def agreement(one: tuple[int, int], other: tuple[int, int]) -> float:
+        return min(max(float((own * share[one] * share[other]).sum()), 0), 1)
+
+    cells = [(y, x) for y in range(rows) for x in range(columns)]
+    trust = [max(share[cell].max(), 0.05) ** 2 * (1 + agreement(cell, cell)) for cell in cells]
+    matrix = lil_matrix((len(cells), len(cells)))
+    for number, confidence in enumerate(trust):
+        matrix[number, number] += confidence
+    grey = 0.299 * guide[0] + 0.587 * guide[1] + 0.114 * guide[2]
+    for step in ((0, 1), (1, 0)):
+        pairs = [(cell, (cell[0] + step[0], cell[1] + step[1])) for cell in cells]
+        pairs = [(one, other) for one, other in pairs if other[0] < rows and other[1] < columns]
+        apart = [abs(grey[one] - grey[other]) for one, other in pairs]
+        for (one, other), difference in zip(pairs, apart, strict=True):
+            edge = np.exp(-5 * difference / (np.mean(apart) + 1e-6)) * (1 + agreement(one, other))
+            edge = min(max(edge, 0), 1)
+            i, j = one[0] * columns + one[1], other[0] * columns + other[1]
+            matrix[i, i] += edge
+            matrix[j, j] += edge
+            matrix[i, j] -= edge
+            matrix[j, i] -= edge
+    system = matrix.tocsr()
+    found = cosines.reshape(names, -1).T.copy()  # (cells, C)
+    residual = np.array(trust)[:, None] * found - system @ found
+    direction, length = residual.copy(), (residual**2).sum()
+    for _ in range(steps):
+        image = system @ direction
+        step_length = length / ((direction * image).sum() + 1e-12)
+        found += step_length * direction
+        residual = residual - step_length * image
+        before, length = length, (residual**2).sum()
+        direction = residual + length / (before + 1e-12) * direction
+    return bilinear(found.T.reshape(names, rows, columns), (height, width))
 
 
 def confusion(prediction: Array, target: Array, num_labels: int) -> list[list[int]]:

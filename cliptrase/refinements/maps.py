@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from cliptrase.ops.classification import Size
@@ -89,4 +90,6 @@ class UpsampledMaps:
         """Some names at a time."""
         step = max(1, VALUES // (len(self.maps) * len(self.rows) * len(self.columns)))
         for first in range(0, self.maps.shape[1], step):
-            yield first, self.rows @ self.maps[:, first : first + step] @ self.columns.T
+            with torch.autocast(self.maps.device.type, enabled=False):
+                part = self.rows @ self.maps[:, first : first + step] @ self.columns.T
+            yield first, part

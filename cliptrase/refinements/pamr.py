@@ -117,8 +117,10 @@ def propagate(maps: Tensor, weights: Tensor, index: Tensor, steps: int = STEPS) 
         for number, own in enumerate(weights.flatten(1, 2)):
             for first in range(0, maps.shape[1], _NAMES):
                 chosen = slice(first, first + _NAMES)
-                table = maps[number, chosen].float().flatten(1).T.contiguous()  # (HW, c)
+                table = maps[number, chosen].float().flatten(1).T  # (HW, c)
+                # A table of one column is summed in another order: a name must not depend on which stand beside it.
+                table = table.expand(-1, max(2, table.shape[1])).contiguous()
                 for _ in range(steps):
                     table = F.embedding_bag(index, table, mode="sum", per_sample_weights=own)
-                refined[number, chosen] = table.T.unflatten(1, maps.shape[2:])
+                refined[number, chosen] = table.T[: maps.shape[1] - first].unflatten(1, maps.shape[2:])
     return refined

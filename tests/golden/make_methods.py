@@ -1,4 +1,7 @@
-"""Cuts `methods.npz` and `slide.npz` out of the parity kit: `python -m tests.golden.make_methods PARITY_FOLDER`."""
+"""Cuts `methods.npz`, `slide.npz` and `refinements.npz` out of the parity kit.
+
+python -m tests.golden.make_methods PARITY_FOLDER
+"""
 
 import sys
 from pathlib import Path
@@ -9,6 +12,7 @@ HERE = Path(__file__).parent
 CASES = ("11_224x224", "11_336x336", "12_224x336")  # native, another square, not square
 NEWER = ("pearl", "proxyclip", "sfp")
 SLIDES = {"slide_sclip": 21, "slide_sclip_shifted": 22}  # number of the scene that each shows
+REFINED = {"pamr": "refined", "tlp": "propagated"}  # what each file calls its result
 PATCHES = 5  # rows kept of each case, the last among them
 
 
@@ -33,6 +37,13 @@ def main(parity: Path) -> None:
         found = np.load(parity / "methods" / f"{name}.npz")
         slide |= {f"{scene}/text": found["text"], f"{scene}/pred": found["pred"]}
     np.savez_compressed(HERE / "slide.npz", **slide)
+    refined = {}
+    for name, result in REFINED.items():
+        found = np.load(parity / "methods2" / f"{name}.npz")
+        for key in found.files:
+            rows = found[key]
+            refined[f"{name}/{key}"] = rows[:, :: len(rows[0]) // 6] if key.endswith(result) else rows
+    np.savez_compressed(HERE / "refinements.npz", **refined)
 
 
 if __name__ == "__main__":
