@@ -52,7 +52,7 @@ def proxyclip(tower: PlainTower, pixels: Tensor) -> tuple[Array, tuple[int, int]
     maps = torch.from_numpy(value).transpose(1, 2).unflatten(2, tower.grid(pixels))
     value = F.interpolate(maps, grid, mode="bilinear", align_corners=False).flatten(2).transpose(1, 2).numpy()
     unit = guest / np.linalg.norm(guest, axis=1, keepdims=True)
-    alike = np.array([[float(one @ other) for other in unit] for one in unit])
+    alike = unit @ unit.T
     alike = 3 * (alike - 1.2 * alike.mean())
     weights = softmax_rows(np.where(alike < 0, -np.inf, alike))
     return tower.project(tower.attended(-1, weights @ value)), grid
