@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from cliptrase.clip.weights import load_clip
 from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
-from datamodules import ADE150, VOC21, SpecDataModule
+from datamodules import ADE150, VOC20, VOC21, SpecDataModule
 from datamodules.spec import LabelScheme
 from tests import pearl_proxyclip_references as plain
 from tests.command import run
@@ -23,9 +23,9 @@ from tests.published_protocols import VALUES, decide, resized, slide
 
 SIZES = ((100, 100), (90, 132))
 TIE = 1e-6  # of probabilities: sums of float32 cosines in another order differ by as much
-# VOC21 is seen whole by PEARL and has a threshold; ADE20K has PEARL's other alpha and a size of ProxyCLIP's own.
+# VOC20 is seen whole by PEARL; VOC21 has a threshold; ADE20K has PEARL's other alpha and a size of ProxyCLIP's own.
 METHODS = {
-    ("pearl", VOC21): ("naclip", "sclip", partial(plain.pearl, alpha=0.08)),
+    ("pearl", VOC20): ("naclip", "sclip", partial(plain.pearl, alpha=0.08)),
     ("pearl", ADE150): ("naclip", "sclip", partial(plain.pearl, alpha=0.3)),
     ("proxyclip", VOC21): ("proxyclip", "proxyclip", plain.proxyclip),
 }
