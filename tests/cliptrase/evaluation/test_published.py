@@ -37,7 +37,7 @@ PROTOCOLS = [
 ]
 NAMES = list(dict.fromkeys([*METHODS, *(system.method for system in SYSTEMS if system.method)]))
 # Published systems that are to come.
-ABSENT = {"resclip", "scclip", "sfp"}
+ABSENT = {"resclip"}
 
 
 def test_entries_are_whole() -> None:
