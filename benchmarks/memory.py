@@ -1,30 +1,33 @@
-"""Most memory of a step by number of names, each case in a process of its own.
+"""Most memory of a step by method and number of names, each case in a process of its own.
 
 python -m benchmarks.memory --names 20 847
+python -m benchmarks.memory --names 20 --methods vanilla scclip proxyclip
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks import measure, record, subjects
 
 
-def peak_mib(model: str, size: int, batch: int, names: int, device: torch.device) -> float:
+def peak_mib(model: str, size: int, batch: int, method: str, names: int, device: torch.device) -> float:
     """Most memory that this process (on CUDA: the allocator) has held after one step, weights included."""
-    segmenter = subjects.segmenter(model, size, device)
+    segmenter = subjects.segmenter(model, size, device, [method])
     images = subjects.pictures(batch, size).to(device)
     classifier = subjects.classifier(names, segmenter.model.visual.output_dim, device)
     return measure.peak_memory_mib(lambda: segmenter(images, classifier), device)
 
 
-def in_own_process(names: int, options: argparse.Namespace) -> float:
+def in_own_process(method: str, names: int, options: argparse.Namespace) -> float:
     """`peak_mib` where nothing ran before."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--one", str(names)]
+    command = [sys.executable, "-m", "benchmarks.memory", "--one", str(names), "--methods", method]
     for option in ("model", "size", "batch", "device", "threads"):
         command += [f"--{option}", str(getattr(options, option))]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
@@ -38,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measures every number of names, prints the peaks and stores them as CSV."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--names", nargs="+", type=int, default=[20, 847])
+    parser.add_argument("--methods", nargs="+", default=["cliptrase"])
     parser.add_argument("--model", default="ViT-B-16", help="open_clip architecture; weights are random")
     parser.add_argument("--size", type=int, default=336, help="pixels of a side")
     parser.add_argument("--batch", type=int, default=8, help="pictures of a step")
@@ -49,13 +53,15 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     if options.one:
-        print(json.dumps(peak_mib(options.model, options.size, options.batch, options.one, device)))
+        (method,) = options.methods
+        print(json.dumps(peak_mib(options.model, options.size, options.batch, method, options.one, device)))
         return
     about = record.facts(device, model=options.model, size=options.size, batch=options.batch)
-    rows: list[dict[str, float]] = []
-    for names in options.names:
-        peak = in_own_process(names, options)
-        rows.append({"names": names, "peak_mib": peak, "more_mib": peak - (rows[0]["peak_mib"] if rows else peak)})
+    rows: list[dict[str, Any]] = []
+    for method, names in itertools.product(options.methods, options.names):
+        peak = in_own_process(method, names, options)
+        more = peak - (rows[0]["peak_mib"] if rows else peak)  # than the first case
+        rows.append({"method": method, "names": names, "peak_mib": peak, "more_mib": more})
         print(record.line(rows[-1]), flush=True)
     print(f"written to {record.store('memory', rows, about, options.out)}")
 

@@ -58,7 +58,7 @@ def test_speed(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("tiny_subject")
 def test_memory_is_of_this_process() -> None:
-    peak = memory.peak_mib("tiny", 224, 1, 5, CPU)
+    peak = memory.peak_mib("tiny", 224, 1, "vanilla", 5, CPU)
     assert 50 < peak < 1e5  # Python with torch takes some 200
 
 
@@ -75,13 +75,13 @@ def test_memory_of_each_case_in_a_process_of_its_own(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(subprocess, "run", answer)
     options = ["--model", "ViT-B-32", "--size", "64", "--batch", "3", "--threads", "1", "--device", "cpu"]
-    memory.main([*options, "--names", "3", "70", "--out", str(tmp_path / "memory.csv")])
+    memory.main([*options, "--names", "3", "70", "--methods", "gem", "--out", str(tmp_path / "memory.csv")])
     first, second = rows_of(tmp_path / "memory.csv")
     assert (first["names"], first["peak_mib"], first["more_mib"]) == ("3", "1001.5", "0.0")
     assert (second["names"], second["peak_mib"], second["more_mib"]) == ("70", "1002.5", "1.0")
     for command, names in zip(asked, ("3", "70"), strict=True):
         given = dict(zip(command[3::2], command[4::2], strict=True))
-        assert given == dict(zip(options[::2], options[1::2], strict=True)) | {"--one": names}
+        assert given == dict(zip(options[::2], options[1::2], strict=True)) | {"--one": names, "--methods": "gem"}
 
 
 def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
