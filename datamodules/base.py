@@ -61,7 +61,7 @@ class SegmentationDataModule(LightningDataModule, ABC):
         images = next((folder / name for name in spec.images if (folder / name).is_dir()), folder / spec.images[0])
         labels = folder / spec.labels
         if with_labels and images.is_dir() and spec.prepare_command and not labels.is_dir():
-            raise DataError(f"no folder {labels}; make it by: {spec.prepare_command} --source DIR --root {self.root}")
+            raise DataError(f"no folder {labels}; make it by: {spec.prepare_in(self.root)}")
         return find_pairs(images, labels if with_labels else None, spec)
 
     def prepare_data(self) -> None:

@@ -42,8 +42,9 @@ class Benchmark(SegmentationDataModule):
     """Data sets in one run, each scored by itself; those whose files are missing are named and left out.
 
     Args:
-        settings: names such as [VOC20, PC59, Cityscapes]; the name of a list, `paper` for CLIPtrase's nine or `sclip`
-            for the eight of SCLIP and its followers; YAML files, see `spec_file`; classes, my_package.MyRooms.
+        settings: names such as [VOC20, PC59, Cityscapes]; the name of a list, `paper` for CLIPtrase's nine, `sclip`
+            for the eight of SCLIP and its followers or `mess` for the 22 of MESS; YAML files, see `spec_file`; classes,
+            my_package.MyRooms.
         root: folder that holds the data sets' folders.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
@@ -83,7 +84,7 @@ class Benchmark(SegmentationDataModule):
             if spec.folder and not folder.is_dir():
                 places[spec.name] = str(folder)
             elif scored and spec.prepare_command and not labels.is_dir():
-                places[spec.name] = f"{labels}, made by: {spec.prepare_command} --source DIR --root {self.root}"
+                places[spec.name] = f"{labels}, made by: {spec.prepare_in(self.root)}"
         return places
 
     @property

@@ -68,6 +68,8 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
     if not maps:
         looked = _looked(found_maps, LABEL_EXTENSIONS)
         raise DataError(f"no label maps{_ending(spec.label_suffix)} in {labels}; {looked}")
+    if spec.labelled_only:
+        pictures = {stem: path for stem, path in pictures.items() if stem in maps}
     if listed is not None:
         maps = _only(listed, maps, spec, f"no label map in {labels}")
     for kind, here, there, folder in (

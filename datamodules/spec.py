@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cliptrase.common.images import RELEASED, Reader
+from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
 # What does not decide how the values of a label map are read: names, and places whose files have digests themselves.
 _NOT_READING = frozenset(
     {"name", "description", "folder", "images", "labels", "void", "preparation", "raw", "images_expected"}
-    | {"vocabulary", "vocabularies", "list_file"}
+    | {"vocabulary", "vocabularies", "list_file", "labelled_only", "preparation_elsewhere", "benchmark", "interest"}
 )
 
 
@@ -88,10 +89,14 @@ class DatasetSpec:
         image_suffix: end of an image's stem that its label map's does not have.
         label_suffix: the reverse.
         list_file: text file of the stems or names of the images that count, one a line; empty where all count.
+        labelled_only: whether images without a label map are left out, for a folder that holds other splits too.
         preparation: arguments of `datamodules.prepare` that make the label maps: `voc`.
+        preparation_elsewhere: script of another project that makes them, where this one has none.
         raw: the publisher's label maps, where those differ from the prepared ones by a shift.
         void: label maps that tell background from void, where there are such.
         reader: how images and label maps are decoded, as the released codes do unless told otherwise.
+        benchmark: the benchmark with means by domain that the data set is of, None without one.
+        interest: labels of its classes of interest, empty without such a benchmark.
     """
 
     name: str
@@ -110,10 +115,14 @@ class DatasetSpec:
     image_suffix: str = ""
     label_suffix: str = ""
     list_file: str = ""
+    labelled_only: bool = False
     preparation: str = ""
+    preparation_elsewhere: str = ""
     raw: RawMaps | None = None
     void: VoidMaps | None = None
     reader: Reader = RELEASED
+    benchmark: DomainBenchmark | None = None
+    interest: tuple[int, ...] = ()
 
     def with_labels(self, label_scheme: LabelScheme) -> "DatasetSpec":
         """The spec as a protocol asks for it; a vocabulary that the data set does not have leaves the released one."""
@@ -126,7 +135,15 @@ class DatasetSpec:
     @property
     def prepare_command(self) -> str:
         """The command that makes the label maps, without its folders; empty where none does."""
-        return f"python -m datamodules.prepare {self.preparation}" if self.preparation else ""
+        if self.preparation:
+            return f"python -m datamodules.prepare {self.preparation}"
+        return f"python {self.preparation_elsewhere}" if self.preparation_elsewhere else ""
+
+    def prepare_in(self, root: Path) -> str:
+        """The same command for a folder of data sets; empty where none makes the label maps."""
+        if self.preparation:
+            return f"{self.prepare_command} --source DIR --root {root}"
+        return f"DETECTRON2_DATASETS={root} {self.prepare_command}" if self.prepare_command else ""
 
     @property
     def expected_counts(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        *("common", "protocols.definitions", "protocols.values", "metrics", "method_options"),
+        *("common", "protocols.definitions", "protocols.domains", "protocols.values", "metrics", "method_options"),
         *("clip.sniffing", "clip.towers", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
@@ -61,7 +61,7 @@ ORDERS = {
         "io",
         "options",
     ),
-    "protocols": ("definitions", "values", "protocol", "table"),
+    "protocols": ("definitions", "domains", "values", "protocol", "table"),
     "clip": (
         "sniffing",
         "towers",

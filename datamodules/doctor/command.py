@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -13,14 +14,14 @@ from rich.text import Text
 
 from cliptrase.common.errors import UsageError
 from cliptrase.common.options import Parser, answer
-from datamodules.doctor.findings import Finding, files, places, prepared
+from datamodules.doctor.findings import Finding, files, places, prepared, some
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
 from datamodules.parallel import add_workers
 from datamodules.spec import DatasetSpec, LabelScheme
 from datamodules.spec_file import read_spec
-from datamodules.specs import DATASETS
+from datamodules.specs import BENCHMARKS, DATASETS
 
 State = Literal["good", "faulty", "not there"]
 
@@ -88,7 +89,8 @@ def examine(
 
     Args:
         root: folder of the published data sets; None to look at none of them.
-        names: data sets that must be there; by default all are looked at, and those that are not there are only named.
+        names: data sets or lists of them that must be there; by default all are looked at, and those that are not there
+            are only named.
         workers: processes that read.
         own: further data sets, whose places are absolute.
 
@@ -102,7 +104,8 @@ def examine(
         return [_examined(Path(), spec, scan(Path(), spec, workers)) for spec in own]
     if not root.is_dir():
         raise DataError(f"`root` {root} is no folder; name the one that holds the data sets")
-    specs = [spec for name in DATASETS if not names or name in names for spec in _editions(root, name)]
+    wanted = {name for given in names or DATASETS for name in BENCHMARKS.get(given, (given,))}
+    specs = [spec for name in DATASETS if name in wanted for spec in _editions(root, name)]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
     for spec in specs:
@@ -175,15 +178,23 @@ def _print(reports: Sequence[Report]) -> None:
     table = Table("setting", "state")
     for name in ("pictures", "label maps", "expected"):
         table.add_column(name, justify="right")
+    # A benchmark of dozens of data sets that nobody asked for takes a line.
+    folded = [report for report in reports if report.spec.benchmark and report.state == "not there"]
     for report in reports:
+        if report in folded:
+            continue
         expected = " or ".join(map(str, sorted(report.spec.expected_counts)))
         counts = ("", "") if report.scan is None else (str(report.pictures), str(report.maps))
         style = {"good": "green", "faulty": "red", "not there": "dim"}[report.state]
         table.add_row(report.spec.name, Text(report.state, style), *counts, expected)
     Console().print(table)
     for report in reports:
-        for finding in report.findings:
+        for finding in report.findings if report not in folded else ():
             print(f"{report.spec.name}: {finding.level}: {finding.message}")
+    for benchmark, absent in groupby(folded, key=lambda report: report.spec.benchmark and report.spec.benchmark.name):
+        names = [report.spec.name for report in absent]
+        where = f"`--setting {names[0]}` says where one is looked for"
+        print(f"{benchmark}: info: {len(names)} data sets are not there ({some(names)}); {where}")
 
 
 def _parser() -> Parser:
@@ -193,9 +204,10 @@ def _parser() -> Parser:
         "--setting",
         nargs="+",
         action="extend",
-        choices=list(DATASETS),
+        choices=[*DATASETS, *BENCHMARKS],
         metavar="NAME",
-        help=f"some of {', '.join(DATASETS)}, which then must be there; by default all that are",
+        help="data sets of `list datasets`, or a list "
+        f"({', '.join(BENCHMARKS)}), which then must be there; by default all that are",
     )
     parser.add_argument(
         "--spec",

@@ -114,7 +114,7 @@ def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
     if images is not None and labels.is_dir() and images.samefile(labels):
         pictures, maps = _apart(pictures, maps, spec)
     taken = {path for paths in maps.values() for path in paths}
-    stems = sorted(pictures.keys() | maps.keys())
+    stems = sorted(maps if spec.labelled_only else pictures.keys() | maps.keys())
     unknown: tuple[str, ...] = ()
     if spec.list_file:
         listed = read_stems(spec)
