@@ -18,6 +18,7 @@ from cliptrase.readings.scclip import local_outliers
 from cliptrase.readings.sfp import attended_outliers
 from cliptrase.readings.similarity import Similarity, layers, repair, tokens_read
 from tests import similarity_references as plain
+from tests.cliptrase.ops.test_upsampling import peak_bytes
 from tests.cliptrase.test_methods_parity import GOLDEN, MISPLACED, features_of, pixels
 from tests.kit import scene_batch
 from tests.plain_tower import PlainTower
@@ -178,18 +179,24 @@ def test_steps_of_similarity(values: int, similar_only: bool, monkeypatch: pytes
             np.testing.assert_allclose(attended[number, head].numpy(), wanted, rtol=0, atol=1e-4)
 
 
-def test_rows_at_a_time_are_few() -> None:
-    """A map of 84 x 84 patches has 199 MB; a part of it at most 16 MiB, also in batches."""
-    for batch, side in ((1, 84), (2, 84), (64, 14), (600, 84)):
-        units = torch.zeros(1, 1, 1).expand(batch, side**2, 1)
-        parts = [part.shape[1] for part in similarity.some_rows(units)]
-        assert sum(parts) == side**2
-        assert batch * max(parts) * side**2 <= max(1 << 22, batch * side**2)
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("step", ["aggregate", "attend", "attend to similar ones", "outliers"])
+def test_memory_is_that_of_some_rows(step: str, batch: int, tmp_path: Path) -> None:
+    """84 x 84 patches, one map of whose pairs takes 190 MiB; a part takes 16, of which a step holds up to five."""
+    tokens = torch.randn(batch, 84**2, 16, generator=torch.Generator().manual_seed(1))
+    value = tokens.unflatten(2, (2, 8)).transpose(1, 2)
+    found = Similarity.of(tokens, 0.4)
+    steps = {
+        "aggregate": lambda: found.aggregate(tokens),
+        "attend": lambda: found.attend(value, 3, similar_only=False),
+        "attend to similar ones": lambda: found.attend(value, 3, similar_only=True),
+        "outliers": lambda: local_outliers(tokens, 30, 0.95),
+    }
+    assert 2**24 < peak_bytes(steps[step], tmp_path) < 5.5 * 2**24
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_decisions_are_float32_under_autocast(name: str) -> None:
-    tokens = patches(2, 77, 16)
+def test_decisions_are_float32_under_autocast() -> None:
+    tokens = patches(40, 77, 16)
     exact = Similarity.of(tokens, 0.4).aggregate(tokens), local_outliers(tokens, 30, 0.95)
     with torch.autocast("cpu", torch.bfloat16):
         half = Similarity.of(tokens, 0.4).aggregate(tokens), local_outliers(tokens, 30, 0.95)
