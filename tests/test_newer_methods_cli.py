@@ -60,9 +60,9 @@ CASES = [
 # VOC21 has a threshold and an area rule, ADE20K a size of SFP's own.
 for name, names in (("scclip", "sclip"), ("sfp", "sfp")):
     CASES += [
-        Case(name, name, names, VOC21, partial(similarity, name=name, numbers=SIX), embedded=True),
+        Case(name, name, names, ADE150, partial(similarity, name=name, numbers=SIX), embedded=True),
         Case(
-            f"{name}+similarity=0.95+class_weight=0", name, names, ADE150, partial(similarity, name=name, numbers=APART)
+            f"{name}+similarity=0.95+class_weight=0", name, names, VOC21, partial(similarity, name=name, numbers=APART)
         ),
     ]
 
@@ -96,4 +96,4 @@ def test_every_pixel(case: Case, tmp_path: Path, tiny_clip: Path) -> None:
         assert found.shape == size
         assert [margin for margin in wanted.margin[found != wanted.labels].tolist() if margin > TIE] == []
         labels |= set(found.unique().tolist())
-    assert len(labels) > 2, labels
+    assert len(labels) >= (3 if case.method == "proxyclip" else 4), labels
