@@ -1,6 +1,7 @@
 """Scores of one setting under several vocabularies: the same features and regions, named by other words.
 
-Every picture is seen once; only the text classifier changes, so that what differs is the words' doing alone.
+Every picture is seen once; only the text classifier changes, so that what differs is the words' doing alone. A method
+whose features depend on the names, such as ResCLIP, sees it once for each vocabulary.
 
 python -m benchmarks.vocabulary VOC21 --protocol sclip --root datasets
 python -m benchmarks.vocabulary VOC21 --vocabularies plain sclip --clip ViT-B-16 --pretrained openai --device cuda
@@ -63,8 +64,12 @@ def count(
         for group in groups:
             kept = [place for place, valid in enumerate(group.valid) if valid]
             if kept:
-                encoded = segmenter.encode(group.images[kept].to(segmenter.device), group.size, setting)
-                predictions = {name: segmenter.label(encoded, words)[method] for name, words in classifiers.items()}
+                images = group.images[kept].to(segmenter.device)
+                shared = None if segmenter.reads_names else segmenter.encode(images, group.size, setting)
+                predictions = {}
+                for name, words in classifiers.items():
+                    encoded = shared or segmenter.encode(images, group.size, setting, words)
+                    predictions[name] = segmenter.label(encoded, words)[method]
                 labels = group.labels[kept].to(segmenter.device)
                 counter.update(predictions, labels, [group.numbers[place] for place in kept])
     counts: dict[str, Counts] = counter.compute()

@@ -19,7 +19,14 @@ from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.inference.maps import GuideOf, resized
-from cliptrase.inference.pixels import denormalise, fit_to_patches, normalise, padded_canvas, shown_cell
+from cliptrase.inference.pixels import (
+    denormalise,
+    fit_to_patches,
+    normalise,
+    padded_canvas,
+    shown_cell,
+    under_patches,
+)
 from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
@@ -155,6 +162,11 @@ class Segmenter(nn.Module):
         return int(height), int(width)
 
     @property
+    def reads_names(self) -> bool:
+        """Whether a method's features depend on the names, so that no other vocabulary can share them."""
+        return any(loaded_reading(method).text for method in self.methods)
+
+    @property
     def device(self) -> torch.device:
         """Where the model is."""
         return self.mean.device
@@ -206,18 +218,27 @@ class Segmenter(nn.Module):
             InputError: features that are not finite: damaged weights, or numbers too large for half precision.
             ValueError: a side is not a whole number of patches.
         """
-        asked = any(loaded_reading(method).text for method in self.methods)
-        encoded = self.encode(images, size, classifier.setting, classifier.embeddings if asked else None)
+        encoded = self.encode(images, size, classifier.setting, classifier if self.reads_names else None)
         regions = encoded.regions if isinstance(encoded, WholePictures) else {}
         return Prediction(self.label(encoded, classifier), regions)
 
     @torch.no_grad()
     def encode(
-        self, images: Tensor, size: Size | None = None, setting: str = "", text: Tensor | None = None
+        self, images: Tensor, size: Size | None = None, setting: str = "", names: TextClassifier | None = None
     ) -> WholePictures | Windows:
         """The part of `forward` that needs no names: features and regions, for `label` with any classifier.
 
-        Methods whose readings ask for the names' text embeddings, (C, E), need them here as `text`.
+        Where a method `reads_names`, features are those of `names`, and `label` takes no others.
+
+        Args:
+            images: see `forward`.
+            size: see `forward`.
+            setting: whose own values of the protocol and of methods' options apply.
+            names: needed where a method `reads_names`.
+
+        Raises:
+            InputError: see `forward`; or a method reads the names, and none are given.
+            ValueError: see `forward`.
         """
         if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
             got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
@@ -232,6 +253,11 @@ class Segmenter(nn.Module):
         shown = (images.shape[2], images.shape[3])
         protocol = self.protocol.on(setting)
         methods = [method.on(setting) for method in self.methods]
+        text = None
+        if reading := [method.name for method in methods if loaded_reading(method).text]:
+            if names is None:
+                raise InputError(f"method {reading[0]} reads the names' text embeddings; give them as `names`")
+            text = names.background_first
         with stage("forward", images.device):
             pixels = self.prepare(images)
         if protocol.windowed:
@@ -241,20 +267,30 @@ class Segmenter(nn.Module):
             return windows
         covered = protocol.pads and protocol.label_area == "image"
         canvas = padded_canvas(shown, size, shown_cell(self.patch, protocol.fit)) if covered else size
-        encoding = self.encoder(pixels, methods, text)
+        window = under_patches(self._normalised(images), self.patch, protocol.fit) if protocol.fit == "trim" else None
+        encoding = self.encoder(pixels, methods, text, window)
         _require_features(encoding.features)
         regions = find_regions(encoding, methods, protocol, canvas, size)
         # Where the label map is stretched over the padding too, so is what guides refinements.
         stretched = protocol.pads and not covered
         guide = self._guide(images, size, pixels if stretched else None)
-        return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide)
+        return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide, text)
 
     @torch.no_grad()
     def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
         """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name.
 
         In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
+
+        Raises:
+            InputError: features are those of other names; see `encode`.
         """
+        if encoded.text is not None and not torch.equal(encoded.text, classifier.background_first):
+            reading = next(method.name for method in self.methods if loaded_reading(method).text)
+            raise InputError(
+                f"method {reading} reads the names, and the images were encoded for others; encode them for each "
+                "vocabulary"
+            )
         with torch.autocast(self.device.type, enabled=False):
             methods = [method.on(classifier.setting) for method in self.methods]
             return {method.name: encoded.labels(method, classifier) for method in methods}

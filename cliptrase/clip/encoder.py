@@ -100,7 +100,9 @@ class VisualEncoder(nn.Module):
         if self.guest is None:
             check_guest(methods, None)
 
-    def forward(self, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None) -> Encoding:
+    def forward(
+        self, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None, window: Tensor | None = None
+    ) -> Encoding:
         """Features of a batch under several methods.
 
         Methods that share the position embedding's resampling share one pass through the blocks, on the native grid
@@ -109,7 +111,8 @@ class VisualEncoder(nn.Module):
         Args:
             pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
             methods: at least one.
-            text: (C, E) unit embeddings of the names, for readings that ask for them.
+            text: (C, E) unit embeddings of the names, for readings that ask for them, the background's first.
+            window: (B, 3, H', W') normalised, that the grid is stretched over, where that is more; see `Trunk.window`.
 
         Raises:
             InputError: the tower is too shallow for a method, text embeddings or a guest that it asks for are missing,
@@ -126,10 +129,12 @@ class VisualEncoder(nn.Module):
             by_position.setdefault("dino" if native else method.position_embedding, []).append(method)
         at_a_time = len(pixels) if pixels.is_cuda else max(1, _TOKENS // (grid[0] * grid[1] + 1))
         parts = []
-        for part in pixels.split(at_a_time):
+        for part, shown in zip(
+            pixels.split(at_a_time), (pixels if window is None else window).split(at_a_time), strict=True
+        ):
             with stage("forward", pixels.device):
                 patches = self._patches(part, grid)
-            beside = _Beside(text, self._guest_features(part, methods))
+            beside = _Beside(shown, text, self._guest_features(part, methods))
             groups = by_position.items()
             parts.append([self._pass(part, patches, how, group, grid, beside) for how, group in groups])
         with stage("forward", pixels.device):
@@ -241,8 +246,9 @@ class VisualEncoder(nn.Module):
         grids: dict[str, Size] = {}
         for (reading, options), names in alike.items():
             with serving(names):
+                window, text, guest = beside.of(reading)
                 trunk = Trunk(
-                    self.tower, reading, grid, kept, pixels, dict(options), carried.get(reading), *beside.of(reading)
+                    *(self.tower, reading, grid, kept, pixels, window, dict(options), carried.get(reading), text, guest)
                 )
                 dense = reading(trunk)
                 read = dense if isinstance(dense, DenseFeatures) else DenseFeatures(dense, grid)
@@ -253,14 +259,15 @@ class VisualEncoder(nn.Module):
 
 
 class _Beside(NamedTuple):
-    """What readings may ask for besides the tower."""
+    """What readings see besides the tower; what all may see comes first."""
 
+    window: Tensor
     text: Tensor | None
     guest: GuestFeatures | None
 
     def of(self, reading: Reading) -> "_Beside":
         """What this reading asked for."""
-        return _Beside(self.text if reading.text else None, self.guest if reading.guest else None)
+        return _Beside(self.window, self.text if reading.text else None, self.guest if reading.guest else None)
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,11 @@ class Trunk:
         grid: (h, w) patches, h * w = N.
         kept: of the pass.
         pixels: (B, 3, H, W) normalised, that the tower saw.
+        window: (B, 3, H', W') normalised, that the grid is stretched over: the pixels, and those right and below that a
+            protocol leaves out because they fill no patch.
         options: the method's numbers by name, for this data set and tower.
         carried: what the last call of the reading's `step` returned; None without one.
-        text_embeddings: (C, E) unit embeddings of the names, where they are known.
+        text_embeddings: (C, E) unit embeddings of the names, where they are known, the background's first.
         guest_features: of the guest tower, where there is one.
     """
 
@@ -163,6 +165,7 @@ class Trunk:
     grid: Size
     kept: Kept
     pixels: Tensor
+    window: Tensor
     options: Mapping[str, float] = field(default_factory=dict)
     carried: Any = None
     text_embeddings: Tensor | None = None
@@ -172,6 +175,12 @@ class Trunk:
     def blocks(self) -> int:
         """How many the tower has."""
         return len(self.tower.transformer.resblocks)
+
+    @property
+    def patch(self) -> Size:
+        """(height, width) of a patch in pixels."""
+        height, width = self.tower.patch_size
+        return int(height), int(width)
 
     def projections(self, block: int) -> Projections:
         """What a block attends with: q, k, v by head, and the normalised tokens they are made of.
@@ -199,7 +208,7 @@ class Trunk:
 
     @property
     def text(self) -> Tensor:
-        """(C, E) unit embeddings of the names that the images are segmented by.
+        """(C, E) unit embeddings of the names that the images are segmented by, the background's first.
 
         Raises:
             InputError: the reading did not ask for them.

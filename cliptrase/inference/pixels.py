@@ -36,10 +36,26 @@ def fit_to_patches(pixels: Tensor, patch: Size, fit: str) -> Tensor:
 
 def trim_to_patches(pixels: Tensor, patch: Size) -> Tensor:
     """Leaves out rows and columns beyond whole patches, as the tower's convolution does; at least one patch is kept."""
-    height, width = (
-        max(side // step * step, min(side, step)) for side, step in zip(pixels.shape[2:], patch, strict=True)
-    )
-    return to_whole_patches(pixels[:, :, :height, :width], patch)
+    pixels = _of_a_patch(pixels, patch)
+    height, width = (side // step * step for side, step in zip(pixels.shape[2:], patch, strict=True))
+    return pixels[:, :, :height, :width]
+
+
+def under_patches(pixels: Tensor, patch: Size, fit: str) -> Tensor:
+    """What the grid of patches is stretched over: fitted pixels, with `trim` also those beyond whole patches.
+
+    Args:
+        pixels: (B, 3, H, W) normalised, not yet fitted.
+        patch: (height, width) of a patch.
+        fit: field of a protocol.
+    """
+    return _of_a_patch(pixels, patch) if fit == "trim" else fit_to_patches(pixels, patch, fit)
+
+
+def _of_a_patch(pixels: Tensor, patch: Size) -> Tensor:
+    """Repeats the last row and column until there is a patch."""
+    missing = [max(step - side, 0) for side, step in zip(pixels.shape[2:], patch, strict=True)]
+    return F.pad(pixels, (0, missing[1], 0, missing[0]), mode="replicate") if any(missing) else pixels
 
 
 def shown_cell(patch: Size, fit: str) -> Size:

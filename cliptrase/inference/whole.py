@@ -12,12 +12,12 @@ from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
 from cliptrase.common.timing import stage
 from cliptrase.correlation import remove_global_patches, self_correlation
-from cliptrase.inference.maps import GuideOf, highest, refined_maps
+from cliptrase.inference.maps import GuideOf, refined_maps
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import Maps, UpsampledMaps
+from cliptrase.refinements.maps import Maps, UpsampledMaps, highest
 from cliptrase.regions import full_size_means, majority_vote, mean_logits_vote, mean_vote, region_map
 
 
@@ -77,6 +77,7 @@ class WholePictures:
         canvas: (height, width) that the patch grid is stretched over.
         size: (H, W) of the label maps, top left part of the canvas.
         guide: of refinements, where a method of the run refines.
+        text: (C, E) embeddings of the names that readings were given, where one asks for them.
     """
 
     encoding: Encoding
@@ -86,6 +87,7 @@ class WholePictures:
     canvas: Size
     size: Size
     guide: GuideOf | None = None
+    text: Tensor | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""

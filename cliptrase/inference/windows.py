@@ -12,14 +12,14 @@ from torch.nn import functional as F
 
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.common.timing import stage
-from cliptrase.inference.maps import GuideOf, KeptMaps, highest, refined_maps
-from cliptrase.inference.pixels import fit_to_patches
+from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
+from cliptrase.inference.pixels import fit_to_patches, under_patches
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import NameMaps
+from cliptrase.refinements.maps import NameMaps, highest
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
@@ -36,6 +36,7 @@ class Windows:
         columns: windows from left to right.
         protocol: one with windows, with the data set's values.
         guide: of refinements, where a method of the run refines.
+        text: (C, E) embeddings of the names that readings were given, where one asks for them.
     """
 
     features: dict[str, Tensor]
@@ -45,6 +46,7 @@ class Windows:
     columns: WindowAxis
     protocol: EvaluationProtocol
     guide: GuideOf | None = None
+    text: Tensor | None = None
 
     def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
@@ -87,7 +89,7 @@ def encode_windows(
         methods: of the run.
         protocol: one with windows, with the data set's values.
         size: (H, W) of the label maps.
-        text: (C, E) unit embeddings of the names, for readings that ask for them.
+        text: see `Windows`.
         guide: see `Windows`.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
@@ -95,11 +97,11 @@ def encode_windows(
     side = (rows.side, columns.side)
     cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
     shape = (len(pixels), len(rows.starts), len(columns.starts))
-    windows = fit_to_patches(torch.stack(cut, 1).flatten(0, 1), patch, protocol.fit)  # (B * ny * nx, 3, h', w')
+    windows = under_patches(torch.stack(cut, 1).flatten(0, 1), patch, protocol.fit)  # (B * ny * nx, 3, h', w')
     features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
     regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
     for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
-        encoding = encoder(part, methods, text)
+        encoding = encoder(fit_to_patches(part, patch, protocol.fit), methods, text, part)
         for name, tokens in encoding.features.items():
             with stage("forward", pixels.device, [name]):
                 patches = tokens[:, 1:].float()
@@ -114,6 +116,7 @@ def encode_windows(
         columns,
         protocol,
         guide,
+        text,
     )
 
 

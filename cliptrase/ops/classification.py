@@ -29,6 +29,14 @@ class TextClassifier:
     class_token_weighting: bool = False
     setting: str = ""
 
+    @property
+    def background_first(self) -> Tensor:
+        """(C, E) embeddings with the background's before the classes', the order of released class lists."""
+        if self.background_label is None:
+            return self.embeddings
+        is_class = (self.name_to_label != self.background_label).int()
+        return self.embeddings[is_class.argsort(stable=True)]
+
 
 def patch_logits(patches: Tensor, text: Tensor, scale: float, grid: Size) -> Tensor:
     """exp(logit_scale) * patch . text on the patch grid.

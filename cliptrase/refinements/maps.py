@@ -1,4 +1,4 @@
-"""Maps of all names at the label map's own size, a few names at a time, and what a refinement is."""
+"""Maps of all names at the label map's own size, a few at a time; which is highest; what a refinement is."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -93,3 +93,35 @@ class UpsampledMaps:
             with torch.autocast(self.maps.device.type, enabled=False):
                 part = self.rows @ self.maps[:, first : first + step] @ self.columns.T
             yield first, part
+
+
+def highest(
+    maps: Maps, scale: float = 1.0, allowed: Tensor | None = None, with_sum: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Number and logit of the highest name at every pixel, and the logarithm of all names' summed exponentials.
+
+    Args:
+        maps: (B, c, H, W) cosines at a time.
+        scale: of the cosines.
+        allowed: (B, C) names that may win, None for all.
+        with_sum: whether the sum is wanted; it is over all names.
+
+    Returns:
+        (B, H, W) int64, float32 and float32.
+    """
+    best = log_sum = number = torch.empty(0)
+    for first, part in maps:
+        logits = part * scale
+        if with_sum:
+            part_sum = logits.logsumexp(1)
+            log_sum = part_sum if first == 0 else torch.logaddexp(log_sum, part_sum)
+        if allowed is not None:
+            barred = ~allowed[:, first : first + logits.shape[1], None, None]
+            logits = logits.masked_fill(barred, float("-inf"))
+        value, index = logits.max(1)
+        if first == 0:
+            best, number = value, index
+        else:
+            number = torch.where(value > best, index + first, number)
+            best = torch.maximum(best, value)
+    return number, best, log_sum

@@ -280,8 +280,15 @@ def test_a_reading_of_the_names(name: str, loaded_clip: LoadedClip) -> None:
     classifier = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "sky"])), progress=False)
     images = scene_batch([1, 2], 96, 112)
     labels = segmenter(images, classifier).labels
-    encoded = segmenter.encode(images, text=classifier.embeddings)
+    encoded = segmenter.encode(images, names=classifier)
     assert torch.equal(segmenter.label(encoded, classifier)["mine"], labels["mine"])
     assert not torch.equal(labels["mine"], labels["vanilla"])
-    with pytest.raises(InputError, match="method mine reads the names' text embeddings; give them as `text`"):
+    with pytest.raises(InputError, match="method mine reads the names' text embeddings; give them as `names`"):
         segmenter.encode(images)
+    with pytest.raises(InputError, match="give them as `text`"):
+        segmenter.encoder(segmenter.prepare(images), segmenter.methods)
+    other = segmenter.classifier(Vocabulary(single_names(["cat", "dog", "tree"])), progress=False)
+    with pytest.raises(InputError, match="method mine reads the names, and the images were encoded for others"):
+        segmenter.label(encoded, other)
+    equal = replace(classifier, embeddings=classifier.embeddings.clone())
+    assert torch.equal(segmenter.label(encoded, equal)["mine"], labels["mine"])

@@ -14,12 +14,14 @@ from torch.nn import functional as F
 from cliptrase.attention import Projections
 from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.trunk import Kept
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import StageTimer, listening
 from cliptrase.methods import METHODS, get_method
-from tests.kit import scene_batch
+from tests.kit import MEAN, STD, scene_batch
+from tests.kit.dino import dino
 
 TEXT = {"context_length": 8, "vocab_size": 16, "width": 64, "heads": 1, "layers": 1}
 VANILLA = [METHODS["vanilla"]]
@@ -198,18 +200,23 @@ def test_a_batch_in_parts_is_the_batch(loaded_clip: LoadedClip, monkeypatch: pyt
             torch.testing.assert_close(mine, usual, rtol=0, atol=1e-4)
 
 
+def small_encoder(layers: int) -> VisualEncoder:
+    """On a grid of 4 x 4 patches, with a guest."""
+    shape = {"layers": layers, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}
+    return VisualEncoder(tower(shape).visual, GuestTower(dino()), MEAN, STD)
+
+
 @pytest.mark.parametrize("side", [64, 96])
 def test_what_a_method_needs_is_timed_as_alone(side: int) -> None:
     """Every stretch that is timed ticks once. Off the tower's own grid of 4 x 4 there are passes that not all need."""
-    encoder = VisualEncoder(
-        tower({"layers": 7, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}).visual
-    )
+    encoder = small_encoder(layers=7)
+    text = torch.eye(3, encoder.tower.proj.shape[1])
     pixels = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
 
     def ticks(names: Sequence[str]) -> StageTimer:
         timer = StageTimer(clock=itertools.count().__next__)
         with listening(timer):
-            encoder(pixels, [METHODS[name] for name in names])
+            encoder(pixels, [METHODS[name] for name in names], text)
         return timer
 
     together = ticks(list(METHODS))
@@ -222,9 +229,7 @@ def test_what_a_method_needs_is_timed_as_alone(side: int) -> None:
 @pytest.mark.parametrize("name", [*METHODS, "vanilla+regions"])
 def test_nothing_is_kept_that_is_not_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Projections alive while blocks pass, a second stream's included, and what is left when a reading reads."""
-    encoder = VisualEncoder(
-        tower({"layers": 9, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}).visual
-    )
+    encoder = small_encoder(layers=9)
     made: list[weakref.ref[Projections]] = []
     alive: list[list[int]] = []
 
@@ -247,13 +252,16 @@ def test_nothing_is_kept_that_is_not_asked_for(name: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("cliptrase.clip.encoder.Kept", lambda: kept.append(Kept()) or kept[-1])
     method = get_method(name)
     with torch.no_grad():
-        encoding = encoder(torch.zeros(1, 3, 64, 64), [method])
-    assert max(map(len, alive)) <= 2 + method.regions
-    assert alive[-1] == [7, 8][not method.regions :]
+        encoding = encoder(torch.zeros(1, 3, 64, 64), [method], torch.eye(3, encoder.tower.proj.shape[1]))
     reading = method.load_reading()
-    assert list(kept[0].projections) == [8]
-    assert list(kept[0].tokens) == [7] * bool(reading.tokens)
-    assert not kept[0].attention
+    asked = {
+        kind: sorted({number % 9 for number in reading.asks(kind, 9)})
+        for kind in ("projections", "tokens", "attention")
+    }
+    assert max(map(len, alive)) <= len(asked["projections"]) + 1 + method.regions
+    assert alive[-1] == sorted({*asked["projections"], *([7] * method.regions)})
+    for kind, numbers in asked.items():
+        assert list(getattr(kept[0], kind)) == numbers, kind
     kept.clear()
     alive.clear()
     look()

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
-from cliptrase.inference.maps import highest, resized
+from cliptrase.inference.maps import resized
 from cliptrase.methods import METHODS, Method, get_method
 from cliptrase.ops.classification import TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
@@ -19,7 +19,7 @@ from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import last_block
 from cliptrase.refinements import maps as maps_module
-from cliptrase.refinements.maps import Guide, Maps, NameMaps, Refinement, UpsampledMaps, each_part
+from cliptrase.refinements.maps import Guide, Maps, NameMaps, Refinement, UpsampledMaps, each_part, highest
 from cliptrase.refinements.pamr import pamr
 from cliptrase.refinements.tlp import tlp
 from cliptrase.segmenter import Segmenter
