@@ -101,13 +101,27 @@ def neighbour_key(p: Projections, sigma: float = 5.0) -> Tensor:
     code. The Gaussian is added to the logits as it is, not to the probabilities. Returns (B, H, N+1, D).
     """
     precise = torch.promote_types(p.key.dtype, torch.float32)
-    by_side = []
-    for side in p.grid:
-        place = torch.arange(side, device=p.key.device, dtype=precise)
-        by_side.append(torch.exp(-((place - place.unsqueeze(1)) ** 2) / (2 * sigma**2)))  # (side, side)
-    near = torch.kron(*by_side)  # (N, N), the Gaussian being the product of its sides
+    near = nearness(p.grid, sigma, torch.empty(0, device=p.key.device, dtype=precise))
     addend = F.pad(near, (1, 0, 1, 0)).to(p.key.dtype)  # (N+1, N+1)
     return F.scaled_dot_product_attention(p.key, p.key, p.value, attn_mask=addend)
+
+
+def nearness(grid: Size, sigma: float, like: Tensor) -> Tensor:
+    """exp(-d^2 / (2 sigma^2)), d being the distance of two patches on the grid: NACLIP's Gaussian.
+
+    Args:
+        grid: (h, w) patches, h * w = N.
+        sigma: in patches.
+        like: a tensor of the wanted device and type.
+
+    Returns:
+        (N, N), 1 on the diagonal.
+    """
+    by_side = []
+    for side in grid:
+        place = torch.arange(side, device=like.device, dtype=like.dtype)
+        by_side.append(torch.exp(-((place - place.unsqueeze(1)) ** 2) / (2 * sigma**2)))  # (side, side)
+    return torch.kron(*by_side)  # the Gaussian is the product of its sides
 
 
 def grounded_self_self(p: Projections) -> Tensor:

@@ -32,6 +32,23 @@ ENTRY_POINTS = "cliptrase.methods"
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a method that its authors name, which `-NAME` after the method's name leaves out.
+
+    Attributes:
+        name: lower-case letters and `_`.
+        meaning: what the part does, a few words.
+        without: what the method reads without it, or its place, `package.module:NAME`.
+        options: names of the method's options that act in this part alone; without it there are none such.
+    """
+
+    name: str
+    meaning: str
+    without: "Reading | str"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Method:
     """How a method reads dense features from CLIP's visual tower and what it makes of them.
 
@@ -49,6 +66,7 @@ class Method:
         refine: what becomes of the names' maps at the label map's size, in this order, before the highest name is taken
             and before regions vote: refinements (`refinements.maps.Refinement`), or their places,
             `package.module:NAME`.
+        parts: those that can be left out, one at a time.
 
     Raises:
         InputError: a value that is none of these.
@@ -63,6 +81,7 @@ class Method:
     vote: Vote | None = None
     options: tuple[MethodOption, ...] = ()
     refine: "tuple[Refinement | str, ...]" = ()
+    parts: tuple[Part, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(rf"\w+({_SUFFIX})*", self.name):
@@ -81,6 +100,12 @@ class Method:
                 f"method {self.name}: refine {self.refine!r} is no tuple of refinements or of their places, "
                 "'package.module:NAME'"
             )
+
+    def without(self, part: str) -> "Method":
+        """The method without one of its parts, and without the options that act in that part alone."""
+        (left_out,) = (one for one in self.parts if one.name == part)
+        options = tuple(option for option in self.options if option.name not in left_out.options)
+        return replace(self, name=f"{self.name}-{part}", reading=left_out.without, options=options, parts=())
 
     def on(self, dataset: str) -> "Method":
         """The method with its options' values for a data set in place."""
@@ -190,6 +215,52 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                     *_SIMILARITY,
                 ),
             ),
+            Method(
+                "resclip",
+                "ResCLIP, Yang et al., CVPR 2025",
+                "cliptrase.readings.resclip:resclip",
+                options=(
+                    MethodOption("tau_r", 2, Number(1e6), "what each row of mixed attention sums to"),
+                    MethodOption(
+                        "lambda_r",
+                        0.4,
+                        Number(1, zero=True),
+                        "share of earlier blocks' attention",
+                        by_dataset={"VOC21": 0.3, "PC60": 0.3, "VOC20": 0.6, "Cityscapes": 0.2, "ADE150": 0.3},
+                    ),
+                    MethodOption(
+                        "tau_s",
+                        1.8,
+                        Number(1e6),
+                        "factor of the second pass's logits",
+                        by_dataset={"VOC21": 2.2, "VOC20": 2.1, "Cityscapes": 2.1, "ADE150": 2.1},
+                    ),
+                    MethodOption(
+                        "lambda_s",
+                        0.7,
+                        Number(1, zero=True),
+                        "share of likeness by name in them",
+                        by_dataset={"VOC20": 0.6, "Cityscapes": 0.6},
+                    ),
+                    MethodOption(
+                        "temp_thd",
+                        0.25,
+                        Number(1, zero=True),
+                        "first-pass probability under which a pixel bears name 0",
+                        by_dataset={"VOC21": 0.5, "PC60": 0.3}
+                        | dict.fromkeys(("COCOObject", "COCO171"), 0.11)
+                        | dict.fromkeys(("VOC20", "Cityscapes"), 0.1),
+                    ),
+                ),
+                parts=(
+                    Part(
+                        "sfr",
+                        "its second pass, by likeness of patches",
+                        "cliptrase.readings.resclip:resclip_rcs",
+                        ("tau_s", "lambda_s", "temp_thd"),
+                    ),
+                ),
+            ),
         )
     }
 )
@@ -221,13 +292,15 @@ def get_method(spec: str | Method) -> Method:
     `+regions` and `-regions` switch the region vote: `vanilla+regions` (CLIPtrase without its attention),
     `cliptrase-regions` (its attention alone). With regions `-denoise` clusters the correlation as it is, and
     `+majority` (labels) or `+mean` (logits) sets how a region chooses: `cliptrase-denoise+mean`. `+pamr` and `+tlp`
-    refine the maps of names, PAMR first where both are named. `+OPTION=VALUE` sets one of a method's numbers on all
-    data sets, `+frozen` takes for all data sets the numbers that its authors take for most. A switch that changes
-    nothing changes no name, and the order of switches does not matter, so that equal methods are one column.
+    refine the maps of names, PAMR first where both are named. `-PART` leaves out one of a method's named parts:
+    `resclip-sfr`. `+OPTION=VALUE` sets one of a method's numbers on all data sets, `+frozen` takes for all data sets
+    the numbers that its authors take for most. A switch that changes nothing changes no name, and the order of switches
+    does not matter, so that equal methods are one column.
 
     Raises:
-        InputError: no such method, switch or option, one switched twice, a value that an option does not take, a part
-            of the region vote without regions, a file or module that cannot be imported, or what it names is no method.
+        InputError: no such method, switch, part or option, one switched twice, several parts left out, a value that an
+            option does not take, a part of the region vote without regions, a file or module that cannot be imported,
+            or what it names is no method.
     """
     if isinstance(spec, Method):
         return _checked(spec)
@@ -239,10 +312,7 @@ def get_method(spec: str | Method) -> Method:
     matched = re.fullmatch(rf"([\w.]*)((?:{_SUFFIX})*)" if colon else rf"(\w+)((?:{_SUFFIX})*)", rest)
     suffixes = re.findall(_SUFFIX, matched[2]) if matched else []
     switches = [suffix for suffix in suffixes if "=" not in suffix and suffix != _FROZEN]
-    chosen = [switch for suffix, switch in SWITCHES.items() if suffix in switches]
-    values = {key: value for key, value in chosen if key != "refine"}
-    added = [place for key, place in chosen if key == "refine"]
-    if not matched or len(values) + len(added) < len(switches):
+    if not matched:
         raise _unknown(spec)
     if colon:
         base = _outside(f"{place}:{matched[1]}", load_object(f"{place}:{matched[1]}", "method", _is_candidate))
@@ -252,6 +322,13 @@ def get_method(spec: str | Method) -> Method:
         base = replace(_outside(point.value, load_entry_point(point, "method")), name=point.name)
     else:
         raise _unknown(spec)
+    chosen = [switch for suffix, switch in SWITCHES.items() if suffix in switches]
+    values = {key: value for key, value in chosen if key != "refine"}
+    added = [place for key, place in chosen if key == "refine"]
+    own = [suffix for suffix in switches if suffix not in SWITCHES]
+    if len(values) + len(added) + len(own) < len(switches):
+        raise _unknown(spec)
+    base = _without_part(base, own, spec)
     added = [place for place in added if place not in base.refine]
     further = [option for suffix, option in SWITCH_OPTIONS.items() if SWITCHES[suffix][1] in added]
     switched = replace(base, **values, refine=(*base.refine, *added), options=(*base.options, *further))
@@ -264,6 +341,22 @@ def get_method(spec: str | Method) -> Method:
         if (value in added if key == "refine" else getattr(method, key) == value != getattr(base, key))
     ]
     return replace(method, name=base.name + "".join(changed) + _changed_options(switched, method))
+
+
+def _without_part(base: Method, suffixes: Sequence[str], spec: str) -> Method:
+    """A method without the part that suffixes name, which are no switches of every method; as it is without any."""
+    own = {f"-{part.name}": part.name for part in base.parts}
+    others = {f"-{part.name}" for row in METHODS.values() for part in row.parts}
+    for suffix in suffixes:
+        if suffix not in own and (suffix in others or (own and suffix.startswith("-"))):
+            near = did_you_mean(suffix, [*own, *SWITCHES])
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(own) or 'none that can be left out'}"
+            raise InputError(f"method {base.name} has no part {suffix}; {hint}")
+        if suffix not in own:
+            raise _unknown(spec)
+    if len(suffixes) > 1:
+        raise InputError(f"method {spec!r} leaves out {' and '.join(suffixes)}; parts are left out one at a time")
+    return base.without(own[suffixes[0]]) if suffixes else base
 
 
 def _with_options(method: Method, suffixes: Sequence[str]) -> Method:
@@ -407,7 +500,7 @@ def _unknown(spec: str) -> InputError:
     return InputError(
         f"unknown method {spec!r}{_meant(spec)}: take one of {', '.join([*METHODS, *installed(ENTRY_POINTS)])}, or "
         "FILE.py:NAME, with +regions or -regions, +pamr and +tlp after it if wanted; with regions also -denoise, and "
-        "+majority or +mean; +OPTION=VALUE sets an option of a method that has some"
+        "+majority or +mean; -PART leaves out a part and +OPTION=VALUE sets an option of a method that has some"
     )
 
 
@@ -416,7 +509,8 @@ def _meant(spec: str) -> str:
     parts = re.split(r"(?=[+-])", spec.strip().lower())
     names = [*METHODS, *installed(ENTRY_POINTS)]
     near = [did_you_mean(parts[0].strip(), names)]
-    near += [part if "=" in part else did_you_mean(part, [*SWITCHES, _FROZEN]) for part in parts[1:]]
+    own = [f"-{part.name}" for part in METHODS[near[0]].parts] if near[0] in METHODS else []
+    near += [part if "=" in part else did_you_mean(part, [*SWITCHES, _FROZEN, *own]) for part in parts[1:]]
     if not near[0] or not all(near) or "".join(near) == spec:
         return ""
     return f" (did you mean {''.join(near)}?)"

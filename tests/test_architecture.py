@@ -92,7 +92,7 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
-    "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp"),
+    "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "window_maps", "whole", "windows"),

@@ -1,10 +1,13 @@
 """`list [methods | options | protocols | datasets | vocabularies | configs]`: what there is, a line each."""
 
 import argparse
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cliptrase.cli import configs
 from cliptrase.common.options import WIDTH, Parser, answer
+
+_SHORT = 24  # characters of an option's values beside its meaning
 
 Rows = Iterator[tuple[str, str, str]]
 """Name, what it is, where it comes from."""
@@ -114,10 +117,22 @@ def _options() -> Rows:
     from cliptrase.methods import METHODS, SWITCH_OPTIONS
 
     for switch, option in SWITCH_OPTIONS.items():
-        yield f"{switch}+{option.name}", option.meaning, option.summary
+        yield from _option(f"{switch}+{option.name}", option.meaning, option.summary)
     for name, method in METHODS.items():
         for option in method.options:
-            yield f"{name}+{option.name}", option.meaning, option.summary
+            yield from _option(f"{name}+{option.name}", option.meaning, option.summary)
+        for part in method.parts:
+            yield f"{name}-{part.name}", f"without {part.meaning}", ""
+
+
+def _option(name: str, meaning: str, values: str) -> Rows:
+    """Values that would leave little of the meaning stand below it."""
+    if len(values) <= _SHORT:
+        yield name, meaning, values
+        return
+    yield name, meaning, ""
+    for line in textwrap.wrap(values, 2 * _SHORT):
+        yield "", line, ""
 
 
 KINDS: Mapping[str, Callable[[], Rows]] = {

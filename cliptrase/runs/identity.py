@@ -85,7 +85,7 @@ def limit_of(plan: Plan) -> str:
 
 def source_of(method: Method) -> str:
     """A hash of a method's record, of the source of its reading and of what the reading carries with it."""
-    record = {row.name: getattr(method, row.name) for row in fields(method) if row.name != "source"}
+    record = {row.name: getattr(method, row.name) for row in fields(method) if row.name not in ("source", "parts")}
     record |= {"reading": method.load_reading(), "refine": method.load_refinements()}
     return hashed(*((name, _source(value)) for name, value in record.items()))
 

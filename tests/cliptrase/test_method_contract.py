@@ -27,6 +27,7 @@ GRIDS = [(2, 5), (14, 14), (7, 11), (1, 1)]
 OUTSIDE = {name: f"{outside_methods.__file__}:{name.upper()}" for name in ("key_key", "mixed")}
 # On random weights these make a picture's patches so alike that one name wins them all; with other numbers less so.
 APART = {name: f"{name}+similarity=0.95+class_weight=0" for name in ("scclip", "sfp")}
+APART["resclip"] = "resclip+lambda_s=0.1"
 EVERY = {**METHODS, **{name: get_method(spec) for name, spec in OUTSIDE.items()}}
 
 
@@ -258,7 +259,7 @@ def test_switches_that_do_not_exist(spec: str) -> None:
 def test_gradients_reach_the_pixels(encoder: VisualEncoder, name: str) -> None:
     """Nothing that a gradient needs is overwritten, and asking for one changes no feature."""
     pixels = pictures(1, (2, 3)).requires_grad_()
-    found = encoder(pixels, [EVERY[name]]).features[name]
+    found = encoder(pixels, [EVERY[name]], text_for(encoder)).features[name]
     (gradient,) = torch.autograd.grad(found[:, 1:].square().sum(), pixels)
     assert gradient.isfinite().all()
     assert gradient.abs().amax() > 0

@@ -148,6 +148,8 @@ def test_documents_name_every_option() -> None:
     for method in METHODS.values():
         for option in method.options:
             assert f"| `{method.name}+{option.name}` | {option.meaning} | {option.summary} |" in table
+        for part in method.parts:
+            assert f"`{method.name}-{part.name}`" in table
     for switch, option in SWITCH_OPTIONS.items():
         assert f"| `{switch}+{option.name}` | {option.meaning} | {option.summary} |" in table
 

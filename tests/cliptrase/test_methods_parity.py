@@ -23,6 +23,7 @@ from tests.kit import MEAN, STD, scene_batch
 from tests.kit.dino import dino
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "methods.npz"
+TEXT = torch.from_numpy(np.load(GOLDEN)["resclip/text"])  # for methods that read the names
 OTHERS = ("maskclip", "cliptrase")  # under other names, in other files
 FILES = {name: name for name in METHODS if name not in OTHERS} | {
     "maskclip": "maskclip",  # as its released config runs: exact GELU, layer-norm eps 1e-6
@@ -59,7 +60,7 @@ def features_of(encoder: VisualEncoder, method: str, case: str) -> NDArray[np.fl
     seed, size = case.split("_")
     height, width = map(int, size.split("x"))
     with torch.no_grad():
-        (features,) = encoder(pixels(int(seed), height, width), [get_method(method)]).features.values()
+        (features,) = encoder(pixels(int(seed), height, width), [get_method(method)], TEXT).features.values()
     return features[0].numpy()
 
 
@@ -102,14 +103,13 @@ def test_all_methods_together_are_each_alone(size: tuple[int, int], encoder: Vis
     """Sharing passes changes nothing: one on the native grid, elsewhere one for each way of resampling."""
     picture = pixels(12, *size)
     with torch.no_grad():
-        own = [method for method in METHODS.values() if not method.load_reading().text]
-        methods = [replace(method, regions=True) for method in own]  # which keeps the projections too
-        together = encoder(picture, methods)
-        assert list(together.features) == [method.name for method in own]
+        methods = [replace(method, regions=True) for method in METHODS.values()]  # which keeps the projections too
+        together = encoder(picture, methods, TEXT)
+        assert list(together.features) == list(METHODS)
         resamplings = {method.position_embedding for method in METHODS.values()}
         assert len(together.passes) == (1 if size == (224, 224) else len(resamplings))
         for method in methods:
-            alone = encoder(picture, [method])
+            alone = encoder(picture, [method], TEXT)
             assert torch.equal(together.features[method.name], alone.features[method.name])
             (shared,) = (each for each in together.passes if method.name in each.features)
             assert shared.penultimate is not None

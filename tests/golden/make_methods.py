@@ -29,6 +29,8 @@ def main(parity: Path) -> None:
                 if (name := f"{case}/{key}") in found:
                     rows = found[name]
                     kept[f"{path.stem}/{name}"] = rows[np.linspace(0, len(rows) - 1, PATCHES, dtype=int)]
+            if f"{case}/patch_labels" in found:
+                kept[f"{path.stem}/{case}/patch_labels"] = found[f"{case}/patch_labels"]
             if f"{case}/cls" in found:
                 kept[f"{path.stem}/{case}/cls"] = found[f"{case}/cls"]
     np.savez_compressed(HERE / "methods.npz", **kept)
