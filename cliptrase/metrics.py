@@ -1,6 +1,7 @@
 """Segmentation scores from one confusion matrix over the whole data set, and counts of each picture."""
 
 import math
+from collections.abc import Sequence
 from typing import Generic, NamedTuple, SupportsFloat, TypeVar
 
 import torch
@@ -138,6 +139,33 @@ def class_scores(hits: Tensor, truth: Tensor, predicted: Tensor, definition: Def
     added = get_definition(definition).added
     hits, truth, predicted = hits.double(), truth.double(), predicted.double()
     return ClassScores(hits / (truth + added), hits / (truth + predicted - hits + added))
+
+
+def mean_iou(
+    hits: Tensor, truth: Tensor, predicted: Tensor, definition: Definition | str, labels: Sequence[int]
+) -> Tensor:
+    """Mean IoU over some of the classes: those of a definition's mean that are among them.
+
+    Args:
+        hits: as for `scores`, as all that follow.
+        truth: likewise.
+        predicted: likewise.
+        definition: likewise.
+        labels: of the classes.
+
+    Returns:
+        percent, (...) float64; NaN where the truth holds no pixel at all, or none of the classes counts.
+
+    >>> confusion = torch.tensor([[6, 2, 0], [1, 0, 1], [0, 0, 0]])
+    >>> [rounded(mean_iou(*margins(confusion), definition, [0, 2])) for definition in ("detectron2", "mmseg")]
+    [66.67, 33.33]
+    """
+    rule = get_definition(definition)
+    among = torch.zeros(truth.shape[-1], dtype=torch.bool, device=truth.device)
+    among[list(labels)] = True
+    iou = class_scores(hits, truth, predicted, rule).iou
+    mean = 100 * _mean(iou, in_mean(rule.iou_over, hits, truth, predicted) & among)
+    return torch.where(truth.sum(-1) > 0, mean, math.nan)
 
 
 def in_mean(classes: Classes, hits: Tensor, truth: Tensor, predicted: Tensor) -> Tensor:

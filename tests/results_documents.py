@@ -67,7 +67,7 @@ def run_document(
         },
         "settings": copy.deepcopy(dict(settings)),
         "methods": {
-            method: {"settings": dict(entries), "average": (averages or {}).get(method)}
+            method: {"settings": dict(entries), "average": (averages or {}).get(method), "benchmarks": {}}
             for method, entries in methods.items()
         },
         "provenance": dict(provenance or {}),

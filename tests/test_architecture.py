@@ -29,11 +29,11 @@ LAYERS = (
             "protocols.protocol",
             "protocols.table",
         ),
-        *("evaluation.counts", "evaluation.notes", "evaluation.published", "evaluation.records"),
+        *("evaluation.counts", "evaluation.domains", "evaluation.notes", "evaluation.published", "evaluation.records"),
     },
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
     {
-        "evaluation.comparison",
+        *("evaluation.comparison", "evaluation.domain_lines"),
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
@@ -79,8 +79,8 @@ ORDERS = {
         "weights",
     ),
     "evaluation": (
-        *("provenance", "published", "conditions", "intervals", "notes", "counts", "records"),
-        *("document", "formatting", "scoreboard", "comparison"),
+        *("provenance", "published", "conditions", "intervals", "notes", "counts", "domains", "records"),
+        *("document", "formatting", "scoreboard", "comparison", "domain_lines"),
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
@@ -100,7 +100,7 @@ ORDERS = {
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
-        *("comparison_html", "score_html", "setting_html", "page"),
+        *("comparison_html", "domain_html", "score_html", "setting_html", "page"),
     ),
 }
 LIGHTNING = {"runs", "cli"}

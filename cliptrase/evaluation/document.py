@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cliptrase.evaluation.domains import BenchmarkResult, DomainMean, DomainScores
 from cliptrase.evaluation.intervals import LEVEL, Estimate
 from cliptrase.evaluation.records import Average, SettingResult
 from cliptrase.metrics import rounded
 from cliptrase.protocols.definitions import DEFINITIONS
 
+MEANS = ("mIoU", "CoI_mIoU")  # of a benchmark's scores those that are averaged
 SCHEMA = 2  # raised when a field changes its name, place or meaning
 
 
@@ -15,6 +17,7 @@ def results_document(
     results: Mapping[str, Sequence[SettingResult]],
     averages: Mapping[str, Average | None],
     provenance: Mapping[str, Any],
+    benchmarks: Mapping[str, Sequence[BenchmarkResult]] | None = None,
 ) -> dict[str, Any]:
     """The main method's headline and data sets, every method's data sets and mean, and how they were made.
 
@@ -22,11 +25,13 @@ def results_document(
         results: by method those of the finished data sets, the main method first.
         averages: by method, None where there is no mean.
         provenance: whatever may differ between equal runs.
+        benchmarks: by method the figures of benchmarks that average by domain.
     """
     methods = {
         method: {
             "settings": {result.name: _setting(result) for result in settings},
             "average": _average(average) if (average := averages.get(method)) else None,
+            "benchmarks": {found.benchmark.name: _benchmark(found) for found in (benchmarks or {}).get(method, ())},
         }
         for method, settings in results.items()
     }
@@ -96,6 +101,44 @@ def _average(average: Average) -> dict[str, Any]:
         "mIoU": rounded(average.mIoU),
         "intervals": _intervals(average.estimate) if average.estimate else None,
     }
+
+
+def _benchmark(found: BenchmarkResult) -> dict[str, Any]:
+    """A method's figures of a benchmark, and its means over those that are there."""
+    return {
+        "source": found.benchmark.source,
+        "definition": found.benchmark.definition,
+        "note": found.benchmark.note,
+        "missing": found.missing,
+        "figures": [
+            {
+                "name": figure.name,
+                "domain": figure.domain,
+                "settings": list(figure.settings),
+                "images": figure.images,
+                "scores": _domain_scores(figure.scores, DomainScores._fields),
+                "intervals": _intervals(figure.estimate) if figure.estimate else None,
+            }
+            for figure in found.figures
+        ],
+        "domains": [_mean(mean) for mean in found.domains],
+        "mean": _mean(found.mean),
+    }
+
+
+def _mean(mean: DomainMean) -> dict[str, Any]:
+    """A mean over figures, which has no sensitivity: most figures have none."""
+    return {
+        "name": mean.name,
+        "figures": mean.figures,
+        "figures_expected": mean.expected,
+        "scores": _domain_scores(mean.scores, MEANS),
+        "intervals": _intervals(mean.estimate) if mean.estimate else None,
+    }
+
+
+def _domain_scores(scores: Mapping[str, DomainScores[float]], names: Sequence[str]) -> dict[str, Any]:
+    return {name: {column: rounded(getattr(scores[name], column)) for column in names} for name in DEFINITIONS}
 
 
 def _intervals(estimate: Estimate) -> dict[str, Any]:

@@ -19,6 +19,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
+        *_benchmarks(document),
         *_guest(document["provenance"]),
         *(protocols.notes(protocol, list(document["methods"]), list(settings)) if protocol else []),
         *_rare(settings),
@@ -35,6 +36,16 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     unfinished = document["provenance"].get("unfinished")
     if isinstance(unfinished, list) and unfinished:
         yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
+
+
+def _benchmarks(document: Mapping[str, Any]) -> Iterator[str]:
+    """How the average of a run counts the parts of a figure."""
+    for method in [*document["methods"].values()][:1]:
+        for name, found in method["benchmarks"].items():
+            for figure in found["figures"]:
+                if len(parts := figure["settings"]) > 1:
+                    mean = f"{name}: {figure['name']} is the mean of {', '.join(parts)}"
+                    yield f"{mean}, which count as one data set in every mean."
 
 
 def _guest(provenance: Mapping[str, Any]) -> Iterator[str]:

@@ -49,6 +49,7 @@ class SettingResult:
         published_source: where those were read, if not in the paper that the data set's specification names.
         sample: which images the scores are of.
         remarks: what differs from the conditions of published scores; see `conditions.Conditions`.
+        figure: the figure of a benchmark that it is, or is a part of; empty without such a benchmark.
     """
 
     name: str
@@ -64,6 +65,7 @@ class SettingResult:
     published_source: str
     sample: Sample = ALL_IMAGES
     remarks: Sequence[str] = ()
+    figure: str = ""
 
     @classmethod
     def from_confusion(
@@ -79,6 +81,7 @@ class SettingResult:
         published_source: str = "",
         sample: Sample = ALL_IMAGES,
         remarks: Sequence[str] = (),
+        figure: str = "",
     ) -> "SettingResult":
         """Scores of a (C, C) int64 confusion matrix, rows being ground truth."""
         counts = margins(confusion)
@@ -97,6 +100,7 @@ class SettingResult:
             published_source,
             sample,
             remarks,
+            figure,
         )
 
     @property
@@ -131,7 +135,7 @@ class SettingResult:
 
 
 class Average(NamedTuple):
-    """Mean mIoU of one method over several data sets, by the protocol's definition."""
+    """Mean mIoU of one method over several data sets, by the protocol's definition; parts of a figure count as one."""
 
     settings: list[str]
     mIoU: float  # noqa: N815 (the name in results.json)

@@ -8,9 +8,12 @@ import torch
 
 from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counts import Counts
+from cliptrase.evaluation.domains import BenchmarkResult, Counted, benchmark_results
 from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.records import Average, ResultKey, Sample, SettingResult
+from cliptrase.metrics import margins
+from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
 
@@ -28,6 +31,10 @@ class Setting(Protocol):
     def expected_counts(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
     def vocabularies(self) -> Mapping[str, Vocabulary]: ...  # noqa: D102
+    @property
+    def benchmark(self) -> DomainBenchmark | None: ...  # noqa: D102
+    @property
+    def interest(self) -> Sequence[int]: ...  # noqa: D102
 
 
 class Scoreboard:
@@ -45,7 +52,7 @@ class Scoreboard:
         self.methods = list(methods)
         self.protocol = protocol
         self.counts: dict[str, Mapping[str, Counts]] = {}
-        self._influences: dict[str, Influences | None] = {}
+        self._influences: dict[tuple[str, str], Influences | None] = {}
         self._estimates: dict[str, list[Estimate]] = {}
 
     def add(self, setting: str, counts: Mapping[str, Counts]) -> None:
@@ -63,30 +70,64 @@ class Scoreboard:
     def averages(self, results: Mapping[str, Sequence[SettingResult]]) -> dict[str, Average | None]:
         """By method the mean mIoU over settings, with its interval.
 
-        None for fewer than two settings, or where one has nothing to score.
+        None for fewer than two settings, or where one has nothing to score. Parts of a benchmark's figure count as one.
 
         Args:
             results: from `results`.
         """
         names = [result.name for result in results[self.methods[0]]]
-        known = [influence for name in names if (influence := self._pictures(name))]
-        together = estimates(of_average(known)) if len(known) == len(names) > 1 else None
+        together = self._together(results[self.methods[0]]) if len(names) > 1 else None
         averages: dict[str, Average | None] = {}
         for number, (method, of_method) in enumerate(results.items()):
-            mean = sum(result.headline.mIoU for result in of_method) / max(len(of_method), 1)
+            figures = [[result.headline.mIoU for result in parts] for parts in _by_figure(of_method)]
+            mean = sum(sum(parts) / len(parts) for parts in figures) / max(len(figures), 1)
             scored = len(of_method) > 1 and not math.isnan(mean)
             averages[method] = Average(names, mean, together[number] if together else None) if scored else None
         return averages
 
-    def _pictures(self, name: str) -> Influences | None:
-        """What the intervals of a finished setting are made of, computed once."""
-        if name not in self._influences:
+    def _together(self, results: Sequence[SettingResult]) -> list[Estimate] | None:
+        """Intervals of the mean over figures; None where a data set has none."""
+        figures = []
+        for parts in _by_figure(results):
+            known = [influence for part in parts if (influence := self._pictures(part.name))]
+            if len(known) < len(parts):
+                return None
+            # Data sets that share pictures name them alike, but those of a benchmark of many may have equal names only.
+            own = f"{parts[0].figure}/" if parts[0].figure else ""
+            whole = of_average(known) if len(known) > 1 else known[0]
+            figures.append(whole._replace(stems=[own + stem for stem in whole.stems]))
+        return estimates(of_average(figures))
+
+    def benchmarks(self, settings: Sequence[Setting]) -> dict[str, list[BenchmarkResult]]:
+        """By method the figures and means of the benchmarks that finished settings are of."""
+        counted: dict[str, dict[str, Counted]] = {}
+        known: dict[str, DomainBenchmark] = {}
+        for setting in settings:
+            if setting.benchmark and self.counts.get(setting.name):
+                benchmark = known[setting.benchmark.name] = setting.benchmark
+                counts = [self.counts[setting.name][method] for method in self.methods]
+                pixels = torch.stack([torch.stack(margins(each.confusion)) for each in counts])  # (M, 3, C)
+                pictures = self._pictures(setting.name, benchmark.definition)
+                counted.setdefault(benchmark.name, {})[setting.name] = Counted(
+                    pixels, setting.interest, counts[0].images, pictures
+                )
+        found = [benchmark_results(known[name], sets) for name, sets in counted.items()]
+        return {method: [each[number] for each in found] for number, method in enumerate(self.methods)}
+
+    def _pictures(self, name: str, definition: str = "") -> Influences | None:
+        """What the intervals of a finished setting are made of, computed once; by the protocol's definition."""
+        key = name, definition or self.protocol.scoring
+        if key not in self._influences:
             counts = [self.counts[name][method] for method in self.methods]
             pictures = torch.stack([each.pictures for each in counts])  # (M, P, 3, C)
-            self._influences[name] = influence = influences(pictures, counts[0].stems, self.protocol.scoring)
-            if influence:
-                self._estimates[name] = estimates(influence)
-        return self._influences[name]
+            self._influences[key] = influences(pictures, counts[0].stems, key[1])
+        return self._influences[key]
+
+    def _intervals(self, name: str) -> list[Estimate] | None:
+        """Intervals of a finished setting under every method, computed once."""
+        if name not in self._estimates and (influence := self._pictures(name)):
+            self._estimates[name] = estimates(influence)
+        return self._estimates.get(name)
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
@@ -103,8 +144,17 @@ class Scoreboard:
             counts.images,
             published or None,
             self.protocol.scoring,
-            self._estimates[setting.name][number] if self._pictures(setting.name) else None,
+            known[number] if (known := self._intervals(setting.name)) else None,
             source,
             Sample(expected, conditions.extents.get(setting.name), rarity(counts.pictures)),
             conditions.remarks(setting.name, counts.images, expected, bool(published), own_names, guest),
+            setting.benchmark.figure_of(setting.name) if setting.benchmark else "",
         )
+
+
+def _by_figure(results: Sequence[SettingResult]) -> list[list[SettingResult]]:
+    """Results that count as one figure together."""
+    figures: dict[str, list[SettingResult]] = {}
+    for result in results:
+        figures.setdefault(result.figure or result.name, []).append(result)
+    return list(figures.values())

@@ -17,6 +17,7 @@ class DomainBenchmark:
         source: the paper.
         definition: name of the definition of scores that tables show.
         domains: by domain its figures, by figure its data sets.
+        note: a sentence for below its tables.
 
     Example:
         >>> domains = {"Home": {"Kitchen": ("Kitchen",), "Bed": ("Bed-1", "Bed-2")}}
@@ -29,6 +30,7 @@ class DomainBenchmark:
     source: str
     definition: str
     domains: Mapping[str, Mapping[str, tuple[str, ...]]]
+    note: str = ""
 
     @cached_property
     def figures(self) -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cliptrase.evaluation.document import SCHEMA
+from cliptrase.evaluation.document import MEANS, SCHEMA
+from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.foreign import UNBOUNDED, SchemaError, ShapeError
@@ -35,6 +36,8 @@ def check_results(document: Any) -> None:
                 raise ShapeError(f"{method} {setting} has other classes than the run's first method")
         if part is not document:
             _average(part, method)
+            _benchmarks(part, method, settings)
+    _same_benchmarks(methods)
     _provenance(_mapping(document, "provenance", "the document"))
 
 
@@ -68,6 +71,55 @@ def _average(part: Mapping[str, Any], method: str) -> None:
         raise ShapeError(f"average of {method!r} is no table")
     optional_number(average, "mIoU", f"average of {method!r}", 0, 100)
     _intervals(average, f"average of {method!r}")
+
+
+def _benchmarks(part: Mapping[str, Any], method: str, settings: Mapping[str, Any]) -> None:
+    """Figures of benchmarks, and means over them: of the same data sets and domains for every method."""
+    for name, found in _mapping(part, "benchmarks", f"method {method!r}").items():
+        where = f"{name} of {method!r}"
+        for key in ("source", "note"):
+            if not isinstance(found, Mapping) or not isinstance(found.get(key), str):
+                raise ShapeError(f"{where} has no {key}")
+        _definition(found, where)
+        _short_list(found, "missing", str, where)
+        for key, columns in (("figures", DomainScores._fields), ("domains", MEANS)):
+            rows = found.get(key)
+            if not isinstance(rows, list) or len(rows) > _MOST_REMARKS:
+                raise ShapeError(f"{where} has no list of {key}")
+            for row in rows:
+                _domain_row(row, columns, f"{key} of {where}")
+                if key == "figures":
+                    _count(row, "images", f"{key} of {where}")
+                    _short_list(row, "settings", str, f"{key} of {where}")
+                    if not isinstance(row.get("domain"), str) or not set(row["settings"]) <= settings.keys():
+                        raise ShapeError(f"{key} of {where} are of no domain, or of data sets that are not there")
+        _domain_row(_mapping(found, "mean", where), MEANS, f"mean of {where}")
+        for mean in (*found["domains"], found["mean"]):
+            for key in ("figures", "figures_expected"):
+                _count(mean, key, f"a mean of {where}")
+
+
+def _domain_row(row: Any, columns: Sequence[str], where: str) -> None:
+    if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
+        raise ShapeError(f"{where} has no name")
+    scores = _mapping(row, "scores", where)
+    for definition in DEFINITIONS:
+        for column in columns:
+            optional_number(_mapping(scores, definition, where), column, where, 0, 100)
+    _intervals(row, where)
+
+
+def _same_benchmarks(methods: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tables show all methods in the order of the first one's figures."""
+    shapes = [
+        {
+            name: [[(row["name"], row.get("domain")) for row in found[key]] for key in ("figures", "domains")]
+            for name, found in part["benchmarks"].items()
+        }
+        for part in methods.values()
+    ]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ShapeError("its methods have figures of different benchmarks")
 
 
 def _result(result: Any, where: str) -> Sequence[Mapping[str, Any]]:

@@ -1,9 +1,12 @@
-"""Content of `results.csv` and `comparison.csv`."""
+"""Content of `results.csv`, `comparison.csv` and `benchmarks.csv`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cliptrase.common.tables import csv_text
 from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.domain_lines import domain_tables
+from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.records import ResultKey, SettingResult
 
@@ -41,3 +44,34 @@ def comparison_csv(comparison: Comparison) -> str:
             made = [row.images_per_second, comparison.provenance.get("peak_memory_mib"), "; ".join(cell.remarks)]
             lines.append([row.method, name, *key, comparison.definition, *scores, *beside, *made])
     return csv_text(lines)
+
+
+def benchmarks_csv(document: Mapping[str, Any]) -> str:
+    """A line for each method, figure or mean of a benchmark, and definition; empty where the run scores none.
+
+    Intervals and differences are of mIoU by the benchmark's definition, and stand in its line.
+
+    Args:
+        document: content of `results.json`.
+    """
+    heads: list[str | float | None] = ["method", "benchmark", "kind", "name", "domain", "figures", "figures_expected"]
+    heads += ["images", "definition", *DomainScores._fields, "low", "high"]
+    lines = [[*heads, "difference", "difference_low", "difference_high"]]
+    for table in domain_tables(document):
+        for line in (line for group in table.groups for line in group):
+            about: list[str | float | None] = [
+                line.method,
+                table.name,
+                line.kind,
+                line.name,
+                line.domain,
+                line.figures,
+                line.expected,
+            ]
+            for definition, scores in line.scores.items():
+                values = [scores.get(column) for column in DomainScores._fields]
+                own = definition == table.definition
+                bounds = [*((own and line.interval) or (None, None)), line.difference if own else None]
+                bounds += (own and line.difference_interval) or (None, None)
+                lines.append([*about, line.images, definition, *values, *bounds])
+    return csv_text(lines) if len(lines) > 1 else ""

@@ -7,6 +7,7 @@ from typing import Any
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.comparison_html import comparison_parts, elsewhere_parts
+from cliptrase.report.domain_html import domain_parts
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markup import Html, element, joined
 from cliptrase.report.score_html import score_table
@@ -42,6 +43,7 @@ def page(runs: Sequence[LoadedRun]) -> str:
     body = [
         element("h1", title),
         element("p", note, class_="soft"),
+        *(part for run in runs for part in domain_parts(run.document, "" if len(runs) == 1 else run.name)),
         element("h2", "Scores"),
         score_table(runs),
         *_notes(runs),

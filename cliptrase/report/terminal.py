@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cliptrase.evaluation.comparison import Beside, Cell, Comparison
+from cliptrase.evaluation.domain_lines import DomainTable
+from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import (
     COLUMNS,
     INTERVAL,
@@ -121,6 +123,45 @@ def comparison_table(comparison: Comparison) -> Table:
         cells = (_stacked(cell, best) for cell, best in line)
         table.add_row(Text(name), *cells, format_score(row.images_per_second))
     return table
+
+
+def domain_table(table: DomainTable, narrow: bool = False) -> Table:
+    """Figures of a benchmark by domain, with their means.
+
+    Args:
+        table: what it shows.
+        narrow: leaves out mIoU by other definitions, numbers of images beside methods, and lines between columns.
+    """
+    others = [] if narrow else table.others
+    counted = not (narrow and table.several)
+    shown = _table(table.title, table.notes, narrow)
+    longest = max(len(line.name) for group in table.groups for line in group if line.kind == "figure")
+    shown.add_column("data set", overflow="fold", min_width=longest)
+    if table.several:
+        shown.add_column("method", overflow="fold")
+    for column in (
+        *(["images"] if counted else []),
+        "mIoU",
+        INTERVAL,
+        "CoI-\nmIoU",
+        "sensi-\ntivity",
+        "speci-\nficity",
+    ):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for definition in others:
+        shown.add_column(f"{definition}\nmIoU", justify="right", no_wrap=True)
+    for group in table.groups:
+        for line in group:
+            scores = line.scores[table.definition]
+            values = [format_score(scores.get(column)) for column in DomainScores._fields[1:]]
+            interval = format_interval(line.interval) if line.interval else ""
+            cells = [line.label, *([line.method] if table.several else [])]
+            cells += [line.images_text] if counted else []
+            cells += [format_score(scores["mIoU"]), interval, *values]
+            cells += [format_score(line.scores[definition]["mIoU"]) for definition in others]
+            style = "" if line.kind == "figure" else "bold"
+            shown.add_row(*(Text(cell, style) for cell in cells), end_section=line is group[-1])
+    return shown
 
 
 def narrow_comparison_table(comparison: Comparison) -> Table:

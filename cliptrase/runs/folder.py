@@ -115,7 +115,15 @@ def provenance_of(folder: Path) -> dict[str, Any]:
 
 def _known(folder: Path) -> list[Path]:
     """Files that going on with a run would replace."""
-    names = ("config.yaml", "results.json", "results.csv", "comparison.csv", "comparison.md", "report.html")
+    names = (
+        "config.yaml",
+        "results.json",
+        "results.csv",
+        "benchmarks.csv",
+        "comparison.csv",
+        "comparison.md",
+        "report.html",
+    )
     return [*(folder / name for name in (*names, "hparams.yaml")), *folder.glob("confusion/*.npz")]
 
 

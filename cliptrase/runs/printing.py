@@ -2,7 +2,14 @@
 
 from cliptrase.common.errors import counted, first_few
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.report.terminal import comparison_table, narrow_comparison_table, print_table, score_table
+from cliptrase.evaluation.domain_lines import domain_tables
+from cliptrase.report.terminal import (
+    comparison_table,
+    domain_table,
+    narrow_comparison_table,
+    print_table,
+    score_table,
+)
 from cliptrase.runs.run import Run
 
 
@@ -13,6 +20,8 @@ def print_results(run: Run) -> None:
     print_table(score_table(*shown), score_table(*shown, narrow=True))
     if len(run.results) > 1:
         print_table(comparison_table(compared), narrow_comparison_table(compared))
+    for table in domain_tables(run.document):
+        print_table(domain_table(table), domain_table(table, narrow=True))
     for name in ("results.json", "report.html"):
         if run.folder is not None and (path := run.folder / name).exists():
             print(f"{path.stem}: {path}")

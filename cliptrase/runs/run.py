@@ -249,7 +249,8 @@ class Run:
         """Content of `results.json`, made once whenever a data set has been finished."""
         if self._document is None:
             averages = self.scoreboard.averages(self.results)
-            self._document = results_document(self.results, averages, self._provenance())
+            benchmarks = self.scoreboard.benchmarks(self.settings)
+            self._document = results_document(self.results, averages, self._provenance(), benchmarks)
         return self._document
 
     def _provenance(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from PIL import Image
 from cliptrase.common.io import write_bytes, write_json, write_text
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
-from cliptrase.report.csv_tables import comparison_csv, results_csv
+from cliptrase.report.csv_tables import benchmarks_csv, comparison_csv, results_csv
 from cliptrase.report.load import read_run
 from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
@@ -57,6 +57,8 @@ class ResultsWriter(RunCallback):
             return
         write_json(run.folder / "results.json", run.document)
         write_text(run.folder / "results.csv", results_csv(run.results))
+        if table := benchmarks_csv(run.document):
+            write_text(run.folder / "benchmarks.csv", table)
         if len(run.results) > 1:
             compared = Comparison(run.document)
             write_text(run.folder / "comparison.csv", comparison_csv(compared))
