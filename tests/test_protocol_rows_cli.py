@@ -25,7 +25,7 @@ from tests.published_protocols import VALUES, Published, decide, mmseg_scores, r
 SIZES = ((100, 100), (90, 132), (131, 84))
 SETTINGS = ("VOC21", "PC60", "COCOObject", "ADE150", "Cityscapes")
 NAMES = {"naclip": "sclip", "scclip": "sclip", "sfp": "sfp", "proxyclip": "proxyclip"}  # whose words each takes
-# Random weights show SC-CLIP and SFP one label; `test_similarity_methods_cli` runs them under their protocols.
+# Random weights show SC-CLIP and SFP one label; `test_newer_methods_cli` runs them under their protocols.
 METHODS = {"naclip": "pearl", "scclip": "sclip", "sfp": "sclip", "proxyclip": "proxyclip"}
 TIE = 1e-6  # of probabilities: sums of float32 cosines in another order differ by as much
 

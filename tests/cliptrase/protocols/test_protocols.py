@@ -37,7 +37,7 @@ def test_every_protocol_has_a_configuration() -> None:
     """Also what has values of another's: PEARL and ResCLIP those of NACLIP."""
     assert {config["protocol"] for config in CHOICES.values()} == set(PROTOCOLS)
     others = {name: config["protocol"] for name, config in CHOICES.items() if config["protocol"] != name}
-    assert others == {"pearl": "naclip"}
+    assert others == {"pearl": "naclip", "resclip": "naclip"}
 
 
 @pytest.mark.parametrize("name", CHOICES)
