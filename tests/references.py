@@ -220,8 +220,9 @@ def tlp(maps: Array, pixels: Array, text: Array, grid: int = 80, steps: int = 25
         pairs = [(cell, (cell[0] + step[0], cell[1] + step[1])) for cell in cells]
         pairs = [(one, other) for one, other in pairs if other[0] < rows and other[1] < columns]
         apart = [abs(grey[one] - grey[other]) for one, other in pairs]
+        usual = np.mean(apart) + 1e-6
         for (one, other), difference in zip(pairs, apart, strict=True):
-            edge = np.exp(-5 * difference / (np.mean(apart) + 1e-6)) * (1 + agreement(one, other))
+            edge = np.exp(-5 * difference / usual) * (1 + agreement(one, other))
             edge = min(max(edge, 0), 1)
             i, j = one[0] * columns + one[1], other[0] * columns + other[1]
             matrix[i, i] += edge
