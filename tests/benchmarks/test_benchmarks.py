@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import compare, dino, measure, memory, precision, record, scaling, speed, startup, text
+from benchmarks import compare, dino, measure, memory, precision, record, refinements, scaling, speed, startup, text
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.guest_weights import load_guest
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
+from cliptrase.refinements import pamr
 from cliptrase.segmenter import Segmenter
 from tests.kit.dino import dino as golden_dino
 
@@ -61,6 +62,33 @@ def test_speed(tmp_path: Path) -> None:
 def test_memory_is_of_this_process() -> None:
     peak = memory.peak_mib("tiny", 224, 1, "vanilla", 5, CPU)
     assert 50 < peak < 1e5  # Python with torch takes some 200
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_refinements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights are made anew in each round, and each peak is of a process of its own."""
+    made = []
+    monkeypatch.setattr(refinements, "SIZE", (30, 40))
+    monkeypatch.setattr(refinements, "in_own_process", lambda options, method, count: 100.0 + count)
+    affinities = pamr.affinities
+    monkeypatch.setattr(pamr, "affinities", lambda *given: made.append(1) or affinities(*given))
+    options = ["--size", "48", "--names", "3", "5", "--rounds", "2", "--device", "cpu"]
+    refinements.main([*options, "--out", str(tmp_path / "refinements.csv")])
+    rows = rows_of(tmp_path / "refinements.csv")
+    assert [(row["names"], row["method"]) for row in rows] == [
+        (names, method) for names in ("3", "5") for method in refinements.METHODS
+    ]
+    assert len(made) == 2 * 2 * (2 + 1)  # numbers of names, methods, rounds and one to warm up
+    for row in rows:
+        assert float(row["naming/forward"]) == pytest.approx(float(row["naming"]) / float(row["forward"]))
+        assert float(row["more_mib"]) == (2 if row["names"] == "5" else 0)
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_memory_of_a_refinement(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--size", "48", "--names", "3", "--device", "cpu", "--one", "naclip+pamr+tlp"]
+    refinements.main(options)
+    assert 50 < float(capsys.readouterr().out) < 1e5
 
 
 def test_memory_of_each_case_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

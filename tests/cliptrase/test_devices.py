@@ -98,7 +98,7 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
     encoded = torch.empty(0)
     for device in (torch.device("cpu"), DEVICE):
         clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
-        methods = [*METHODS, "vanilla+regions", "cliptrase-denoise+mean"]
+        methods = [*METHODS, "vanilla+regions", "cliptrase-denoise+mean", "naclip+pamr+tlp", "cliptrase+mean+pamr"]
         segmenter = Segmenter(clip, protocol, methods, tmp_path / device.type, dino()).to(device)
         timer = StageTimer()
         with listening(timer):
