@@ -1,4 +1,4 @@
-"""Data sets as LightningDataModules over detectron2 folders.
+"""Data sets as LightningDataModules over detectron2 or mmsegmentation folders.
 
 `python cli.py test --data NAME` finds these classes by name. Specs, doctor and preparations need no torch: the classes
 are made when one of them is first asked for.

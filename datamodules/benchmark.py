@@ -4,10 +4,10 @@ import importlib
 from pathlib import Path
 
 from cliptrase.common.errors import one_line, suggestion
-from datamodules.base import SegmentationDataModule
+from datamodules.base import LocatedDataModule
 from datamodules.errors import DataError
 from datamodules.notices import warn
-from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.spec import AUTO, LAYOUTS, DatasetSpec, LabelScheme
 from datamodules.spec_file import ENDINGS, read_spec
 from datamodules.specs import BENCHMARKS, DATASETS
 from datamodules.transforms import Geometry
@@ -38,7 +38,7 @@ def find_spec(name: str) -> DatasetSpec:
     )
 
 
-class Benchmark(SegmentationDataModule):
+class Benchmark(LocatedDataModule):
     """Data sets in one run, each scored by itself; those whose files are missing are named and left out.
 
     Args:
@@ -46,6 +46,7 @@ class Benchmark(SegmentationDataModule):
             for the eight of SCLIP and its followers or `mess` for the 22 of MESS; YAML files, see `spec_file`; classes,
             my_package.MyRooms.
         root: folder that holds the data sets' folders.
+        layout: detectron2, mmseg, or auto, which looks for each data set and says what it found.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.
@@ -59,12 +60,13 @@ class Benchmark(SegmentationDataModule):
         self,
         settings: list[str] | str = "paper",
         root: Path = Path("datasets"),
+        layout: str = "auto",
         batch_size: int = 4,
         num_workers: int = 2,
         geometry: Geometry | None = None,
         label_scheme: LabelScheme | None = None,
     ) -> None:
-        super().__init__(root, batch_size, num_workers, geometry)
+        super().__init__(root, layout, batch_size, num_workers, geometry, label_scheme)
         names = [settings] if isinstance(settings, str) else settings
         requested = list(dict.fromkeys(name for item in names for name in BENCHMARKS.get(item, (item,))))
         if not requested:
@@ -72,7 +74,7 @@ class Benchmark(SegmentationDataModule):
         specs = [find_spec(name) for name in requested]
         if len({spec.name for spec in specs}) < len(specs):
             raise DataError(f"--data.settings {names} names a data set twice; give each a name of its own")
-        self.specs = [spec.with_labels(label_scheme or LabelScheme()) for spec in specs]
+        self.specs = [spec.with_labels(self.label_scheme) for spec in specs]
 
     @property
     def missing(self) -> dict[str, str]:
@@ -80,27 +82,40 @@ class Benchmark(SegmentationDataModule):
         scored = self.trainer is not None and self.trainer.testing
         places = {}
         for spec in self.specs:
-            folder, labels = self.root / spec.folder, self.root / spec.folder / spec.labels
-            if spec.folder and not folder.is_dir():
-                places[spec.name] = str(folder)
-            elif scored and spec.prepare_command and not labels.is_dir():
-                places[spec.name] = f"{labels}, made by: {spec.prepare_in(self.root)}"
+            if spec.folder and self.layout not in (AUTO, spec.layout, *spec.layouts):
+                places[spec.name] = f"not known in {self.layout} layout"
+                continue
+            found = self.locate(spec)
+            folder, labels = self.root / found.folder, self.root / found.folder / found.labels
+            images = any((folder / name).is_dir() for name in found.images)
+            here = self.is_whole(found) if scored else images
+            if found.layout == spec.layout:
+                here = not found.folder or folder.is_dir()
+                here = here and (labels.is_dir() or not (scored and found.prepare_command))
+            if not here:
+                places[spec.name] = self.looked_for(spec)
         return places
 
     @property
     def settings(self) -> list[DatasetSpec]:
         """Specs of the data sets whose folders are there."""
         missing = self.missing
-        return [spec for spec in self.specs if spec.name not in missing]
+        return [self.locate(spec) for spec in self.specs if spec.name not in missing]
 
     def prepare_data(self) -> None:
         """Names what is missing, then checks the files of the rest."""
+        self._located.clear()
         if not self.settings:
             if any((self.root / spec.folder).is_dir() for spec in self.specs):
                 raise DataError(f"no label maps for any setting: {'; '.join(self.missing.values())}")
-            folders = ", ".join(sorted({spec.folder for spec in self.specs}))
+            known = LAYOUTS if self.layout == AUTO else (self.layout,)
+            folders = {
+                name: sorted({place.folder for spec in self.specs for place in spec.in_layout(name)}) for name in known
+            }
+            said = [f"{', '.join(filter(None, names))} ({name})" for name, names in folders.items() if any(names)]
             raise DataError(
-                f"none of the folders {folders} is in {self.root}; name the place that holds them by --data.root"
+                f"none of the folders {', '.join(said)} is in {self.root}; name the place that holds them by "
+                "--data.root"
             )
         if self.missing:
             names = ", ".join(f"{name} ({what})" for name, what in self.missing.items())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cliptrase.common.errors import counted
 from cliptrase.vocabulary import as_read, shown
 from datamodules.errors import DataError
+from datamodules.shift import Values, doubt
 from datamodules.spec import DatasetSpec
 
 # How class lists of data sets and tools call what is no class of its own.
@@ -122,7 +123,7 @@ class Census:
         return "; ".join(parts)
 
     def doubts(self) -> list[str]:
-        """Sentences on what hardly can be meant; of a published setting nothing is doubted but its class list."""
+        """Sentences on what hardly can be meant; of a published setting only on its classes and on shifted labels."""
         spec = self.spec
         vocabulary = spec.vocabulary
         found = []
@@ -137,6 +138,11 @@ class Census:
             found.append(
                 f"{spec.name}: one class and no background, so that every pixel is {shown(name)} and "
                 "the score is 100 whatever the model does; give --data.background to tell the class from the rest"
+            )
+        if shifted := doubt(spec, Values(self.pixels, self.holding, self.maps)):
+            found.append(
+                f"{spec.name}: {shifted.sentence}; then every score is of wrong classes: look at the maps with "
+                "`cliptrase doctor`, and make them anew or choose another --data.layout"
             )
         if spec.images_expected:
             return found

@@ -54,7 +54,7 @@ def check_values(values: Iterable[int], path: Path, spec: DatasetSpec) -> None:
     if unknown:
         last = spec.valid_labels + spec.label_offset - 1
         raise DataError(
-            f"{path} holds label {min(unknown)}, but {spec.name} has labels {spec.label_offset}..{last}, and "
+            f"{path} holds label {min(unknown)}, but {spec.name} has labels {spec.first_value}..{last}, and "
             f"{spec.ignore_label} for unlabelled pixels; name all classes, or set the ignore label or label offset "
             "of these maps"
         )

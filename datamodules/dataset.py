@@ -97,18 +97,20 @@ class SegmentationDataset(Dataset[Item], ABC):
             return Item(_to_tensor(image), None, (height, width), source.stem, index, valid=True)
         shown = self.pipeline(image=source.image, mask=source.labels)
         raw = shown["mask"].astype(np.int32)
-        ignored = (raw == self.spec.ignore_label) | (raw < self.spec.label_offset)
-        labels = np.where(ignored, self._ignored, raw - self.spec.label_offset).astype(np.int32)
+        ignored, below = raw == self.spec.ignore_label, raw < self.spec.label_offset
+        labels = (raw - self.spec.label_offset).astype(np.int32)
+        labels[below] = self._background(self.spec.ignored_is_background or self.spec.below != "ignored")
+        labels[ignored] = self._background(self.spec.ignored_is_background)
         labels[labels >= self.spec.vocabulary.num_labels] = UNLABELLED  # COCO80's stuff beyond "banner"
         # A crop goes by what is unlabelled, as the released code does, also where that counts as background.
-        empty = bool(ignored.all() if self.geometry.crops else (labels == UNLABELLED).all())
+        unlabelled = ignored if self.spec.below == "background" else ignored | below
+        empty = bool(unlabelled.all() if self.geometry.crops else (labels == UNLABELLED).all())
         height, width = labels.shape
         shown_image, scored = _to_tensor(shown["image"]), torch.from_numpy(labels)
         return Item(shown_image, scored, (height, width), source.stem, index, valid=not empty)
 
-    @property
-    def _ignored(self) -> int:
-        background = self.spec.vocabulary.background_index if self.spec.ignored_is_background else None
+    def _background(self, scored: bool) -> int:
+        background = self.spec.vocabulary.background_index if scored else None
         return UNLABELLED if background is None else background
 
 

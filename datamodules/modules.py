@@ -12,6 +12,7 @@ _ARGUMENTS = """
 
     Args:
         root: folder that holds the data sets' folders.
+        layout: detectron2, mmseg, or auto, which looks and says what it found.
         batch_size: pictures a step.
         num_workers: processes that decode and resize.
         geometry: set by the protocol.

@@ -96,13 +96,20 @@ def read_stems(spec: DatasetSpec) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"`list` {path} cannot be read ({one_line(error)}); name a text file of stems") from error
+        raise DataError(
+            f"{_list(spec)} {path} cannot be read ({one_line(error)}); name a text file of stems"
+        ) from error
     stems = [_stem(line.strip(), spec) for line in lines if line.strip()]
     if not stems:
-        raise DataError(f"`list` {path} names no image; write one stem a line")
+        raise DataError(f"{_list(spec)} {path} names no image; write one stem a line")
     if twice := [stem for stem, count in Counter(stems).items() if count > 1]:
-        raise DataError(f"`list` {path} names {twice[0]} twice; take one of the lines away")
+        raise DataError(f"{_list(spec)} {path} names {twice[0]} twice; take one of the lines away")
     return stems
+
+
+def _list(spec: DatasetSpec) -> str:
+    """What a list is called: the option of people's own data, or a part of a published layout."""
+    return "the list" if spec.images_expected else "`list`"
 
 
 def _stem(line: str, spec: DatasetSpec) -> str:
@@ -120,7 +127,7 @@ def _only(listed: list[str], files: dict[str, Path], spec: DatasetSpec, lacking:
     missing = [stem for stem in listed if stem not in files]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(listed)} names of `list` {spec.list_file} have {lacking}, the first is "
+            f"{len(missing)} of {len(listed)} names of {_list(spec)} {spec.list_file} have {lacking}, the first is "
             f"{missing[0]}; write stems as they are below the folder, one a line"
         )
     return {stem: files[stem] for stem in listed}

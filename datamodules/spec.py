@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cliptrase.common.images import RELEASED, Reader
 from cliptrase.protocols.domains import DomainBenchmark
@@ -19,7 +19,17 @@ from cliptrase.vocabulary import Vocabulary
 _NOT_READING = frozenset(
     {"name", "description", "folder", "images", "labels", "void", "preparation", "raw", "images_expected"}
     | {"vocabulary", "vocabularies", "list_file", "labelled_only", "preparation_elsewhere", "benchmark", "interest"}
+    | {"layout", "layouts", "edition", "nearly_everywhere", "nowhere"}
 )
+
+# Values below `label_offset`: as the ignore label; background, a label like others; background that is whatever nobody
+# labelled, so that a crop of nothing else has nothing to score.
+Below = Literal["ignored", "background", "rest"]
+
+DETECTRON2 = "detectron2"
+MMSEG = "mmseg"
+LAYOUTS = (DETECTRON2, MMSEG)  # where the data sets of `specs` may lie; what a spec's own fields say is the first
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -55,15 +65,56 @@ class RawMaps(NamedTuple):
 
 
 class VoidMaps(NamedTuple):
-    """Label maps of the same images in which background, after the classes, is told from void.
+    """Label maps of the same images in which background is told from void.
 
     Attributes:
         labels: their folder under the data set's.
         preparation: as `DatasetSpec.preparation`.
+        below: as `DatasetSpec.below`: where background comes first; it comes after the classes by default.
+        edition: as `DatasetSpec.edition`.
     """
 
     labels: str
     preparation: str
+    below: Below = "ignored"
+    edition: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Another place where people hold a data set, and what values mean in the label maps there.
+
+    Attributes:
+        folders: the data set's folder under the root, usual places first; empty for the root itself.
+        images: as in `DatasetSpec`, as all that follow.
+        labels: folder of label maps.
+        image_suffix: end of an image's stem that its label map's does not have.
+        label_suffix: the reverse.
+        list_file: text file of the images that count, under the data set's folder.
+        images_expected: images of the published split.
+        label_offset: subtracted from values.
+        below: what values below the offset are.
+        ignored_is_background: whether ignored pixels are scored as background.
+        void: label maps that tell background from void.
+        edition: whose labels they are.
+        nearly_everywhere: a value that nearly every label map holds.
+        nowhere: a value that no label map holds.
+    """
+
+    folders: tuple[str, ...]
+    images: tuple[str, ...]
+    labels: str
+    images_expected: Mapping[int, str]
+    image_suffix: str = ""
+    label_suffix: str = ""
+    list_file: str = ""
+    label_offset: int = 0
+    below: Below = "ignored"
+    ignored_is_background: bool = False
+    void: VoidMaps | None = None
+    edition: str = ""
+    nearly_everywhere: int | None = None
+    nowhere: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,17 +134,25 @@ class DatasetSpec:
         ignore_label: value of pixels that are not scored.
         ignored_is_background: whether such pixels are scored as background, as the released code does.
         raw_labels: values 0..raw_labels-1 may occur; more than the vocabulary's where the rest is left out.
-        label_offset: subtracted from values, for maps that count from 1; smaller values are not scored.
+        label_offset: subtracted from values, for maps that count from 1.
+        below: what smaller values are: ignored as the ignore label is, or background.
         class_token_weighting: whether logits are multiplied by the class token's.
         images_expected: images of the published split, each number with the list that has so many.
         image_suffix: end of an image's stem that its label map's does not have.
         label_suffix: the reverse.
-        list_file: text file of the stems or names of the images that count, one a line; empty where all count.
+        list_file: text file of the stems or names of the images that count, one a line; empty where all count. A
+            layout's lies under `folder`.
         labelled_only: whether images without a label map are left out, for a folder that holds other splits too.
         preparation: arguments of `datamodules.prepare` that make the label maps: `voc`.
         preparation_elsewhere: script of another project that makes them, where this one has none.
         raw: the publisher's label maps, where those differ from the prepared ones by a shift.
         void: label maps that tell background from void, where there are such.
+        edition: whose labels they are, where more than one edition is in use; empty where there is one, or where it is
+            not known.
+        layout: name of the layout that the fields describe.
+        layouts: further ones by name, see `in_layout`.
+        nearly_everywhere: a value that nearly every label map holds, None where there is none.
+        nowhere: a value that no label map holds, None where there is none.
         reader: how images and label maps are decoded, as the released codes do unless told otherwise.
         benchmark: the benchmark with means by domain that the data set is of, None without one.
         interest: labels of its classes of interest, empty without such a benchmark.
@@ -110,6 +169,7 @@ class DatasetSpec:
     ignored_is_background: bool = False
     raw_labels: int = 0
     label_offset: int = 0
+    below: Below = "ignored"
     class_token_weighting: bool = False
     images_expected: Mapping[int, str] = field(default_factory=dict)
     image_suffix: str = ""
@@ -120,6 +180,11 @@ class DatasetSpec:
     preparation_elsewhere: str = ""
     raw: RawMaps | None = None
     void: VoidMaps | None = None
+    edition: str = ""
+    layout: str = DETECTRON2
+    layouts: Mapping[str, Layout] = field(default_factory=dict)
+    nearly_everywhere: int | None = None
+    nowhere: int | None = None
     reader: Reader = RELEASED
     benchmark: DomainBenchmark | None = None
     interest: tuple[int, ...] = ()
@@ -131,6 +196,25 @@ class DatasetSpec:
         if label_scheme.void and self.void:
             return replace(spec, **self.void._asdict(), ignored_is_background=False)
         return spec
+
+    def in_layout(self, name: str) -> list["DatasetSpec"]:
+        """The data set as it lies in another layout, once for each place that is usual there; itself in its own."""
+        if name == self.layout:
+            return [self]
+        if name not in self.layouts:
+            return []
+        layout = self.layouts[name]
+        same = {row.name: getattr(layout, row.name) for row in fields(layout) if row.name != "folders"}
+        return [
+            replace(self, **same, folder=folder, layout=name, layouts={}, preparation="", raw=None)
+            for folder in layout.folders
+        ]
+
+    @property
+    def edition_text(self) -> str:
+        """Whose labels are scored, and how void is, where that differs between editions; empty where there is one."""
+        void = "void scored as background" if self.ignored_is_background else "void not scored"
+        return ", ".join(filter(None, (self.edition, void if self.void else "")))
 
     @property
     def prepare_command(self) -> str:
@@ -167,12 +251,20 @@ class DatasetSpec:
     @property
     def valid_labels(self) -> int:
         """Number of label values, after the offset, that may occur besides the ignore label."""
-        return self.raw_labels or self.vocabulary.num_labels - self.ignored_is_background
+        apart = self.ignored_is_background or self.below != "ignored"  # background has no value among the classes'
+        return self.raw_labels or self.vocabulary.num_labels - apart
+
+    @property
+    def first_value(self) -> int:
+        """The least value that is scored in its own right."""
+        return 0 if self.below != "ignored" else self.label_offset
 
     def label_of(self, value: int, ignore: bool = True) -> int | None:
         """Label that a value is scored as, or None where it is not scored; `ignore=False` knows no ignore label."""
-        if (ignore and value == self.ignore_label) or value < self.label_offset:
-            return self.vocabulary.background_index if self.ignored_is_background else None
+        ignored = ignore and value == self.ignore_label
+        if ignored or value < self.label_offset:
+            background = self.ignored_is_background or (self.below != "ignored" and not ignored)
+            return self.vocabulary.background_index if background else None
         label = value - self.label_offset
         return label if label < self.vocabulary.num_labels else None
 

@@ -30,6 +30,7 @@ def setting_entry(value: float | None, **changes: Any) -> dict[str, Any]:
         "protocol": "paper 336",
         "protocol_hash": "0",
         "vocabulary_hash": "0",
+        "edition": "",
         "definition": "released",
         "scores": {definition: columns(value) for definition in DEFINITIONS},
         "intervals": None,

@@ -17,6 +17,8 @@ from cliptrase.clip import towers
 from cliptrase.common.errors import InputError, UsageError, did_you_mean, suggestion
 from cliptrase.common.options import unknown_option
 from cliptrase.protocols.protocol import FIELDS
+from datamodules.layouts import checked_layout
+from datamodules.spec import AUTO
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
 PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else
@@ -186,6 +188,8 @@ def _check_places(command: str, data: str, values: Mapping[str, Any]) -> None:
         except RuntimeError:  # ~somebody who is not there
             return Path(str(value))
 
+    if "layout" in parameters(data):
+        checked_layout(str(values.get("data.layout", AUTO)))
     root = place("root")
     if data not in ("Folder", "Photos", "Shapes") and root and not _is_dir(root):
         raise InputError(f"`root` {root} is no folder; name the one that holds the data sets' folders")

@@ -64,7 +64,7 @@ def _command(command: str) -> str:
     parts += [
         "",
         "Data sets:",
-        *_options("data", early.parameters(early.PUBLISHED), ("root", "batch_size", "num_workers")),
+        *_options("data", early.parameters(early.PUBLISHED), ("root", "layout", "batch_size", "num_workers")),
     ]
     parts += ["", f"{own}, your own images (`{program()} {command} --data.help {own}` has all):"]
     shown = ("images", "labels", "classes") if own == "Folder" else ("images", "words", "background")

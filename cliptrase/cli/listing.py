@@ -73,8 +73,9 @@ def _datasets() -> Rows:
     from datamodules.specs import DATASETS
 
     for name, spec in DATASETS.items():
+        also = "".join(f", also {layout}" for layout in spec.layouts)
         images = " or ".join(str(number) for number in spec.images_expected)
-        yield name, spec.description.partition(". ")[0].rstrip("."), f"{images} images" if images else ""
+        yield name, spec.description.partition(". ")[0].rstrip("."), f"{images} images{also}" if images else ""
     for name, what in (
         ("Benchmark", "several of these in one run"),
         ("Folder", "your own images and label maps"),

@@ -25,6 +25,7 @@ class Cell(NamedTuple):
 
     images: int | None  # None for an average: settings may share pictures
     vocabulary_hash: str | None
+    edition: str  # of the labels, see `ResultKey`
     mIoU: float | None  # noqa: N815 (the name in results.json)
     interval: Sequence[float] | None
     difference: float | None  # to the first method, in points
@@ -177,7 +178,7 @@ def _row(method: str, part: Mapping[str, Any], speed: float | None) -> Row:
     cells = {name: _cell(result) for name, result in part["settings"].items()}
     remarks = list(dict.fromkeys(_of_setting(name, remark) for name, cell in cells.items() for remark in cell.remarks))
     average = part["average"]
-    mean = Cell(None, None, average["mIoU"], *_intervals(average), None, None, remarks) if average else None
+    mean = Cell(None, None, "", average["mIoU"], *_intervals(average), None, None, remarks) if average else None
     return Row(method, cells, mean, speed)
 
 
@@ -199,6 +200,7 @@ def _cell(result: Mapping[str, Any]) -> Cell:
     return Cell(
         result["images"],
         result["vocabulary_hash"],
+        result["edition"],
         result["scores"][result["definition"]]["mIoU"],
         *_intervals(result),
         published,

@@ -66,7 +66,14 @@ class Conditions:
     guest: Guest | None = None
 
     def remarks(
-        self, setting: str, images: int, expected: Sequence[int], beside: bool, own_names: bool, guest: str = ""
+        self,
+        setting: str,
+        images: int,
+        expected: Sequence[int],
+        beside: bool,
+        own_names: bool,
+        guest: str = "",
+        editions: tuple[str, str] = ("", ""),
     ) -> tuple[str, ...]:
         """What a row of a table has to say of itself.
 
@@ -77,15 +84,18 @@ class Conditions:
             beside: whether published scores stand beside: they are of one model, and of the protocol's names.
             own_names: whether the names are those that the protocol asks for.
             guest: timm's name of the second tower of the published scores; empty where they are of CLIP alone.
+            editions: of the labels here and of those of the published scores; empty where it is not known.
         """
         extent = self.extents.get(setting, Extent(images))
         stand_in = self.model.remark == STAND_IN
+        own, published = editions
         remarks = [
             self.model.remark if beside or stand_in else "",
             self.guest.remark(guest) if beside and guest and self.guest else "",
             count_remark(images, extent.pictures, expected),
             extent.cut,
             "other names" if beside and not own_names else "",
+            f"labels: {own}, not {published}" if beside and own and published and own != published else "",
         ]
         return tuple(remark for remark in remarks if remark)
 

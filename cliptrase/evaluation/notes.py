@@ -19,6 +19,7 @@ def notes(document: Mapping[str, Any]) -> list[str]:
     settings: Mapping[str, Mapping[str, Any]] = document["settings"]
     return [
         *_parts(document),
+        *_editions(document["settings"]),
         *_benchmarks(document),
         *_guest(document["provenance"]),
         *(protocols.notes(protocol, list(document["methods"]), list(settings)) if protocol else []),
@@ -36,6 +37,13 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
     unfinished = document["provenance"].get("unfinished")
     if isinstance(unfinished, list) and unfinished:
         yield f"Not scored yet: {', '.join(map(str, unfinished))}; no average holds them."
+
+
+def _editions(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Whose labels were scored, where several editions are in use."""
+    named = [f"{name}: {result['edition']}" for name, result in settings.items() if result["edition"]]
+    if named:
+        yield f"Labels: {'; '.join(named)}. Scores of other editions do not compare."
 
 
 def _benchmarks(document: Mapping[str, Any]) -> Iterator[str]:

@@ -28,6 +28,7 @@ class PublishedScores(NamedTuple):
     mIoU: float
     source: str
     guest: str = ""  # timm's name of a second tower that they are of
+    edition: str = ""  # of the labels that they were scored on, empty where it is not known
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class PublishedSystem:
         guest: the second tower of its scores by timm's name, where a method here runs the system with it.
         method: the method here that is this system, with its switches; empty where there is none.
         protocol: name of the protocol here that is the system's own; empty where that is not known.
+        editions: by data set whose labels it was scored on, where several are in use and that is known.
     """
 
     system: str
@@ -51,6 +53,7 @@ class PublishedSystem:
     guest: str = ""
     method: str = ""
     protocol: str = ""
+    editions: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def mIoU(self) -> Mapping[str, float]:  # noqa: N802 (the field's name)
@@ -108,7 +111,8 @@ def published_beside(protocol: EvaluationProtocol, method: str, setting: str) ->
         if system.stands_beside(protocol, method, setting):
             scores = system.scores[setting]
             pixel, mean, weighted = (scores.get(column, math.nan) for column in ("pAcc", "mAcc", "fwIoU"))
-            return PublishedScores(pixel, mean, weighted, scores["mIoU"], system.source, system.guest)
+            edition = system.editions.get(setting, "")
+            return PublishedScores(pixel, mean, weighted, scores["mIoU"], system.source, system.guest, edition)
     return None
 
 

@@ -18,6 +18,7 @@ class ResultKey(NamedTuple):
     protocol: str  # label
     protocol_hash: str
     vocabulary_hash: str
+    edition: str = ""  # of the labels; empty where only one is in use, or where it is not known
 
 
 class Sample(NamedTuple):
@@ -37,7 +38,7 @@ class SettingResult:
 
     Attributes:
         name: the data set's.
-        key: protocol and vocabulary.
+        key: protocol, vocabulary and edition of the labels.
         label_names: a name for each label.
         images: images scored.
         definition: name of the protocol's definition of scores; tables show it.

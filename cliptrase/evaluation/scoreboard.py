@@ -30,6 +30,8 @@ class Setting(Protocol):
     @property
     def expected_counts(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
+    def edition_text(self) -> str: ...  # noqa: D102
+    @property
     def vocabularies(self) -> Mapping[str, Vocabulary]: ...  # noqa: D102
     @property
     def benchmark(self) -> DomainBenchmark | None: ...  # noqa: D102
@@ -131,14 +133,14 @@ class Scoreboard:
 
     def _result(self, setting: Setting, method: str, number: int, conditions: Conditions) -> SettingResult:
         label = self.protocol.label
-        *published, source, guest = published_beside(self.protocol, method, setting.name) or ("", "")
+        *published, source, guest, edition = published_beside(self.protocol, method, setting.name) or ("", "", "")
         counts = self.counts[setting.name][method]
         asked = setting.vocabularies.get(self.protocol.vocabulary, setting.vocabularies.get("released"))
         own_names = asked is None or asked.digest == setting.vocabulary.digest
         expected = setting.expected_counts
         return SettingResult.from_confusion(
             setting.name,
-            ResultKey(label, self.protocol.digest, setting.vocabulary.digest),
+            ResultKey(label, self.protocol.digest, setting.vocabulary.digest, setting.edition_text),
             setting.vocabulary.label_names,
             counts.confusion,
             counts.images,
@@ -147,7 +149,15 @@ class Scoreboard:
             known[number] if (known := self._intervals(setting.name)) else None,
             source,
             Sample(expected, conditions.extents.get(setting.name), rarity(counts.pictures)),
-            conditions.remarks(setting.name, counts.images, expected, bool(published), own_names, guest),
+            conditions.remarks(
+                setting.name,
+                counts.images,
+                expected,
+                bool(published),
+                own_names,
+                guest,
+                (setting.edition_text, edition),
+            ),
             setting.benchmark.figure_of(setting.name) if setting.benchmark else "",
         )
 

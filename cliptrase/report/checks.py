@@ -135,7 +135,7 @@ def _result(result: Any, where: str) -> Sequence[Mapping[str, Any]]:
     if _required(result, "published", where) is not None:
         _columns(_mapping(result, "published", where), f"published scores of {where}")
     _intervals(result, where)
-    for key, kind in (("protocol", str), ("protocol_hash", str), ("vocabulary_hash", str)):
+    for key, kind in (("protocol", str), ("protocol_hash", str), ("vocabulary_hash", str), ("edition", str)):
         if not is_kind(result.get(key), kind):
             raise ShapeError(f"{key} of {where} is no text")
     for key in ("published_source", "cut"):

@@ -38,7 +38,7 @@ def comparison_csv(comparison: Comparison) -> str:
     lines = [heads]
     for row in comparison.rows:
         for name, cell in [*row.cells.items(), *([("average", row.average)] if row.average else [])]:
-            key = ResultKey(comparison.protocol, comparison.protocol_hash, cell.vocabulary_hash or "")
+            key = ResultKey(comparison.protocol, comparison.protocol_hash, cell.vocabulary_hash or "", cell.edition)
             scores = [cell.images, cell.mIoU, *(cell.interval or (None, None)), cell.difference]
             beside = [*(cell.difference_interval or (None, None)), cell.published, cell.source]
             made = [row.images_per_second, comparison.provenance.get("peak_memory_mib"), "; ".join(cell.remarks)]

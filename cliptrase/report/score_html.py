@@ -15,7 +15,7 @@ _REMARK = "remark"  # the column
 
 def score_table(runs: Sequence[LoadedRun]) -> Html:
     """The table of all methods and settings; every run has its columns, with its protocol named above."""
-    results = [{(setting, method): result for setting, method, result in run.rows} for run in runs]
+    results = [{(_of_edition(setting, result), method): result for setting, method, result in run.rows} for run in runs]
     groups = [_groups(rows.values()) for rows in results]
     tops, definitions, heads = [element("th")], [element("th")], [element("th", "method", scope="col")]
     for run, columns_of in zip(runs, groups, strict=True):
@@ -55,6 +55,11 @@ def score_table(runs: Sequence[LoadedRun]) -> Html:
         *bodies,
     )
     return element("div", table, class_="scroll", tabindex=0)
+
+
+def _of_edition(setting: str, result: Mapping[str, Any]) -> str:
+    """A data set with the edition of its labels: scores of two editions do not stand in one row."""
+    return f"{setting} ({result['edition']})" if result["edition"] else setting
 
 
 def _groups_of(result: Mapping[str, Any]) -> list[str]:

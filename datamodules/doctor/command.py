@@ -14,12 +14,13 @@ from rich.text import Text
 
 from cliptrase.common.errors import UsageError
 from cliptrase.common.options import Parser, answer
-from datamodules.doctor.findings import Finding, files, places, prepared, some
+from datamodules.doctor.findings import Finding, elsewhere, files, places, prepared, some
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
 from datamodules.errors import DataError
+from datamodules.layouts import candidates, has_label_maps, where
 from datamodules.parallel import add_workers
-from datamodules.spec import DatasetSpec, LabelScheme
+from datamodules.spec import AUTO, DETECTRON2, LAYOUTS, DatasetSpec, LabelScheme
 from datamodules.spec_file import read_spec
 from datamodules.specs import BENCHMARKS, DATASETS
 
@@ -74,7 +75,9 @@ def _report(options: argparse.Namespace) -> int:
     if options.setting and options.root is None:
         raise UsageError("`setting` needs `root`, the folder of the data sets")
     root = options.root.expanduser() if options.root else None
-    reports = examine(root, options.setting, options.workers, [read_spec(path) for path in options.spec])
+    reports = examine(
+        root, options.setting, options.workers, [read_spec(path) for path in options.spec], options.layout
+    )
     if options.json:
         print(json.dumps(as_json(root, reports), indent=2))
     else:
@@ -83,7 +86,11 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def examine(
-    root: Path | None, names: Sequence[str] | None = None, workers: int = 1, own: Sequence[DatasetSpec] = ()
+    root: Path | None,
+    names: Sequence[str] | None = None,
+    workers: int = 1,
+    own: Sequence[DatasetSpec] = (),
+    layout: str = AUTO,
 ) -> list[Report]:
     """Looks at data sets.
 
@@ -93,6 +100,7 @@ def examine(
             are only named.
         workers: processes that read.
         own: further data sets, whose places are absolute.
+        layout: name of the layout that is looked at, or `auto` for all.
 
     Returns:
         one report a setting, in the order of `DATASETS`, and one more for void told apart where such maps are.
@@ -105,19 +113,23 @@ def examine(
     if not root.is_dir():
         raise DataError(f"`root` {root} is no folder; name the one that holds the data sets")
     wanted = {name for given in names or DATASETS for name in BENCHMARKS.get(given, (given,))}
-    specs = [spec for name in DATASETS if name in wanted for spec in _editions(root, name)]
+    by_name = {name: _places(root, name, layout) for name in DATASETS if name in wanted}
+    if names and (unknown := [name for name, found in by_name.items() if not found]):
+        raise DataError(f"`layout` {layout}: {unknown[0]} is not known in it; take {DETECTRON2} or {AUTO}")
+    specs = [spec for found in by_name.values() for spec in found]
     scans: dict[tuple[str, ...], Scan] = {}
     reports = []
     for spec in specs:
-        if not names and not _is_there(root, spec):
+        if not names and not is_there(root, spec):
             reports.append(Report(spec, None, [_absent(root, spec)]))
             continue
-        key = (spec.folder, *spec.images, spec.labels)
+        key = (spec.folder, *spec.images, spec.labels, spec.image_suffix, spec.label_suffix, spec.list_file)
         if key not in scans:
             scans[key] = scan(root, spec, workers)
         reports.append(_examined(root, spec, scans[key]))
     if not scans and not own:
-        folders = sorted({spec.folder for spec in specs})
+        places = [place for spec in specs for place in candidates(root, spec, layout) or [spec]]
+        folders = sorted({f"{place.folder} ({place.layout})" for place in places if place.folder})
         raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
     return reports + examine(None, workers=workers, own=own)
 
@@ -126,16 +138,38 @@ def _examined(root: Path, spec: DatasetSpec, facts: Scan) -> Report:
     return Report(spec, facts, [*places(spec, facts, root), *files(spec, facts), *values(spec, facts)])
 
 
-def _editions(root: Path, name: str) -> list[DatasetSpec]:
-    """A setting, and beside it the one with void told from background where its label maps were made."""
+def _places(root: Path, name: str, layout: str) -> list[DatasetSpec]:
+    """A setting in each layout that is there, or as it is looked for first, and with void apart where it was made.
+
+    Empty where it is not known in the layout.
+    """
     spec = DATASETS[name]
-    apart = spec.with_labels(LabelScheme(void=True))
-    made = apart.labels != spec.labels and (root / apart.folder / apart.labels).is_dir()
-    return [spec, replace(apart, name=f"{name} with void apart")] if made else [spec]
+    known = candidates(root, spec, layout)
+    if not known:
+        return []
+    there = _distinct(root, [place for place in known if is_there(root, place)])
+    if len(there) > 1 and there[0].layout == spec.layout and not where(root, there[0]).is_dir():
+        there = there[1:]  # the data set's folder is there for the sake of another layout
+    found = []
+    for number, place in enumerate(there or known[:1]):
+        named = replace(place, name=f"{name} in {place.layout} layout") if number else place
+        found.append(named)
+        apart = place.with_labels(LabelScheme(void=True))
+        if apart.labels != place.labels and (root / apart.folder / apart.labels).is_dir():
+            found.append(replace(apart, name=f"{name} with void apart"))
+    return found
 
 
-def _is_there(root: Path, spec: DatasetSpec) -> bool:
-    """Whether a setting's own label maps are, or no setting's of its data set: then the data set is looked at."""
+def _distinct(root: Path, places: Sequence[DatasetSpec]) -> list[DatasetSpec]:
+    """The first of those that are read alike from one folder."""
+    keys = {(where(root, place), place.label_suffix, place.reading_digest): place for place in reversed(places)}
+    return [place for place in places if place in keys.values()]
+
+
+def is_there(root: Path, spec: DatasetSpec) -> bool:
+    """Whether a setting is to be looked at: its label maps are there, or its folder and no other setting's maps."""
+    if spec.layout != DETECTRON2:
+        return has_label_maps(root, spec)
     folder = root / spec.folder
     siblings = {other.labels for other in DATASETS.values() if other.folder == spec.folder}
     return folder.is_dir() and (
@@ -145,8 +179,9 @@ def _is_there(root: Path, spec: DatasetSpec) -> bool:
 
 def _absent(root: Path, spec: DatasetSpec) -> Finding:
     folder = root / spec.folder
-    where = folder / spec.labels if folder.is_dir() else folder
-    return Finding("info", "missing", f"not there: looked for {where}{prepared(spec, '; {} makes it')}")
+    looked = folder / spec.labels if folder.is_dir() else folder
+    cure = prepared(spec, "; {} makes it")
+    return Finding("info", "missing", f"not there: looked for {looked}{elsewhere(spec, root)}{cure}")
 
 
 def as_json(root: Path | None, reports: Sequence[Report]) -> dict[str, Any]:
@@ -163,6 +198,8 @@ def _setting_json(root: Path | None, report: Report) -> dict[str, Any]:
     spec, seen = report.spec, report.scan
     return {
         "state": report.state,
+        "layout": spec.layout,
+        "edition": spec.edition_text or None,
         "looked": [str((root or Path()) / spec.folder / name) for name in (*spec.images, spec.labels)],
         "pictures": report.pictures,
         "label_maps": report.maps,
@@ -175,7 +212,7 @@ def _setting_json(root: Path | None, report: Report) -> dict[str, Any]:
 
 
 def _print(reports: Sequence[Report]) -> None:
-    table = Table("setting", "state")
+    table = Table("setting", "state", "layout")
     for name in ("pictures", "label maps", "expected"):
         table.add_column(name, justify="right")
     # A benchmark of dozens of data sets that nobody asked for takes a line.
@@ -184,9 +221,12 @@ def _print(reports: Sequence[Report]) -> None:
         if report in folded:
             continue
         expected = " or ".join(map(str, sorted(report.spec.expected_counts)))
+        layout = (
+            "" if report.scan is None or (not report.spec.folder and not report.spec.list_file) else report.spec.layout
+        )
         counts = ("", "") if report.scan is None else (str(report.pictures), str(report.maps))
         style = {"good": "green", "faulty": "red", "not there": "dim"}[report.state]
-        table.add_row(report.spec.name, Text(report.state, style), *counts, expected)
+        table.add_row(report.spec.name, Text(report.state, style), layout, *counts, expected)
     Console().print(table)
     for report in reports:
         for finding in report.findings if report not in folded else ():
@@ -208,6 +248,12 @@ def _parser() -> Parser:
         metavar="NAME",
         help="data sets of `list datasets`, or a list "
         f"({', '.join(BENCHMARKS)}), which then must be there; by default all that are",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=[AUTO, *LAYOUTS],
+        default=AUTO,
+        help="how the folders lie, --data.layout; auto looks for all (auto)",
     )
     parser.add_argument(
         "--spec",

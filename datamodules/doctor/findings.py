@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from datamodules.doctor.scan import Scan
+from datamodules.layouts import candidates, where
 from datamodules.spec import DatasetSpec
 
 Level = Literal["error", "warning", "info"]
@@ -38,15 +39,24 @@ def remade(spec: DatasetSpec) -> str:
     return prepared(spec, "make the label maps anew by {}", "make the label maps anew, or mend the spec")
 
 
+def elsewhere(spec: DatasetSpec, root: Path) -> str:
+    """Where the data set may also lie, in other layouts."""
+    others = [place for place in candidates(root, spec) if place.layout != spec.layout]
+    named = {place.layout: " or ".join(str(where(root, other)) for other in others) for place in others}
+    return "".join(f", in {layout} layout {folders}" for layout, folders in named.items())
+
+
 def places(spec: DatasetSpec, scan: Scan, root: Path) -> list[Finding]:
     """Folders that are not there, with the places where they were looked for."""
     findings = []
     if scan.images is None:
-        where = ", ".join(str(folder) for folder in scan.looked)
-        findings.append(Finding("error", "missing", f"no folder of pictures: looked for {where}"))
+        looked = ", ".join(str(folder) for folder in scan.looked)
+        findings.append(
+            Finding("error", "missing", f"no folder of pictures: looked for {looked}{elsewhere(spec, root)}")
+        )
     if scan.labels is None:
-        where = str(root / spec.folder / spec.labels)
-        message = f"no folder of label maps: looked for {where}{prepared(spec, '; {} makes it')}"
+        looked = f"{where(root, spec)}{elsewhere(spec, root)}"
+        message = f"no folder of label maps: looked for {looked}{prepared(spec, '; {} makes it')}"
         findings.append(Finding("error", "missing", message))
     return findings
 

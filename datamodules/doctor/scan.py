@@ -47,7 +47,7 @@ class Scan:
         ambiguous: files that differ by their ending only.
         passed_over: files of the label-map folder that are pictures but, by their names, no label maps of the setting.
         left_out: what was passed over in either folder, a sentence each.
-        unlisted: folders that cannot be listed, a sentence each.
+        unlisted: folders and lists that cannot be read, a sentence each.
         unknown: names of the spec's list that no image has.
         facts: of each pair or single file, in the order of their stems.
     """
@@ -117,7 +117,11 @@ def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
     stems = sorted(maps if spec.labelled_only else pictures.keys() | maps.keys())
     unknown: tuple[str, ...] = ()
     if spec.list_file:
-        listed = read_stems(spec)
+        try:
+            listed = read_stems(spec)
+        except DataError as error:
+            unlisted.append(str(error))
+            listed = stems
         unknown = tuple(stem for stem in listed if stem not in pictures)
         stems = [stem for stem in listed if stem in pictures]
     files = [(pictures.get(stem, [None])[0], maps.get(stem, [None])[0]) for stem in stems]

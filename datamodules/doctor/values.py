@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from datamodules.doctor.findings import Finding, prepared, remade, some
 from datamodules.doctor.scan import Scan
+from datamodules.shift import Values, doubt, name_of
 from datamodules.spec import DatasetSpec
 
 _BYTE, _WORD = 255, 65535
-# Below these numbers of label maps, that a value never occurs may be chance.
+# Below this number of label maps, that a value never occurs may be chance.
 _MAPS_FOR_EDGE = 10
-_MAPS_FOR_UNLABELLED = 3
 
 
 def values(spec: DatasetSpec, scan: Scan) -> list[Finding]:
@@ -25,7 +25,7 @@ def values(spec: DatasetSpec, scan: Scan) -> list[Finding]:
             Finding(
                 "error",
                 "values",
-                f"{len(paths)} label maps hold {some(unknown)}, but {spec.name} has labels {spec.label_offset}..{last} "
+                f"{len(paths)} label maps hold {some(unknown)}, but {spec.name} has labels {spec.first_value}..{last} "
                 f"and {spec.ignore_label} for unlabelled pixels{prepared(spec, ' ({} makes such)')}: "
                 f"{some(path.name for path in paths)}",
                 tuple(paths),
@@ -69,7 +69,6 @@ def _width(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
 def _shift(spec: DatasetSpec, scan: Scan, unknown: list[int]) -> Iterator[Finding]:
     """Labels that were shifted too often or not yet."""
     first, after = spec.label_offset, spec.label_offset + spec.valid_labels
-    total = len(scan.readable)
     anew = remade(spec)
     if after in unknown and all(value in (after, spec.ignore_label - 1) for value in unknown):
         if scan.maps[first]:
@@ -87,20 +86,9 @@ def _shift(spec: DatasetSpec, scan: Scan, unknown: list[int]) -> Iterator[Findin
         )
     elif unknown:
         return
-    elif _is_background_first(spec) and 10 * scan.maps[first] >= 9 * total and _covers(scan, first, 0.4):
-        yield Finding(
-            "error",
-            "shift",
-            f"{first} is in {scan.maps[first]} of {total} label maps and covers {_share(scan, first):.0%} of them, as "
-            f"background does before the shift; here it is {_name(spec, first)}; {anew}",
-        )
-    elif _may_be_raw(spec, scan):
-        yield Finding(
-            "warning",
-            "shift",
-            f"none of {total} label maps holds {spec.ignore_label}, but {scan.maps[first]} hold {first}, which in the "
-            f"publisher's maps are the unlabelled pixels: labels may be not yet shifted; if so, {anew}",
-        )
+    elif doubted := doubt(spec, Values(scan.pixels, scan.maps, len(scan.readable))):
+        cure = anew if doubted.level == "error" else f"if so, {anew}"
+        yield Finding(doubted.level, "shift", f"{doubted.sentence}; {cure}")
     else:
         yield from _edge(spec, scan)
 
@@ -114,18 +102,14 @@ def _edge(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "shift",
-            f"of all labels only {absent[0]} ({_name(spec, absent[0])}) never occurs: labels may be one too {way}",
+            f"of all labels only {absent[0]} ({name_of(spec, absent[0])}) never occurs: labels may be one too {way}",
         )
 
 
 def never_seen(spec: DatasetSpec, scan: Scan) -> list[str]:
     """Names of the classes that no label map holds."""
-    background = spec.ignored_is_background and scan.maps[spec.ignore_label] > 0
-    return [
-        name
-        for label, name in enumerate(spec.vocabulary.label_names)
-        if not scan.maps[label + spec.label_offset] and not (background and label == spec.vocabulary.background_index)
-    ]
+    seen = {spec.label_of(value) for value in scan.maps}
+    return [name for label, name in enumerate(spec.vocabulary.label_names) if label not in seen]
 
 
 def _never(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
@@ -133,31 +117,3 @@ def _never(spec: DatasetSpec, scan: Scan) -> Iterator[Finding]:
     if names:
         listed = some(repr(name) for name in names)
         yield Finding("info", "classes", f"{len(names)} of {spec.vocabulary.num_labels} classes never occur: {listed}")
-
-
-def _may_be_raw(spec: DatasetSpec, scan: Scan) -> bool:
-    return (
-        spec.raw is not None
-        and spec.label_offset in (spec.raw.background, spec.raw.unlabelled)
-        and len(scan.readable) >= _MAPS_FOR_UNLABELLED
-        and scan.maps[spec.label_offset] > 0
-        and not scan.maps[spec.ignore_label]
-    )
-
-
-def _is_background_first(spec: DatasetSpec) -> bool:
-    return spec.raw is not None and spec.raw.background == spec.label_offset
-
-
-def _covers(scan: Scan, value: int, least: float) -> bool:
-    return len(scan.pixels) > 1 and _share(scan, value) >= least
-
-
-def _share(scan: Scan, value: int) -> float:
-    return scan.pixels[value] / scan.pixels.total()
-
-
-def _name(spec: DatasetSpec, value: int) -> str:
-    names = spec.vocabulary.label_names
-    label = value - spec.label_offset
-    return f"'{names[label]}'" if label < len(names) else "a label beyond the vocabulary"

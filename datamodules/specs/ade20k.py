@@ -1,7 +1,7 @@
-"""ADE20K (Zhou et al., IJCV 2019) in detectron2 layout: 2,000 validation images, 150 or 847 classes."""
+"""ADE20K (Zhou et al., IJCV 2019) in detectron2 layout, and with 150 classes in mmseg's: 2,000 images."""
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, RawMaps, joined, shipped_names
+from datamodules.spec import MMSEG, DatasetSpec, Layout, RawMaps, joined, shipped_names
 
 # ClearCLIP, SFP and ProxyCLIP took SCLIP's list as it is.
 _SCLIP = Vocabulary(joined(shipped_names("ade150")))
@@ -17,6 +17,16 @@ ADE150 = DatasetSpec(
     images_expected={2000: ""},
     preparation="ade150",
     raw=RawMaps(unlabelled=0),
+    layouts={
+        MMSEG: Layout(
+            folders=("ADEChallengeData2016", ""),
+            images=("images/validation",),
+            labels="annotations/validation",
+            images_expected={2000: ""},
+            label_offset=1,
+            nowhere=255,
+        )
+    },
 )
 
 # A name with commas ("building, edifice") is one prompt.

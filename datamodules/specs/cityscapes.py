@@ -1,11 +1,11 @@
 """Cityscapes (Cordts et al., CVPR 2016): 500 validation images of streets, 19 classes.
 
 Label maps are `*_gtFine_labelTrainIds.png`, which `python -m datamodules.prepare cityscapes` makes of the archive's
-labelIds; images and maps lie in one folder a city.
+labelIds, and mmseg's converter too; images and maps lie in one folder a city.
 """
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, joined, renamed, shipped_names
+from datamodules.spec import MMSEG, DatasetSpec, Layout, joined, renamed, shipped_names
 
 _SCLIP = joined(shipped_names("cityscapes19"))
 
@@ -24,4 +24,14 @@ Cityscapes = DatasetSpec(
     image_suffix="_leftImg8bit",
     label_suffix="_gtFine_labelTrainIds",
     preparation="cityscapes",
+    layouts={
+        MMSEG: Layout(
+            folders=("cityscapes", ""),
+            images=("leftImg8bit/val",),
+            labels="gtFine/val",
+            image_suffix="_leftImg8bit",
+            label_suffix="_gtFine_labelTrainIds",
+            images_expected={500: ""},
+        )
+    },
 )

@@ -1,7 +1,7 @@
 """COCO-Stuff (Caesar et al., CVPR 2018) on COCO (Lin et al., ECCV 2014) val2017: 5,000 images."""
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, joined, shipped_names, shipped_synonyms
+from datamodules.spec import MMSEG, DatasetSpec, Layout, RawMaps, joined, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("coco_stuff171"))
 _THINGS = 80
@@ -21,6 +21,15 @@ COCO171 = DatasetSpec(
     vocabularies=dict.fromkeys(("sclip", "clearclip", "sfp", "proxyclip"), _SCLIP_STUFF),
     images_expected={5000: ""},
     preparation="coco",
+    layouts={
+        MMSEG: Layout(
+            folders=("coco_stuff164k", ""),
+            images=("images/val2017",),
+            labels="annotations/val2017",
+            label_suffix="_labelTrainIds",
+            images_expected={5000: ""},
+        )
+    },
 )
 
 # Stuff label 80 ("banner") falls on the background's index and is scored as background; stuff labels 81..170 are left
@@ -50,4 +59,17 @@ COCOObject = DatasetSpec(
     vocabularies={"plain": _PLAIN, "sclip": _SCLIP, "clearclip": _PLAIN, "sfp": _SCLIP, "proxyclip": _PROXYCLIP},
     images_expected={5000: ""},
     preparation="cocoobject",
+    raw=RawMaps(background=0),
+    layouts={
+        MMSEG: Layout(
+            folders=("coco_object", "coco_stuff164k", ""),
+            images=("images/val2017",),
+            labels="annotations/val2017",
+            label_suffix="_instanceTrainIds",
+            images_expected={5000: ""},
+            label_offset=1,
+            below="background",
+            nearly_everywhere=0,
+        )
+    },
 )

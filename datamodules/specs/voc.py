@@ -1,7 +1,13 @@
-"""PASCAL VOC 2012 (Everingham et al., IJCV 2015) in detectron2 layout: 1,449 validation images."""
+"""PASCAL VOC 2012 (Everingham et al., IJCV 2015) in detectron2 and mmseg layout: 1,449 validation images.
+
+`SegmentationClassAug`, which the merged detectron2 folder may be made of, has SBD's masks; mmseg's configurations read
+VOC's own `SegmentationClass`. Which a folder was made of is noted beside it by `datamodules.prepare`.
+"""
+
+from dataclasses import replace
 
 from cliptrase.vocabulary import Vocabulary, single_names
-from datamodules.spec import DatasetSpec, RawMaps, VoidMaps, renamed, shipped_names, shipped_synonyms
+from datamodules.spec import MMSEG, DatasetSpec, Layout, RawMaps, VoidMaps, renamed, shipped_names, shipped_synonyms
 
 _CLASSES = single_names(shipped_names("voc20"))
 _SCLIP = shipped_synonyms("sclip_voc20")
@@ -9,6 +15,17 @@ _CLEARCLIP = single_names(shipped_names("clearclip_voc20"))  # ProxyCLIP's too
 _SFP = renamed(_SCLIP, "person", "people")
 _SCLIP_BACKGROUND = shipped_names("sclip_background")
 _RAW = RawMaps(background=0, unlabelled=255)
+_OWN = "SegmentationClass"
+_MMSEG = Layout(
+    folders=("VOCdevkit/VOC2012", ""),
+    images=("JPEGImages",),
+    labels="SegmentationClass",
+    list_file="ImageSets/Segmentation/val.txt",
+    images_expected={1449: ""},
+    label_offset=1,
+    edition=_OWN,
+    nearly_everywhere=0,
+)
 
 VOC20 = DatasetSpec(
     name="VOC20",
@@ -26,6 +43,7 @@ VOC20 = DatasetSpec(
     images_expected={1449: ""},
     preparation="voc",
     raw=_RAW,
+    layouts={MMSEG: _MMSEG},
 )
 
 # The folder merges background and void, so void is scored as background too. The background prompts are the released
@@ -48,5 +66,10 @@ VOC21 = DatasetSpec(
     images_expected={1449: ""},
     preparation="voc",
     raw=_RAW,
-    void=VoidMaps("annotations_detectron2_void/val", "voc --keep-void"),
+    void=VoidMaps("annotations_detectron2_void/val", "voc --keep-void", edition=_OWN),
+    layouts={
+        MMSEG: replace(
+            _MMSEG, ignored_is_background=True, void=VoidMaps(_MMSEG.labels, "", below="background", edition=_OWN)
+        )
+    },
 )

@@ -146,7 +146,7 @@ def _coco(source: Path, folder: str, label: Callable[[int], int], settings: tupl
     return Layout(source, labels, images, settings)
 
 
-def _coco_label(value: int) -> int:
+def coco_label(value: int) -> int:
     return value - sum(unused - 1 < value for unused in COCO_UNUSED)
 
 
@@ -154,13 +154,13 @@ def coco(source: Path) -> Layout:
     return _coco(
         source,
         "stuffthingmaps_detectron2",
-        lambda value: 255 if value == 255 else _coco_label(value),
+        lambda value: 255 if value == 255 else coco_label(value),
         ("COCO171", "COCO80"),
     )
 
 
 def cocoobject(source: Path) -> Layout:
-    return _coco(source, "objects_detectron2", lambda value: min(_coco_label(value), 80), ("COCOObject",))
+    return _coco(source, "objects_detectron2", lambda value: min(coco_label(value), 80), ("COCOObject",))
 
 
 def cityscapes(source: Path) -> Layout:

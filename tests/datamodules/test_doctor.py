@@ -84,9 +84,11 @@ def test_named_setting_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureF
 def test_label_folder_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, card_of("ADE150"))
     labels = tmp_path / "ADEChallengeData2016" / "annotations_detectron2"
-    labels.rename(labels.with_name("annotations"))
+    labels.rename(labels.with_name("maps"))
     assert main(["--root", str(tmp_path), "--workers", "1"]) == 1
-    assert "no folder of label maps" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "no folder of label maps" in printed
+    assert "in mmseg layout" in printed
 
 
 def test_picture_folder_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

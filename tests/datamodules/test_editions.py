@@ -123,7 +123,7 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
 def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[SpecDataModule], command: str) -> None:
     (tmp_path / module.spec.folder / module.spec.images[0]).mkdir(parents=True)
     made = module(root=tmp_path, label_scheme=LabelScheme(void=True))
-    with pytest.raises(DataError, match=f"no folder .*; make it by: {command}"):
+    with pytest.raises(DataError, match=f"no folder .*; make detectron2's by: {command}"):
         made.setup("test")
 
 

@@ -15,6 +15,7 @@ from datamodules.modules import DATA_MODULES
 from datamodules.prepare.command import main
 from datamodules.prepare.resize import linear, nearest, reduced_size
 from datamodules.spec import shipped_names
+from tests.datamodules import raw_layouts
 from tests.datamodules.raw_layouts import (
     LAYOUTS,
     SIZES,
@@ -121,6 +122,36 @@ def test_in_place(tmp_path: Path) -> None:
     assert prepare("coco", layout, root, "--overwrite") == 0
     check_labels(layout, root)
     assert before == {path: path.stat().st_mtime_ns for path in layout.images.values()}
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("coco", "_labelTrainIds"), ("cocoobject", "_labelTrainIds"), ("cocoobject", "_instanceTrainIds")]
+)
+@pytest.mark.parametrize("beside", [False, True])
+def test_train_ids_stand_for_maps_that_are_not_there(
+    name: str, end: str, beside: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As mmsegmentation's converters write them into `annotations/val2017`; beside the publisher's they are nothing."""
+    layout, root = LAYOUTS[name](tmp_path / "raw"), tmp_path / "datasets"
+    maps = layout.source / "annotations" / "val2017"
+    (layout.source / "val2017").rename(layout.source / "images_of_coco")
+    (layout.source / "images").mkdir()
+    (layout.source / "images_of_coco").rename(layout.source / "images" / "val2017")
+    maps.parent.mkdir()
+    (layout.source / "stuffthingmaps" / "val2017").rename(maps)
+    for path in sorted(maps.iterdir()):
+        with Image.open(path) as file:
+            raw = np.array(file).astype(int)
+        stuff = raw_layouts.relabel(raw, lambda value: 255 if value == 255 else raw_layouts.coco_label(value))
+        things = raw_layouts.relabel(stuff, lambda value: value + 1 if value < 80 else 0)
+        png(maps / f"{path.stem}{end}.png", stuff if end == "_labelTrainIds" else things)
+        if not beside:
+            path.unlink()
+    assert prepare(name, layout, root) == 0
+    printed = capsys.readouterr().out
+    assert (f"label maps *{end}.png of {maps}, train ids of mmsegmentation's converter" in printed) == (not beside)
+    assert "3 pictures: 3 written" in printed
+    check_labels(layout, root)
 
 
 def test_maps_among_the_pictures_are_refused_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,7 +238,7 @@ def test_only_the_published_guest_compares_and_every_table_says_which_it_was(gue
     conditions = Conditions(OPENAI, {"VOC21": Extent(1449)}, guest)
     results, document = made(
         conditions,
-        [VOC21.spec.with_labels(LabelScheme("proxyclip"))],
+        [VOC21.spec.with_labels(LabelScheme("proxyclip", void=True))],
         get_protocol("proxyclip"),
         12,
         "proxyclip clearclip",

@@ -24,7 +24,7 @@ from cliptrase.report.csv_tables import results_csv
 from cliptrase.report.terminal import print_table, score_table
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
-KEY = ResultKey("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210")
+KEY = ResultKey("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210", "PASCAL in Detail")
 PUBLISHED = (89.68, 91.4, 82.49, 80.95)
 
 
@@ -113,7 +113,7 @@ def test_csv_agrees_with_json() -> None:
         *(("cliptrase", "PC59", kind) for kind in ("released", "detectron2", "mmseg")),
         *(("vanilla", "VOC20", kind) for kind in ("released", "detectron2", "mmseg")),
     ]
-    assert {(row["protocol"], row["protocol_hash"], row["vocabulary_hash"]) for row in rows} == {KEY}
+    assert {tuple(row[name] for name in KEY._fields) for row in rows} == {KEY}
     assert [row["images"] for row in rows[:4]] == ["4", "4", "4", ""]
     document = entry(results["cliptrase"][0])
     for row, expected in zip(rows, [*document["scores"].values(), document["published"]], strict=False):
