@@ -137,6 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     about = record.facts(
         device,
         setting=options.setting,
+        edition=module.datasets[0].spec.edition_text,
         protocol=protocol.label,
         protocol_hash=protocol.digest,
         definition=protocol.scoring,

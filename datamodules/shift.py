@@ -28,8 +28,8 @@ class Doubt(NamedTuple):
 def doubt(spec: DatasetSpec, values: Values) -> Doubt | None:
     """What speaks against the values' being the layout's, though all of them are known; None for nothing."""
     first = spec.label_offset
-    if sentence := _of_another_layout(spec, values):
-        return Doubt("error", sentence)
+    if found := _of_another_layout(spec, values):
+        return found
     held, total = values.maps.get(first, 0), values.total
     if _is_background_first(spec) and 10 * held >= 9 * total and len(values.pixels) > 1 and share(values, first) >= 0.4:
         return Doubt(
@@ -57,17 +57,19 @@ def name_of(spec: DatasetSpec, value: int) -> str:
     return "no label" if label is None else f"'{spec.vocabulary.label_names[label]}'"
 
 
-def _of_another_layout(spec: DatasetSpec, values: Values) -> str:
+def _of_another_layout(spec: DatasetSpec, values: Values) -> Doubt | None:
     common, never, found = spec.nearly_everywhere, spec.nowhere, []
-    if common is not None and values.maps.get(common, 0) < _NEARLY * values.total:
-        found.append(
-            f"value {common}, which nearly every map has, is in {values.maps.get(common, 0)} of {values.total}"
-        )
-    if never is not None and values.maps.get(never, 0):
-        found.append(f"value {never}, which no map has, is in {values.maps[never]} of {values.total}")
+    certain = False
+    if common is not None and (held := values.maps.get(common, 0)) < _NEARLY * values.total:
+        found.append(f"value {common}, which nearly every map has, is in {held} of {values.total}")
+        certain = True
+    if never is not None and (held := values.maps.get(never, 0)):
+        found.append(f"value {never}, which no map has, is in {held} of {values.total}")
+        certain = certain or 2 * held >= values.total
     if not found:
-        return ""
-    return f"these do not look like label maps of {spec.layout} layout, but shifted already: {'; '.join(found)}"
+        return None
+    look = f"these do not look like label maps of {spec.layout} layout, but shifted already"
+    return Doubt("error" if certain else "warning", f"{look}: {'; '.join(found)}")
 
 
 def _may_be_raw(spec: DatasetSpec, values: Values) -> bool:

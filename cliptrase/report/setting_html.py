@@ -57,7 +57,9 @@ def _chart(run: LoadedRun, setting: str) -> Html:
         chart = element("details", element("summary", f"{len(bars)} classes"), chart)
     absence = "1 class does" if absent == 1 else f"{absent} classes do"
     note = [element("p", f"{absence} not occur in these pictures.", class_="soft")] if absent else []
+    edition = next(iter(results.values()))["edition"]
     words = f"IoU of each class, percent, {definition} definition, protocol {run.protocol}"
+    words += f", labels: {edition}" if edition else ""
     heading = element("h3", ", ".join([words, *results[main]["remarks"]]))
     return element("section", heading, element("ul", *key, class_="key"), chart, *note, class_="card")
 

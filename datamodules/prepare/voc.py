@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from datamodules.errors import DataError
+from datamodules.layouts import note_of, noted_edition
 from datamodules.prepare.plan import Plan, Recipe, Task
 from datamodules.prepare.recode import Recoding, recoding
 from datamodules.prepare.sources import JPEG, PNG, Request, below, first_there, named_files, read_list
@@ -92,8 +93,8 @@ def _require_same_source(target: Path, maps: Path, labels: Mapping[str, Path], r
     there = [name for name in labels if (target / f"{name}.png").is_file()]
     if not there:
         return
-    before = _remembered(target)
-    if before is None:
+    before = noted_edition(target)
+    if not before:
         made = [name for name in there[:_COMPARED] if not _is_made_of(target / f"{name}.png", labels[name], recoding)]
         before = f"other maps than {maps}" if made else maps.name
     if before != maps.name:
@@ -111,23 +112,11 @@ def _is_made_of(target: Path, labels: Path, recoding: Recoding) -> bool:
         return True  # complained of when its turn comes
 
 
-def _note(target: Path) -> Path:
-    return target.with_name(f".{target.name}.prepared.json")
-
-
-def _remembered(target: Path) -> str | None:
-    """Name of the folder that the maps were made of, where that is noted."""
-    try:
-        return str(json.loads(_note(target).read_text(encoding="utf-8"))["label_maps"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _remember(target: Path, maps: Path) -> None:
     """Notes beside the folder of made maps which folder they come of."""
-    if _remembered(target) != maps.name:
+    if noted_edition(target) != maps.name:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _note(target).write_text(json.dumps({"label_maps": maps.name}), encoding="utf-8")
+        note_of(target).write_text(json.dumps({"label_maps": maps.name}), encoding="utf-8")
 
 
 def _without_void(folder: Path, labels: Mapping[str, Path]) -> list[str]:
