@@ -48,7 +48,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result
     assert set(result) == {
         *("images", "definition", "scores", "intervals"),
-        *("protocol", "protocol_hash", "vocabulary_hash", "per_class", "published", "published_source"),
+        *("protocol", "protocol_hash", "vocabulary_hash", "edition", "per_class", "published", "published_source"),
         *("images_available", "images_expected", "cut", "published_comparable", "remarks"),
         *("rare_classes", "simulated_coverage"),
     }
@@ -279,8 +279,8 @@ def test_a_benchmark_goes_on_without_label_maps_that_are_made_here(voc: Path, ti
     smaller = ["--protocol.size", "64", "--protocol.window", "48", "--protocol.stride", "32", *model(tiny_clip)]
     options = ["--config", "configs/sclip.yaml", *smaller, "--data", "Benchmark", "--data.root", str(voc)]
     chosen = [*options, "--data.settings", "[VOC20, VOC21]"]
-    cure = "made by: python -m datamodules.prepare voc --keep-void --source DIR --root"
-    with pytest.warns(UserWarning, match=rf"VOC21 \(.*annotations_detectron2_void/val, {cure}"):
+    cure = "make detectron2's by: python -m datamodules.prepare voc --keep-void --source DIR --root"
+    with pytest.warns(UserWarning, match=rf"VOC21 \(.*annotations_detectron2_void/val \(detectron2\), .*; {cure}"):
         scored = run("test", tmp_path / "test", *chosen)
     assert list(scored.results["settings"]) == ["VOC20"]
     predicted = run("predict", tmp_path / "predict", *chosen)
