@@ -180,6 +180,8 @@ def test_the_report_shows_all_of_it(mess: Run) -> None:
     assert [row[0] for row in means] == [f"mean of {count}" for count in (*counts, 22)]
     assert float(means[-1][3]) == pytest.approx(mean([*wanted.values()])["mIoU"], abs=0.0051)
     assert "counts a class that is predicted but not in the truth as 0" in section
+    both = page([read_run(mess.folder)] * 2)
+    assert re.findall("<h2>(MESS.*?)</h2>", both) == [f"MESS, {mess.folder.name}"] * 2
 
 
 @pytest.mark.parametrize("several", [False, True])
