@@ -14,7 +14,7 @@ STEPS = 10
 DILATIONS = (8, 16)
 
 # Values of neighbours that become weights at a time: a CPU wants them in its cache, a GPU wants few kernels.
-_BAND = {"cpu": 1 << 19, "cuda": 1 << 26}
+_BAND = {"cpu": 1 << 19, "cuda": 1 << 24}
 _NAMES = 32  # at a time: rows of 128 bytes, and those of all neighbours of a row of pixels in the cache
 
 

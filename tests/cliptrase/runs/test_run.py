@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from cliptrase.common.io import FolderLock, remove_half_written, write_bytes
 from cliptrase.evaluation import provenance
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.provenance import Start
-from cliptrase.methods import METHODS, Method, get_methods
+from cliptrase.methods import METHODS, Method, get_method, get_methods
 from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import last_block
 from cliptrase.runs.callbacks.ending import RunEnding
@@ -169,6 +170,26 @@ def test_a_rule_of_the_users_own_file_is_known_by_the_whole_file(tmp_path: Path)
         exec(compile(path.read_text(), str(path), "exec"), space)
         hashes.append(source_of(Method("own", "here", last_block(space["rule"]))))
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_a_refinement_is_known_by_the_whole_file_and_its_place_in_the_order(tmp_path: Path) -> None:
+    """Also behind `each_part`, which is of another file."""
+    hashes = []
+    for number in ("1", "2", "1"):
+        path = tmp_path / "own.py"
+        path.write_text(
+            "from cliptrase.refinements.maps import each_part\n"
+            f"def helper(maps): return maps * {number}\n@each_part\ndef refine(maps, guide): return helper(maps)\n"
+        )
+        space: dict[str, Any] = {}
+        exec(compile(path.read_text(), str(path), "exec"), space)
+        hashes.append(source_of(replace(METHODS["sclip"], name="own", refine=(space["refine"],))))
+    assert hashes[0] == hashes[2] != hashes[1]
+    specs = ("cliptrase", "cliptrase+pamr", "cliptrase+tlp", "cliptrase+pamr+tlp", "cliptrase+tlp+tlp_grid=9")
+    known = [source_of(replace(get_method(spec), name="one")) for spec in specs]
+    places = get_method("cliptrase+pamr+tlp").refine
+    known.append(source_of(replace(get_method("cliptrase+pamr+tlp"), name="one", refine=places[::-1])))
+    assert len(set(known)) == len(known)
 
 
 def test_differences_are_named() -> None:
