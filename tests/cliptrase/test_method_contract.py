@@ -123,6 +123,7 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
     """All in one run are each alone, in a batch and one by one, label for label."""
     spelt = {name: (OUTSIDE | APART).get(name, name) for name in EVERY}
     specs = [spelt[name] + switch for name in EVERY for switch in ("-regions", "+regions")]
+    specs += [spelt[name] + "-regions+pamr+tlp" for name in EVERY]
     specs += ["cliptrase-denoise", "vanilla+regions-denoise", "gem+regions+mean", "cliptrase+mean"]
     protocol = get_protocol(size=160, eps=0.7, min_samples=3)
     segmenter = Segmenter(loaded_clip, protocol, specs, guest=dino())
@@ -146,6 +147,10 @@ def test_every_method_with_and_without_regions(loaded_clip: LoadedClip) -> None:
         (get_method(spelt[name] + "+regions").name, get_method(spelt[name]).name)
         for name in EVERY
         if not EVERY[name].regions
+    ]
+    switched += [
+        (get_method(spelt[name] + "-regions+pamr+tlp").name, get_method(spelt[name] + "-regions").name)
+        for name in EVERY
     ]
     switched += [
         ("cliptrase", "cliptrase-regions"),
