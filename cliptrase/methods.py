@@ -107,6 +107,11 @@ class Method:
         options = tuple(option for option in self.options if option.name not in left_out.options)
         return replace(self, name=f"{self.name}-{part}", reading=left_out.without, options=options, parts=())
 
+    @property
+    def reading_options(self) -> tuple[MethodOption, ...]:
+        """Those of the reading: without what came with the switch of a refinement, by which features do not differ."""
+        return tuple(option for option in self.options if option.name not in _OF_REFINEMENTS)
+
     def on(self, dataset: str) -> "Method":
         """The method with its options' values for a data set in place."""
         return replace(self, options=tuple(option.on(dataset) for option in self.options))
@@ -279,6 +284,7 @@ SWITCHES: dict[str, tuple[str, Any]] = {
 SWITCH_OPTIONS: dict[str, MethodOption] = {
     "+tlp": MethodOption("tlp_grid", 80, Whole(16384), "cells of a side of TLP's grid", {"Cityscapes": 224}),
 }
+_OF_REFINEMENTS = {option.name for option in SWITCH_OPTIONS.values()}
 _OF_THE_VOTE = ("denoise", "vote")
 _FROZEN = "+frozen"
 

@@ -209,7 +209,7 @@ class VisualEncoder(nn.Module):
         alike: dict[tuple[Reading, _Options], list[str]] = {}
         for method in methods:
             reading = loaded_reading(method)
-            options = tuple((option.name, option.at(count)) for option in method.options)
+            options = tuple((option.name, option.at(count)) for option in method.reading_options)
             readings.setdefault(reading, []).append(method.name)
             alike.setdefault((reading, options), []).append(method.name)
         all_names = [method.name for method in methods]

@@ -127,6 +127,22 @@ def test_readings_get_them(loaded_clip: LoadedClip) -> None:
         torch.testing.assert_close(features, wanted)
 
 
+def test_methods_that_differ_in_refinements_share_a_reading(loaded_clip: LoadedClip) -> None:
+    times = []
+
+    @reading(projections=(-1,))
+    def counted(trunk: Trunk) -> Tensor:
+        times.append(dict(trunk.options))
+        return trunk.project(trunk.complete(-1, attend(value_path, trunk.projections(-1)), mlp=False))
+
+    plain = Method("plain", "nobody", counted, options=(FACTOR,))
+    tlp = get_method("vanilla+tlp")
+    refined = Method("refined", "nobody", counted, options=(FACTOR, *tlp.options), refine=tlp.refine)
+    with torch.no_grad():
+        VisualEncoder(loaded_clip.model.visual)(scene_batch([1], 32, 32) / 255, [plain, refined])
+    assert times == [{"factor": 0.25}]
+
+
 def test_refinements_get_them(loaded_clip: LoadedClip) -> None:
     """TLP has a finer grid on Cityscapes; the two grids name some pixels otherwise."""
     images, size = scene_batch([1], 112, 240), (300, 640)
