@@ -2,6 +2,8 @@
 
 import csv
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -369,3 +371,13 @@ def test_a_warning_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert main(["test", "--help"]) == 0
     assert warnings.formatwarning("left out: PC59", UserWarning, "benchmark.py", 91) == "warning: left out: PC59\n"
     assert "benchmark.py:91" in warnings.formatwarning("old", DeprecationWarning, "benchmark.py", 91)
+
+
+def test_one_batch_is_not_all_of_them() -> None:
+    """Also where a library that the doctor imports wrote `Union[float, int]` before Lightning the other way round."""
+    code = (
+        "import datamodules.doctor.__main__; from cliptrase.cli import main; "
+        "main(['test', '--config', 'demo', '--trainer.limit_test_batches', '1', '--print_config'])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "limit_test_batches: 1\n" in printed

@@ -117,7 +117,7 @@ def test_other_inputs_start_anew_and_what_differs_is_said(
     (labels,) = (tmp_path / "datasets" / VOC20.spec.folder / VOC20.spec.labels).glob("scene_0.*")
     kept, times = labels.read_bytes(), labels.stat()
     with Image.open(labels) as picture:
-        save_labels(labels, np.zeros_like(np.array(picture)))
+        save_labels(labels, np.full_like(np.array(picture), 5))
     labels.write_bytes(labels.read_bytes().ljust(len(kept), b"\0"))
     os.utime(labels, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert labels.stat().st_size == len(kept)

@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -83,6 +84,8 @@ class _Parser(LightningArgumentParser):
 
     def add_class_arguments(self, theclass: type, *args: Any, skip: Collection[str] = (), **kwargs: Any) -> list[str]:
         """Options for a class's parameters."""
+        if theclass is Trainer:
+            _read_whole_numbers_first()
         hidden = {"run"} if theclass is TrainingFreeSegmentation else set()
         added: list[str] = super().add_class_arguments(theclass, *args, skip={*skip, *hidden}, **kwargs)
         return added
@@ -94,6 +97,18 @@ class _Parser(LightningArgumentParser):
             namespace.protocol = protocol.values()
         written: str = super().dump(namespace, *args, **kwargs)
         return written
+
+
+def _read_whole_numbers_first() -> None:
+    """Makes `--trainer.limit_test_batches 1` one batch, whatever was imported before Lightning.
+
+    1.0 stands for all batches. `typing` gives a union the order in which the process wrote it first, and the parser
+    takes the first type that fits.
+    """
+    annotations = Trainer.__init__.__annotations__
+    for name, kind in annotations.items():
+        if set(get_args(kind)) == {int, float, NoneType}:
+            annotations[name] = int | float | None
 
 
 class EvaluationCLI(LightningCLI):
