@@ -54,7 +54,7 @@ def milliseconds(options: argparse.Namespace, count: int) -> dict[str, float]:
     """Of the forward pass, and of every method's naming."""
     own = {method: segmenter(options, method) for method in METHODS}
     images = shown(options)
-    works: dict[str, Callable[[], object]] = {"forward": lambda: own["naclip"].encode(images, SIZE, SETTING)}
+    works: dict[str, Callable[[], object]] = {"forward": lambda: own[METHODS[0]].encode(images, SIZE, SETTING)}
     works |= {method: naming(one, images, names_of(count, one)) for method, one in own.items()}
     taken = measure.interleaved(works, options.rounds, options.clock, torch.device(options.device))
     return {name: 1000 * seconds for name, seconds in taken.items()}

@@ -20,10 +20,11 @@ from cliptrase.segmenter import Segmenter
 from datamodules.spec import DatasetSpec
 from tests.kit import save_tiny_clip, write_detectron2_tree
 
-# A shell without job control starts what runs behind it with SIGINT ignored, and children inherit that; the tests of
-# signals send it to theirs.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell without job control starts what runs behind it with SIGINT ignored, nohup with SIGHUP, and children inherit
+# that; the tests of signals send both to theirs.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 torch.set_num_threads(1)
 settings.register_profile("project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

@@ -172,7 +172,12 @@ class ColourTower:
         self.seen: list[Tensor] = []
 
     def __call__(
-        self, encoder: VisualEncoder, pixels: Tensor, methods: Sequence[Method], text: Tensor | None = None
+        self,
+        encoder: VisualEncoder,
+        pixels: Tensor,
+        methods: Sequence[Method],
+        text: Tensor | None = None,
+        window: Tensor | None = None,
     ) -> Encoding:
         self.seen.append(pixels)
         means = F.avg_pool2d(pixels, PATCH)  # (B, 3, h, w)
@@ -183,7 +188,8 @@ class ColourTower:
         same = kind.unsqueeze(1)  # (B, 1, N + 1, 3)
         projections = Projections(same, same, same, tokens, grid)
         features = {method.name: tokens for method in methods}
-        return Encoding([TowerPass(features, projections)], grid, features)
+        grids = dict.fromkeys(features, grid)
+        return Encoding([TowerPass(features, grids, projections)], features, grids)
 
 
 def red_and_blue(self: Segmenter, *_: object, **__: object) -> TextClassifier:

@@ -88,7 +88,7 @@ def sources() -> str:
 
     The user's own is every module that is loaded and was not installed: a script, and what it imports from beside it.
     """
-    loaded = {name: Path(file) for name, module in list(sys.modules.items()) if (file := _file_of(module))}
+    loaded = {name: Path(file) for name, module in sys.modules.copy().items() if (file := _file_of(module))}
     packages = [loaded[name].parent for name in ("cliptrase", "datamodules") if name in loaded]
     files = {file for package in packages for file in package.rglob("*.py")}
     files |= {file for file in loaded.values() if not _installed(file)}
