@@ -1,8 +1,10 @@
 """Clocks and memory."""
 
+import json
 import os
 import resource
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -74,3 +76,16 @@ def peak_memory_mib(work: Callable[[], object], device: torch.device) -> float:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def in_own_process(command: list[str]) -> float:
+    """The number that a command prints last, run where nothing ran before.
+
+    Raises:
+        SystemExit: the command fails; with all that it printed.
+    """
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    number: float = json.loads(done.stdout.splitlines()[-1])
+    return number

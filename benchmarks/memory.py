@@ -7,7 +7,6 @@ python -m benchmarks.memory --names 20 --methods vanilla scclip proxyclip
 import argparse
 import itertools
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,7 @@ def in_own_process(method: str, names: int, options: argparse.Namespace) -> floa
     command = [sys.executable, "-m", "benchmarks.memory", "--one", str(names), "--methods", method]
     for option in ("model", "size", "batch", "device", "threads"):
         command += [f"--{option}", str(getattr(options, option))]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    peak: float = json.loads(done.stdout.splitlines()[-1])
-    return peak
+    return measure.in_own_process(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

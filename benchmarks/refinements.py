@@ -5,7 +5,6 @@ python -m benchmarks.refinements --names 21 847
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -72,11 +71,7 @@ def in_own_process(options: argparse.Namespace, method: str, count: int) -> floa
     command = [sys.executable, "-m", "benchmarks.refinements", "--one", method, "--names", str(count)]
     for option in ("model", "size", "device", "threads"):
         command += [f"--{option}", str(getattr(options, option))]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    peak: float = json.loads(done.stdout.splitlines()[-1])
-    return peak
+    return measure.in_own_process(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
