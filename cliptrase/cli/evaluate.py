@@ -194,12 +194,23 @@ class EvaluationCLI(LightningCLI):
             yield
             self.trainer.strategy.barrier("end")
         except BaseException as error:
-            others = of_other_processes(error)
-            fallen = launcher.end(wait=others) if isinstance(launcher, WatchedLauncher) else None
-            # Lightning ends a run that Ctrl-C stops by SystemExit.
-            signum = signal_of(error.__context__ if isinstance(error, SystemExit) else error)
-            if signum is None and not (others and fallen):
-                raise
+            try:
+                self._end(launcher, error)
+            except KeyboardInterrupt as stop:  # a signal, or the watch over the others, came in the midst; none follows
+                self._end(launcher, stop)
+            raise
+
+    def _end(self, launcher: object, error: BaseException) -> None:
+        """Ends the other processes after an error of this one.
+
+        Raises:
+            StoppedRun: the error is no more than what a signal or another process's end led to.
+        """
+        others = of_other_processes(error)
+        fallen = launcher.end(wait=others) if isinstance(launcher, WatchedLauncher) else None
+        # Lightning ends a run that Ctrl-C stops by SystemExit.
+        signum = signal_of(error.__context__ if isinstance(error, SystemExit) else error)
+        if signum is not None or (others and fallen):
             sentence, status = self._ending(signum, fallen)
             raise StoppedRun(sentence, status) from error
 

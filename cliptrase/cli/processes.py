@@ -58,6 +58,7 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         self.children = self.procs
         self.fallen: Fallen | None = None
         self._over = threading.Event()
+        self._ending = threading.Lock()  # the watch interrupts nobody who has begun to end the run
 
     def _call_children_scripts(self) -> None:
         super()._call_children_scripts()
@@ -65,8 +66,9 @@ class WatchedLauncher(_SubprocessScriptLauncher):
         threading.Thread(target=self._watch, daemon=True, name="watch over processes").start()
 
     def kill(self, signum: signal.Signals) -> None:  # type: ignore[override]  # Lightning's type is wider
-        """Ends the others; what they end with then is no news."""
-        self._over.set()
+        """Ends the others; what they end with then is no news, and the watch interrupts nobody any more."""
+        with self._ending:
+            self._over.set()
         for child in self.children:
             child.send_signal(signum)
 
@@ -84,11 +86,12 @@ class WatchedLauncher(_SubprocessScriptLauncher):
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOKS_EVERY):
-            if self._look():
-                for child in self.children:
-                    child.send_signal(signal.SIGKILL)
-                interrupt_main()
-                return
+            with self._ending:
+                if not self._over.is_set() and self._look():
+                    for child in self.children:
+                        child.send_signal(signal.SIGKILL)
+                    interrupt_main()
+                    return
 
     def _look(self) -> bool:
         """Whether a process has fallen."""
