@@ -7,14 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cliptrase.common.images import Reader, foreign_endings, readable_endings
+from cliptrase.common.images import foreign_endings, readable_endings
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError
+from datamodules.notices import note
 from datamodules.photo_files import find_pictures, name_files
-from datamodules.reading import checked_max_pixels, read_image
+from datamodules.reading import chosen_reader, read_image, say_bands
 from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
@@ -28,6 +29,10 @@ class Photos(SegmentationDataModule):
             class a line, in the forms of `class_lists.read_class_list` too.
         background: "wall, floor": prompts for everything else; a single class needs them.
         max_pixels: pictures of more are passed over; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
+        bands: "4,3,2": which bands of pictures with several, from 1 on, are red, green and blue; or one as grey. By
+            default the first three.
+        stretch: which numbers become black and white: `none` takes the least usual range that holds them, `minmax` a
+            band's least and highest, `percentile 2 98` its percentiles, each over the whole picture.
         root: folder that relative paths start from.
         batch_size: pictures a step; those of one size are computed together, which takes memory for all their pixels.
         num_workers: processes that decode and resize.
@@ -43,6 +48,8 @@ class Photos(SegmentationDataModule):
         words: str | list[str] | None = None,
         background: str | list[str] = "",
         max_pixels: int | None = None,
+        bands: str = "",
+        stretch: str = "none",
         root: Path = Path(),
         batch_size: int = 1,
         num_workers: int = 2,
@@ -62,7 +69,7 @@ class Photos(SegmentationDataModule):
             images=(),
             labels="",
             vocabulary=read_words(words, background, self.root),
-            reader=Reader("upright", checked_max_pixels(max_pixels)),
+            reader=chosen_reader(max_pixels, bands, stretch),
         )
 
     @property
@@ -81,7 +88,9 @@ class Photos(SegmentationDataModule):
         return PhotoDataset(self.files, spec, self.geometry.on(spec.name))
 
     def prepare_data(self) -> None:
-        """Pictures are checked one by one while they are read: a bad one is passed over."""
+        """Says which bands are shown. Pictures are checked one by one while they are read: a bad one is passed over."""
+        if sentence := say_bands(self.files.values(), self.spec.reader):
+            note(sentence)
         self.note_crop(self.spec, list(self.files.values()), masks=True)
 
     def picture(self, stem: str) -> NDArray[np.uint8]:

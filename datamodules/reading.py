@@ -1,16 +1,28 @@
 """Pictures and label maps of data sets: `cliptrase.common.images` with the errors of data sets."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cliptrase.common.errors import InputError
-from cliptrase.common.images import RELEASED, Header, Reader, Size, max_pixels
+from cliptrase.common.errors import InputError, counted
+from cliptrase.common.images import (
+    RELEASED,
+    UNSTRETCHED,
+    Header,
+    Reader,
+    Size,
+    max_pixels,
+    parse_bands,
+    parse_stretch,
+)
 from datamodules.errors import DataError
+
+_TIFF = frozenset({".tif", ".tiff"})
 
 
 @contextmanager
@@ -32,6 +44,43 @@ def checked_max_pixels(number: int | None) -> int | None:
     with _errors_of_data():
         max_pixels()
     return number
+
+
+def chosen_reader(pixels: int | None, bands: str, stretch: str) -> Reader:
+    """How own pictures are read, as the options of `Photos` say.
+
+    Raises:
+        DataError: an option that says nothing.
+    """
+    with _errors_of_data():
+        return Reader("upright", checked_max_pixels(pixels), parse_bands(bands), parse_stretch(stretch))
+
+
+def say_bands(files: Iterable[Path], reader: Reader) -> str:
+    """Which bands of which pictures are shown, and how they are stretched, in one sentence, or nothing.
+
+    Pictures of usual files are named only where something was chosen.
+    """
+    found: Counter[tuple[int, str]] = Counter()
+    for path in files:
+        if path.suffix.lower() in _TIFF:
+            with suppress(InputError):  # it is passed over when it is read
+                if bands := reader.bands_of(path):
+                    found[bands.number, str(bands.dtype)] += 1
+    kinds = [
+        f"{counted(count, 'picture')} of {counted(number, 'band')} ({dtype})"
+        for (number, dtype), count in sorted(found.items())
+    ]
+    if reader.bands or reader.stretch != UNSTRETCHED:
+        shown = f"bands {', '.join(map(str, reader.bands))}" if reader.bands else "the first bands"
+        of = f" of {'; '.join(kinds)}" if kinds else ""
+        return f"{shown}{of} are shown, stretch {reader.stretch}"
+    if not found:
+        return ""
+    return (
+        f"{'; '.join(kinds)}: the first three are shown as red, green and blue, or the first alone as grey, "
+        "unstretched; --data.bands and --data.stretch choose"
+    )
 
 
 def read_image(path: Path, reader: Reader = RELEASED, size: Size | None = None) -> NDArray[np.uint8]:

@@ -295,6 +295,21 @@ def folder_cases() -> Iterator[Case]:
             end="refused",
             says="b.png",
         )
+    for name, option, given, says in (
+        ("a band that there is not", "bands", "1,2,4", "has 3 bands, and --data.bands asks for 4"),
+        ("two bands", "bands", "1,2", "give three bands as red, green and blue, or one"),
+        ("a stretch that is none", "stretch", "log", "--data.stretch 'log' is none"),
+        ("percentiles that fall", "stretch", "percentile 98 2", "percentiles rise within 0 to 100"),
+    ):
+        yield changed(
+            f"photographs, {name}",
+            lambda root: None,
+            f"--data.{option}",
+            given,
+            command=predicting,
+            end="refused",
+            says=says,
+        )
     yield changed(
         "photographs that cannot be read here",
         put("photos/IMG_1.HEIC", b"\0\0\0\x18ftypheic" + b"\0" * 200),
