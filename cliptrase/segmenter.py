@@ -36,6 +36,9 @@ from cliptrase.protocols.table import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike,
 from cliptrase.refinements.maps import Guide
 from cliptrase.vocabulary import Vocabulary, parse_words
 
+Encoded = WholePictures | Windows
+"""A batch as the tower saw it, ready for any names."""
+
 
 class Prediction(NamedTuple):
     """What `Segmenter.forward` says of a batch.
@@ -44,10 +47,12 @@ class Prediction(NamedTuple):
         labels: by method's name (B, H, W) int64 labels in [0, classifier.num_labels), in the order asked for.
         regions: by name of each method that votes (B, H, W) int64 numbers of regions, -1 all over a picture that has
             none. Empty under protocols with windows, each of which has regions of its own.
+        encoded: what `encode` gives, for `label` with further names.
     """
 
     labels: dict[str, Tensor]
     regions: dict[str, Tensor]
+    encoded: Encoded
 
 
 class Segmenter(nn.Module):
@@ -220,12 +225,12 @@ class Segmenter(nn.Module):
         """
         encoded = self.encode(images, size, classifier.setting, classifier if self.reads_names else None)
         regions = encoded.regions if isinstance(encoded, WholePictures) else {}
-        return Prediction(self.label(encoded, classifier), regions)
+        return Prediction(self.label(encoded, classifier), regions, encoded)
 
     @torch.no_grad()
     def encode(
         self, images: Tensor, size: Size | None = None, setting: str = "", names: TextClassifier | None = None
-    ) -> WholePictures | Windows:
+    ) -> Encoded:
         """The part of `forward` that needs no names: features and regions, for `label` with any classifier.
 
         Where a method `reads_names`, features are those of `names`, and `label` takes no others.
@@ -277,10 +282,15 @@ class Segmenter(nn.Module):
         return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide, text)
 
     @torch.no_grad()
-    def label(self, encoded: WholePictures | Windows, classifier: TextClassifier) -> dict[str, Tensor]:
+    def label(self, encoded: Encoded, classifier: TextClassifier, present: Tensor | None = None) -> dict[str, Tensor]:
         """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name.
 
         In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
+
+        Args:
+            encoded: from `encode`.
+            classifier: any names.
+            present: (B, num_labels) bool labels that each picture may get, at least one each; None for all.
 
         Raises:
             InputError: features are those of other names; see `encode`.
@@ -293,7 +303,7 @@ class Segmenter(nn.Module):
             )
         with torch.autocast(self.device.type, enabled=False):
             methods = [method.on(classifier.setting) for method in self.methods]
-            return {method.name: encoded.labels(method, classifier) for method in methods}
+            return {method.name: encoded.labels(method, classifier, present) for method in methods}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.

@@ -71,6 +71,7 @@ def run_document(
             method: {"settings": dict(entries), "average": (averages or {}).get(method), "benchmarks": {}}
             for method, entries in methods.items()
         },
+        "studies": {},
         "provenance": dict(provenance or {}),
     }
 

@@ -31,7 +31,7 @@ LAYERS = (
         ),
         *("evaluation.counts", "evaluation.domains", "evaluation.notes", "evaluation.published", "evaluation.records"),
     },
-    {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard"},
+    {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard", "evaluation.study_table"},
     {
         *("evaluation.comparison", "evaluation.domain_lines"),
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
@@ -39,9 +39,11 @@ LAYERS = (
     },
     {"report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
     {"segmenter"},
+    {"studies"},
     {
         "global_patches",
-        *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.folder", "runs.run"),
+        *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.folder"),
+        "runs.run",
         *("runs.module", "runs.logger", "runs.printing"),
     },
     {"runs.callbacks"},
@@ -81,7 +83,7 @@ ORDERS = {
     ),
     "evaluation": (
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "domains", "records"),
-        *("document", "formatting", "scoreboard", "comparison", "domain_lines"),
+        *("formatting", "study_table", "document", "scoreboard", "comparison", "domain_lines"),
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
@@ -89,7 +91,8 @@ ORDERS = {
         *("evaluation", "report", "global_patches", "listing"),
     ),
     "runs": (
-        *("batches", "plan", "identity", "counts_file", "folder", "run", "module", "logger", "printing"),
+        *("batches", "plan", "identity", "counts_file", "study_counts", "folder", "run", "module"),
+        *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
@@ -98,10 +101,12 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "window_maps", "whole", "windows"),
     "refinements": ("maps", "pamr", "tlp"),
+    "studies": ("base", "budget"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
-        *("comparison_html", "domain_html", "score_html", "setting_html", "page"),
+        *("comparison_html", "domain_html", "score_html", "setting_html", "study_html"),
+        "page",
     ),
 }
 LIGHTNING = {"runs", "cli"}

@@ -26,9 +26,9 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The demo on few scenes: four methods, so that there are differences."""
+    """The demo on few scenes: four methods, so that there are differences, and a study."""
     out = tmp_path_factory.mktemp("demo") / "out"
-    return run("test", out, "--config", "configs/demo.yaml", "--data.scenes", "3").results
+    return run("test", out, "--config", "configs/demo.yaml", "--data.scenes", "3", "--explain").results
 
 
 def fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -49,6 +49,7 @@ def pattern(field: str, document: dict[str, Any]) -> re.Pattern[str]:
         "NAME": document["settings"],
         "METHOD": document["methods"],
         "DEFINITION": DEFINITIONS,
+        "STUDY": document["studies"],
     }
     text = re.escape(field).replace(r"\*", ".+")
     for placeholder, keys in names.items():

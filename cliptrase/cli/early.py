@@ -22,10 +22,14 @@ from datamodules.spec import AUTO
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
 PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothing else
-_LINKED = {"model": ("protocol", "run"), "data": ("geometry", "label_scheme")}  # the protocol decides on these
-_WHOLE = ("--config", "-c", "--data", "--help", "-h", "--model", "--print_config", "--protocol", "--resume")
+# Parameters that others decide on: the protocol, or options of their own.
+_LINKED = {"model": ("protocol", "run", "studies"), "data": ("geometry", "label_scheme")}
+_WHOLE = (
+    *("--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
+    "--resume",
+)
 _FURTHER = ("--seed_everything", "--trainer")
-_SECTIONS = ("data", "model", "protocol", "resume", "seed_everything", "trainer")
+_SECTIONS = ("data", "explain", "model", "protocol", "resume", "seed_everything", "trainer")
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 

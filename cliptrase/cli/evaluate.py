@@ -34,6 +34,8 @@ from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.printing import left_out_sentences, print_results
 from cliptrase.runs.run import Run
+from cliptrase.studies.base import Study
+from cliptrase.studies.budget import ErrorBudget
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
 from datamodules.specs import DATASETS
@@ -86,7 +88,7 @@ class _Parser(LightningArgumentParser):
         """Options for a class's parameters."""
         if theclass is Trainer:
             _read_whole_numbers_first()
-        hidden = {"run"} if theclass is TrainingFreeSegmentation else set()
+        hidden = {"run", "studies"} if theclass is TrainingFreeSegmentation else set()
         added: list[str] = super().add_class_arguments(theclass, *args, skip={*skip, *hidden}, **kwargs)
         return added
 
@@ -245,6 +247,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
+        parser.add_argument("--explain", action="store_true", help="split what is lost of mIoU by cause")
         parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=Geometry.of)
@@ -276,7 +279,19 @@ class EvaluationCLI(LightningCLI):
     def _instantiate_model(
         self, model: type[TrainingFreeSegmentation], *, applied_instantiation_links: Any = None, **options: Any
     ) -> TrainingFreeSegmentation:
-        return model(**options, run=self.run)
+        return model(**options, studies=self._studies(), run=self.run)
+
+    def _studies(self) -> list[Study]:
+        """What is asked for beside the scores.
+
+        Raises:
+            InputError: it is asked of `predict`, which has no truth.
+        """
+        config = self.config[self.subcommand]
+        studies: list[Study] = [ErrorBudget()] if config.explain else []
+        if studies and self.subcommand == "predict":
+            raise InputError(f"--{studies[0].name} needs label maps to score; it goes with 'test'")
+        return studies
 
     def _set_seed(self) -> None:
         try:

@@ -6,6 +6,7 @@ from typing import Any
 from cliptrase.evaluation.domains import BenchmarkResult, DomainMean, DomainScores
 from cliptrase.evaluation.intervals import LEVEL, Estimate
 from cliptrase.evaluation.records import Average, SettingResult
+from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.metrics import rounded
 from cliptrase.protocols.definitions import DEFINITIONS
 
@@ -18,6 +19,7 @@ def results_document(
     averages: Mapping[str, Average | None],
     provenance: Mapping[str, Any],
     benchmarks: Mapping[str, Sequence[BenchmarkResult]] | None = None,
+    studies: Mapping[str, Sequence[StudyTable]] | None = None,
 ) -> dict[str, Any]:
     """The main method's headline and data sets, every method's data sets and mean, and how they were made.
 
@@ -26,6 +28,7 @@ def results_document(
         averages: by method, None where there is no mean.
         provenance: whatever may differ between equal runs.
         benchmarks: by method the figures of benchmarks that average by domain.
+        studies: by study what it finds.
     """
     methods = {
         method: {
@@ -41,6 +44,9 @@ def results_document(
         "headline": _headline(results.get(main, ()), averages.get(main)),
         "settings": methods[main]["settings"] if methods else {},
         "methods": methods,
+        "studies": {
+            name: {"tables": [table.document() for table in tables]} for name, tables in (studies or {}).items()
+        },
         "provenance": dict(provenance),
     }
 

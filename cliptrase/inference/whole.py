@@ -17,7 +17,7 @@ from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import Maps, UpsampledMaps, highest
+from cliptrase.refinements.maps import Maps, UpsampledMaps, highest, only
 from cliptrase.regions import full_size_means, majority_vote, mean_logits_vote, mean_vote, region_map
 
 
@@ -89,8 +89,15 @@ class WholePictures:
     guide: GuideOf | None = None
     text: Tensor | None = None
 
-    def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
-        """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels)."""
+    def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
+        """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels).
+
+        Args:
+            method: of the run.
+            classifier: any names.
+            present: (B, num_labels) bool labels that each picture may get, None for all.
+        """
+        allowed = None if present is None else present[:, classifier.name_to_label]
         features = self.encoding.features[method.name].float()
         device = features.device
         regions = self.regions.get(method.name)
@@ -105,13 +112,17 @@ class WholePictures:
             weight = means = None
             if classifier.class_token_weighting:
                 weight = scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
-            if weight is not None and (method.refine or self.protocol.class_token_weight == "patches"):
+            if weight is not None and (
+                method.refine or allowed is not None or self.protocol.class_token_weight == "patches"
+            ):
                 logits, weight = logits * weight[:, :, None, None], None
+            if allowed is not None:  # no lower than needed: leaving names out of the upsampling goes by magnitudes
+                logits = logits.masked_fill(~allowed[:, :, None, None], float(logits.min()) - 1)
             if method.refine:
                 maps = refined_maps(
                     UpsampledMaps(logits, self.canvas, self.size), method, self.guide, classifier.embeddings
                 )
-                names, means = _names_and_means(maps(), regions if by_mean else None)
+                names, means = _names_and_means(only(maps, allowed)(), regions if by_mean else None)
             else:
                 names = upsampled_argmax(logits, self.canvas, weight)[:, : self.size[0], : self.size[1]]
             if regions is None:

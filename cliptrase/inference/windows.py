@@ -19,7 +19,7 @@ from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import NameMaps, highest
+from cliptrase.refinements.maps import NameMaps, highest, only
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
@@ -48,10 +48,15 @@ class Windows:
     guide: GuideOf | None = None
     text: Tensor | None = None
 
-    def labels(self, method: Method, classifier: TextClassifier) -> Tensor:
+    def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
 
         With regions a pixel of a window has its region's mean logits. Refinements act on what is averaged over windows.
+
+        Args:
+            method: of the run.
+            classifier: any names.
+            present: (B, num_labels) bool labels that each picture may get, None for all.
         """
         features = self.features[method.name]
         with stage("classification", features.device, [method.name]):
@@ -67,7 +72,7 @@ class Windows:
             maps = refined_maps(maps, method, self.guide, classifier.embeddings)
             if method.refine and self.protocol.min_area and classifier.background_label is not None:
                 maps = KeptMaps(maps)
-            return classify_pixels(maps, classifier, self.protocol)
+            return classify_pixels(maps, classifier, self.protocol, present)
 
 
 def encode_windows(
@@ -120,17 +125,21 @@ def encode_windows(
     )
 
 
-def classify_pixels(maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol) -> Tensor:
+def classify_pixels(
+    maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol, present: Tensor | None = None
+) -> Tensor:
     """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
 
     Args:
         maps: gives the maps of all names, as often as it is called.
         classifier: names, labels and background.
         protocol: `decision`, `logit_scale`, and with a background `min_area` and `background_threshold`.
+        present: (B, num_labels) bool labels that each picture may get, None for all.
 
     Returns:
         (B, H, W) int64 in [0, classifier.num_labels).
     """
+    maps = only(maps, None if present is None else present[:, classifier.name_to_label])
     background = classifier.background_label
     with_probability = background is not None and protocol.background_threshold > 0
     scale = protocol.logit_scale if protocol.decision == "softmax" else 1.0
@@ -140,11 +149,16 @@ def classify_pixels(maps: NameMaps, classifier: TextClassifier, protocol: Evalua
         return labels
     if protocol.min_area:
         small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
+        if present is not None:  # a picture without the background is named as by a vocabulary without it
+            small &= present[:, background, None]
         if small.any():
             name, logit, _ = highest(maps(), scale, ~small[:, classifier.name_to_label], False)
             labels = classifier.name_to_label[name]
     if with_probability:
-        labels = labels.masked_fill((logit - log_sum).exp() < protocol.background_threshold, background)
+        unsure = (logit - log_sum).exp() < protocol.background_threshold
+        if present is not None:
+            unsure &= present[:, background, None, None]
+        labels = labels.masked_fill(unsure, background)
     return labels
 
 

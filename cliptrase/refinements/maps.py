@@ -14,6 +14,8 @@ from cliptrase.ops.upsampling import bilinear_matrix
 VALUES = 1 << 24
 """Values of full-size maps held at once: 64 MiB."""
 
+_NEVER = -1e6  # far below any cosine, yet finite: sums over regions multiply it by 0
+
 Maps = Iterator[tuple[int, Tensor]]
 """Full-size maps of some names at a time: the first name's number, and (B, c, H, W) cosines, or their means."""
 
@@ -93,6 +95,24 @@ class UpsampledMaps:
             with torch.autocast(self.maps.device.type, enabled=False):
                 part = self.rows @ self.maps[:, first : first + step] @ self.columns.T
             yield first, part
+
+
+def only(maps: NameMaps, allowed: Tensor | None) -> NameMaps:
+    """Maps in which no other than the allowed names can be the highest anywhere.
+
+    Args:
+        maps: of all names.
+        allowed: (B, C) bool, None for all.
+    """
+    if allowed is None:
+        return maps
+
+    def of_allowed() -> Maps:
+        for first, part in maps():
+            barred = ~allowed[:, first : first + part.shape[1], None, None]
+            yield first, part.masked_fill(barred, _NEVER)
+
+    return of_allowed
 
 
 def highest(

@@ -7,10 +7,12 @@ from typing import Any
 from cliptrase.evaluation.document import MEANS, SCHEMA
 from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
+from cliptrase.evaluation.study_table import KINDS
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.foreign import UNBOUNDED, SchemaError, ShapeError
 
 _MOST_REMARKS = 100
+_MOST_ROWS = 100_000  # of a study's table
 
 
 def check_results(document: Any) -> None:
@@ -38,6 +40,7 @@ def check_results(document: Any) -> None:
             _average(part, method)
             _benchmarks(part, method, settings)
     _same_benchmarks(methods)
+    _studies(_mapping(document, "studies", "the document"))
     _provenance(_mapping(document, "provenance", "the document"))
 
 
@@ -97,6 +100,41 @@ def _benchmarks(part: Mapping[str, Any], method: str, settings: Mapping[str, Any
         for mean in (*found["domains"], found["mean"]):
             for key in ("figures", "figures_expected"):
                 _count(mean, key, f"a mean of {where}")
+
+
+def _studies(studies: Mapping[str, Any]) -> None:
+    """Tables of studies: a title, columns of known kinds and rows of as many values of those kinds."""
+    for name in studies:
+        tables = _mapping(studies, name, "studies").get("tables")
+        where = f"study {name!r}"
+        if not isinstance(tables, list) or len(tables) > _MOST_REMARKS:
+            raise ShapeError(f"{where} has no list of tables")
+        for table in tables:
+            if not isinstance(table, Mapping) or not isinstance(table.get("title"), str):
+                raise ShapeError(f"a table of {where} has no title")
+            _short_list(table, "notes", str, where)
+            _short_list(table, "columns", Mapping, where)
+            columns, rows = table["columns"], table.get("rows")
+            if any(column.get("kind") not in KINDS or not isinstance(column.get("name"), str) for column in columns):
+                raise ShapeError(f"a column of {where} has no name, or a kind that is none of {', '.join(KINDS)}")
+            if not isinstance(rows, list) or len(rows) > _MOST_ROWS:
+                raise ShapeError(f"a table of {where} has no list of rows")
+            for row in rows:
+                if not isinstance(row, list) or len(row) != len(columns):
+                    raise ShapeError(f"a row of {where} has not as many values as the table has columns")
+                for column, value in zip(columns, row, strict=True):
+                    _study_value(column["kind"], value, where)
+
+
+def _study_value(kind: str, value: Any, where: str) -> None:
+    if value is None:
+        return
+    if "interval" in kind:
+        _bounds(value, where)
+    elif kind == "text" and not isinstance(value, str):
+        raise ShapeError(f"{where} has something else than text, {value!r:.40}")
+    elif kind != "text":
+        optional_number({"value": value}, "value", where, *((0, 100) if kind == "score" else (-UNBOUNDED, UNBOUNDED)))
 
 
 def _domain_row(row: Any, columns: Sequence[str], where: str) -> None:

@@ -9,6 +9,7 @@ from cliptrase.evaluation.domain_lines import domain_tables
 from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.records import ResultKey, SettingResult
+from cliptrase.evaluation.study_table import StudyTable
 
 
 def results_csv(results: Mapping[str, Sequence[SettingResult]]) -> str:
@@ -43,6 +44,20 @@ def comparison_csv(comparison: Comparison) -> str:
             beside = [*(cell.difference_interval or (None, None)), cell.published, cell.source]
             made = [row.images_per_second, comparison.provenance.get("peak_memory_mib"), "; ".join(cell.remarks)]
             lines.append([row.method, name, *key, comparison.definition, *scores, *beside, *made])
+    return csv_text(lines)
+
+
+def study_csv(study: StudyTable) -> str:
+    """A line for each of a study's rows; an interval takes two columns, `low` and `high`."""
+    heads: list[str | float | None] = []
+    for column in study.columns:
+        heads += [f"{column.name} low", f"{column.name} high"] if "interval" in column.kind else [column.name]
+    lines = [heads]
+    for row in study.document()["rows"]:
+        line: list[str | float | None] = []
+        for column, value in zip(study.columns, row, strict=True):
+            line += (value or [None, None]) if "interval" in column.kind else [value]
+        lines.append(line)
     return csv_text(lines)
 
 

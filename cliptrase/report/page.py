@@ -12,6 +12,7 @@ from cliptrase.report.load import LoadedRun
 from cliptrase.report.markup import Html, element, joined
 from cliptrase.report.score_html import score_table
 from cliptrase.report.setting_html import setting_parts
+from cliptrase.report.study_html import study_parts
 
 _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _EXPLANATION = " ".join(
@@ -49,6 +50,7 @@ def page(runs: Sequence[LoadedRun]) -> str:
         *_notes(runs),
         element("p", _EXPLANATION, class_="soft"),
         *_comparisons(runs),
+        *(part for run in runs for part in study_parts(run.document, "" if len(runs) == 1 else run.name)),
         *(part for setting in settings for part in setting_parts(runs, setting)),
         *elsewhere_parts([run.document for run in runs]),
         element("h2", "How the scores were made"),

@@ -23,6 +23,7 @@ from cliptrase.evaluation.formatting import (
     with_remarks,
 )
 from cliptrase.evaluation.records import SettingResult
+from cliptrase.evaluation.study_table import StudyTable
 
 
 def print_table(*tables: Table) -> None:
@@ -162,6 +163,19 @@ def domain_table(table: DomainTable, narrow: bool = False) -> Table:
             style = "" if line.kind == "figure" else "bold"
             shown.add_row(*(Text(cell, style) for cell in cells), end_section=line is group[-1])
     return shown
+
+
+def study_table(study: StudyTable, narrow: bool = False) -> Table:
+    """What a study finds; `narrow` leaves out lines between columns."""
+    table = _table(study.title, study.notes, narrow)
+    for column in study.columns:
+        if column.kind == "text":
+            table.add_column(Text(column.name), overflow="fold")
+        else:
+            table.add_column(Text(column.name), justify="right", no_wrap=True)
+    for row in study.cells:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def narrow_comparison_table(comparison: Comparison) -> Table:

@@ -13,13 +13,13 @@ from cliptrase.common.io import read_regular, write_bytes
 from cliptrase.evaluation.counts import Counts
 
 
-def counts_path(folder: Path, name: str) -> Path:
-    """Where a setting's counts are in a run's folder."""
-    return folder / "confusion" / f"{name}.npz"
+def counts_path(folder: Path, name: str, study: str = "") -> Path:
+    """Where a setting's counts are in a run's folder: the run's own, or those of a study's variants."""
+    return (folder / "studies" / study if study else folder / "confusion") / f"{name}.npz"
 
 
-def write_counts(folder: Path, name: str, counts: Mapping[str, Counts]) -> str:
-    """Keeps a setting's counts, from which every score and interval can be computed again: `confusion/<name>.npz`.
+def write_counts(folder: Path, name: str, counts: Mapping[str, Counts], study: str = "") -> str:
+    """Keeps a setting's counts, from which every score and interval can be computed again; see `counts_path`.
 
     For each method `<method>/confusion` (C, C) int64, `<method>/images` and `<method>/pictures` (P, 3, C) int32: hits,
     truth and predicted pixels of each picture; `stems` (P,) names the pictures.
@@ -34,24 +34,27 @@ def write_counts(folder: Path, name: str, counts: Mapping[str, Counts]) -> str:
         arrays[f"{method}/pictures"] = own.pictures.numpy()
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # names hold arrays only
-    write_bytes(counts_path(folder, name), buffer.getvalue())
+    write_bytes(counts_path(folder, name, study), buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 
-def read_counts(folder: Path, name: str, methods: Sequence[str], num_labels: int, told: str) -> dict[str, Counts]:
+def read_counts(
+    folder: Path, name: str, methods: Sequence[str], num_labels: int, told: str, study: str = ""
+) -> dict[str, Counts]:
     """What `write_counts` kept.
 
     Args:
         folder: the run's.
         name: of the setting.
-        methods: whose counts there must be.
+        methods: whose counts there must be; a study's variants.
         num_labels: C.
         told: SHA-256 of the file as the run's results tell it.
+        study: whose counts, empty for the run's own.
 
     Raises:
         InputError: the file is not the one that was written, or does not hold a setting's counts.
     """
-    path = counts_path(folder, name)
+    path = counts_path(folder, name, study)
     try:
         content = read_regular(path)
         if hashlib.sha256(content).hexdigest() != told:

@@ -103,7 +103,7 @@ def provenance_of(folder: Path) -> dict[str, Any]:
         return {}
     try:
         provenance = json.loads(read_regular(path))["provenance"]
-        if not isinstance(provenance["counts"], dict) or not isinstance(provenance["identity"], dict):
+        if not all(isinstance(provenance[key], dict) for key in ("counts", "study_counts", "identity")):
             raise TypeError("it is not of this form")
     except FileNotFoundError:
         return {}
@@ -124,7 +124,8 @@ def _known(folder: Path) -> list[Path]:
         "comparison.md",
         "report.html",
     )
-    return [*(folder / name for name in (*names, "hparams.yaml")), *folder.glob("confusion/*.npz")]
+    written = (*folder.glob("confusion/*.npz"), *folder.glob("studies/*.csv"), *folder.glob("studies/*/*.npz"))
+    return [*(folder / name for name in (*names, "hparams.yaml")), *written]
 
 
 def _age(folder: Path) -> tuple[str, int, str]:

@@ -40,6 +40,7 @@ def identity(plan: Plan, start: Start) -> dict[str, Any]:
         "model configuration": clip.config_hash,
         "precision": plan.precision,
         "device": plan.device.type,
+        **{f"study {study.name}": study.identity for study in plan.studies},
         "limit_test_batches": limit_of(plan),
         "commit": str(start.commit),
         "source code": start.sources,

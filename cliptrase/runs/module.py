@@ -26,7 +26,9 @@ from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.batches import Data, ImageBatch, LabelMaps
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.run import Run
-from cliptrase.segmenter import Segmenter, check_votes
+from cliptrase.runs.study_counts import SettingStudies
+from cliptrase.segmenter import Encoded, Segmenter, check_votes
+from cliptrase.studies.base import Seen, Study
 
 if TYPE_CHECKING:
     MethodLike = str | Method
@@ -52,6 +54,7 @@ class TrainingFreeSegmentation(LightningModule):
         guest: a second tower for methods that read one: a timm name, a folder or a file; see
             `guest_weights.load_guest`.
         protocol: geometry, templates, clustering parameters, scoring.
+        studies: what else is counted in the same pass over the images; see `studies`.
         run: where results go; without it they stay in memory, in the module's `run`.
 
     Attributes:
@@ -73,6 +76,7 @@ class TrainingFreeSegmentation(LightningModule):
         compare: list[MethodLike] | str | None = None,
         guest: str | None = None,
         protocol: EvaluationProtocol | None = None,
+        studies: Sequence[Study] = (),
         run: Run | None = None,
     ) -> None:
         super().__init__()
@@ -88,7 +92,9 @@ class TrainingFreeSegmentation(LightningModule):
         self.run = run or Run()
         self.run.begin(protocol, methods)
         self.classifiers: list[TextClassifier] = []
+        self.studies = list(studies)
         self._counts = nn.ModuleList()
+        self._studied = nn.ModuleList()
         self._waiting_since = 0.0
 
     @property
@@ -151,12 +157,17 @@ class TrainingFreeSegmentation(LightningModule):
             processes=trainer.world_size,
             limit=trainer.limit_test_batches,
             guest=self.segmenter.encoder.guest,
+            studies=self.studies if trainer.testing else [],
             fast_dev_run=getattr(trainer, "fast_dev_run", False),  # Lightning attaches it untyped
         )
         self.run.open(plan, trainer.is_global_zero, trainer.strategy.broadcast)
         stems = {dataset.spec.name: dataset.stems for dataset in self.data.datasets}
         self._counts = nn.ModuleList(
             SegmentationCounts(self.run.method_names, setting.vocabulary.num_labels, stems[setting.name])
+            for setting in self.run.left
+        )
+        self._studied = nn.ModuleList(
+            SettingStudies(self.run.plan.studies, setting, self.run.methods, stems[setting.name])
             for setting in self.run.left
         )
         if not self.run.left:  # so it is meant
@@ -181,6 +192,8 @@ class TrainingFreeSegmentation(LightningModule):
                 )
                 for setting in self.run.left
             ]
+            for studies in self._studied:
+                studies.prepare(self.segmenter, self.trainer.is_global_zero)  # type: ignore[operator]
         if self.trainer.local_rank == 0:
             self.trainer.strategy.barrier("text")
         if self.trainer.is_global_zero:
@@ -205,16 +218,20 @@ class TrainingFreeSegmentation(LightningModule):
         With the last batch the data set is finished: before the next one's first image is read, which may end the run.
         """
         outputs = []
-        counts = self._counts[dataloader_idx]
+        counts, studies = self._counts[dataloader_idx], self._studied[dataloader_idx]
+        classifier = self.classifiers[dataloader_idx]
         for group in batch:
             if group.labels is None:
                 raise ValueError("a test batch holds no label maps; give the data module's test loader")
             left_out = [number for number, valid in zip(group.numbers, group.valid, strict=True) if not valid]
             index = [number for number, valid in zip(group.numbers, group.valid, strict=True) if valid]
-            maps = self.label_maps(group, self.classifiers[dataloader_idx])
+            labels = group.labels[_valid(group)]
+            maps, encoded = self._segment(group, classifier)
             predictions = maps.predictions if maps else {}
+            seen = Seen(encoded, classifier, predictions, labels) if encoded else None
             with listening(self.run.timer):
-                counts.update(predictions, group.labels[_valid(group)], index, left_out)  # type: ignore[operator]
+                counts.update(predictions, labels, index, left_out)  # type: ignore[operator]
+                studies.update(seen, index, left_out)  # type: ignore[operator]
             outputs += [maps] if maps else []
         if batch_idx + 1 >= self.trainer.num_test_batches[dataloader_idx]:
             self._finish(dataloader_idx)
@@ -232,13 +249,17 @@ class TrainingFreeSegmentation(LightningModule):
             group: images of one size on the module's device.
             classifier: from `segmenter.classifier`.
         """
+        return self._segment(group, classifier)[0]
+
+    def _segment(self, group: ImageBatch, classifier: TextClassifier) -> tuple[LabelMaps, Encoded] | tuple[None, None]:
         if not (valid := _valid(group)):
-            return None
+            return None, None
         images = group.images[valid]
         with listening(self.run.timer):
             found = self.segmenter(images, classifier, group.size)
         labels = None if group.labels is None else group.labels[valid]
-        return LabelMaps([group.stems[place] for place in valid], images, found.labels, labels, found.regions)
+        maps = LabelMaps([group.stems[place] for place in valid], images, found.labels, labels, found.regions)
+        return maps, found.encoded
 
     def _finish(self, number: int) -> None:
         """Brings together what all processes counted of a data set; every one must take part."""
@@ -247,8 +268,10 @@ class TrainingFreeSegmentation(LightningModule):
         metric.reset()  # type: ignore[operator]  # frees the counts of each image
         peak = torch.tensor(peak_memory_mib(self.device), device=self.device)
         most = self.trainer.strategy.reduce(peak, reduce_op="max")
+        studied = self._studied[number].finish()  # type: ignore[operator]
         name = self.run.left[number].name
-        self.run.finish(name, counts if self.trainer.is_global_zero else {}, int(most))
+        first = self.trainer.is_global_zero
+        self.run.finish(name, counts if first else {}, int(most), studied if first else {})
 
 
 def _valid(group: ImageBatch) -> list[int]:

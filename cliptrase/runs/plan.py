@@ -13,6 +13,7 @@ from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.batches import Data
+from cliptrase.studies.base import Study
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Plan:
         processes: how many share the images.
         limit: Lightning's `limit_test_batches`.
         guest: the second tower, None without one.
+        studies: of the run.
         fast_dev_run: Lightning's option of that name.
     """
 
@@ -43,6 +45,7 @@ class Plan:
     processes: int = 1
     limit: int | float = 1.0
     guest: GuestTower | None = None
+    studies: Sequence[Study] = ()
     fast_dev_run: bool | int = False
 
     @property

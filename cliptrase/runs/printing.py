@@ -3,12 +3,14 @@
 from cliptrase.common.errors import counted, first_few
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.domain_lines import domain_tables
+from cliptrase.evaluation.study_table import study_tables
 from cliptrase.report.terminal import (
     comparison_table,
     domain_table,
     narrow_comparison_table,
     print_table,
     score_table,
+    study_table,
 )
 from cliptrase.runs.run import Run
 
@@ -22,6 +24,8 @@ def print_results(run: Run) -> None:
         print_table(comparison_table(compared), narrow_comparison_table(compared))
     for table in domain_tables(run.document):
         print_table(domain_table(table), domain_table(table, narrow=True))
+    for study in study_tables(run.document):
+        print_table(study_table(study), study_table(study, narrow=True))
     for name in ("results.json", "report.html"):
         if run.folder is not None and (path := run.folder / name).exists():
             print(f"{path.stem}: {path}")

@@ -16,13 +16,17 @@ from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.provenance import Start, device_name
 from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
+from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.counts_file import read_counts, write_counts
 from cliptrase.runs.folder import Taken, take_run_folder, take_unfinished
 from cliptrase.runs.identity import identity
 from cliptrase.runs.plan import Plan
+from cliptrase.runs.study_counts import StudyCounts
+from cliptrase.studies.base import Studied
 
+_BESIDE = ("text", "studies")  # stages that are no part of how fast a method is
 _MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
 
 Broadcast = Callable[[Any], Any]  # gives every process the first one's object
@@ -63,6 +67,8 @@ class Run:
         self._resumed: list[str] = []
         self._earlier: dict[str, Any] = {}
         self._written: dict[str, str] = {}  # SHA-256 of files of counts by data set
+        self._studied: dict[str, StudyCounts] = {}  # by data set
+        self._studies_written: dict[str, dict[str, str]] = {}  # SHA-256 of files of counts by data set and study
         self._peak_memory_mib = 0
         self._results: dict[str, list[SettingResult]] | None = None
         self._document: dict[str, Any] | None = None
@@ -124,6 +130,7 @@ class Run:
             if digest := self._earlier["counts"].get(name):
                 try:
                     counts = read_counts(self.folder, name, self.method_names, num_labels, digest)
+                    studied = self._read_studies(plan, dataset.spec)
                 except InputError as error:
                     rank_zero_warn(f"{error}: {name} is scored again")
                     continue
@@ -131,26 +138,50 @@ class Run:
                 left_out = [] if cut else sorted(set(dataset.stems) - set(counts[self.main_method].stems))
                 self._written[name] = digest
                 self._resumed.append(name)
-                self._add(name, {method: one._replace(left_out=left_out) for method, one in counts.items()})
+                self._add(name, {method: one._replace(left_out=left_out) for method, one in counts.items()}, studied)
         print(f"resumed: {self.folder} holds {', '.join(self._resumed) or 'nothing that can be used'}")
 
-    def finish(self, name: str, counts: Mapping[str, Counts], peak_memory_mib: int = 0) -> None:
-        """Takes the counts of a data set that is through, and keeps them as a file.
+    def _read_studies(self, plan: Plan, setting: Setting) -> StudyCounts:
+        """What studies counted of a data set that an interrupted run finished."""
+        assert self.folder is not None
+        told = self._studies_written[setting.name] = self._earlier["study_counts"].get(setting.name, {})
+        return {
+            study.name: read_counts(
+                self.folder,
+                setting.name,
+                study.variants(setting, self.methods),
+                study.num_labels(setting),
+                told.get(study.name, ""),
+                study.name,
+            )
+            for study in plan.studies
+        }
+
+    def finish(
+        self, name: str, counts: Mapping[str, Counts], peak_memory_mib: int = 0, studied: StudyCounts | None = None
+    ) -> None:
+        """Takes the counts of a data set that is through, and keeps them as files.
 
         Args:
             name: of the data set.
             counts: by method over all processes; nothing in processes that do not write results.
             peak_memory_mib: most memory of any process so far.
+            studied: by study and variant, likewise.
         """
         self._peak_memory_mib = peak_memory_mib
+        studied = studied or {}
         if counts and self.folder is not None:
+            self._studies_written[name] = {
+                study: write_counts(self.folder, name, found, study) for study, found in studied.items()
+            }
             self._written[name] = write_counts(self.folder, name, counts)
-        self._add(name, counts)
+        self._add(name, counts, studied)
 
-    def _add(self, name: str, counts: Mapping[str, Counts]) -> None:
+    def _add(self, name: str, counts: Mapping[str, Counts], studied: StudyCounts) -> None:
         self._finished[name] = counts
         if counts:
             self.scoreboard.add(name, counts)
+            self._studied[name] = studied
         self._results = self._document = None
 
     def close(self) -> None:
@@ -250,8 +281,19 @@ class Run:
         if self._document is None:
             averages = self.scoreboard.averages(self.results)
             benchmarks = self.scoreboard.benchmarks(self.settings)
-            self._document = results_document(self.results, averages, self._provenance(), benchmarks)
+            self._document = results_document(
+                self.results, averages, self._provenance(), benchmarks, self._study_tables()
+            )
         return self._document
+
+    def _study_tables(self) -> dict[str, Sequence[StudyTable]]:
+        settings = [setting for setting in self.settings if setting.name in self._studied]
+        found = {}
+        for study in self.plan.studies if settings else ():
+            counts = {setting.name: self._studied[setting.name][study.name] for setting in settings}
+            studied = Studied(self.protocol, self.methods, settings, counts, self._finished)
+            found[study.name] = study.tables(studied)
+        return found
 
     def _provenance(self) -> dict[str, Any]:
         """How the figures were made; everything that may differ between equal runs is here."""
@@ -285,6 +327,8 @@ class Run:
             },
             "identity": self.identity,
             "counts": {name: self._written[name] for name in self._finished if name in self._written},
+            "studies": {study.name: study.identity for study in plan.studies},
+            "study_counts": {name: told for name, told in self._studies_written.items() if told},
             "unfinished": self.unfinished,
             "limits": plan.limits,
             "precision": plan.precision,
@@ -314,8 +358,8 @@ def _guest(guest: GuestTower | None) -> dict[str, str] | None:
 
 
 def seconds_of_work(seconds: Mapping[str, float]) -> float:
-    """Seconds of all stages but of encoding text, which is kept between runs."""
-    return sum(value for stage, value in seconds.items() if stage != "text")
+    """Seconds of all stages but of encoding text, which is kept between runs, and of studies."""
+    return sum(value for stage, value in seconds.items() if stage not in _BESIDE)
 
 
 def _rate(images: int, seconds: Mapping[str, float]) -> float | None:

@@ -311,3 +311,30 @@ def test_arguments_of_another_type_are_refused(loaded_clip: LoadedClip, tiny_cli
 def test_a_protocol_is_taken_by_name(loaded_clip: LoadedClip, tiny_clip: Path) -> None:
     assert Segmenter(loaded_clip, "sclip").protocol == get_protocol("sclip")
     assert Segmenter.from_pretrained(f"local-dir:{tiny_clip}", protocol="whole").protocol == get_protocol("whole")
+
+
+@pytest.mark.parametrize("method", ["cliptrase", "vanilla", "vanilla+pamr", "cliptrase+regions"])
+@pytest.mark.parametrize(
+    "protocol",
+    [SMALL, WHOLE, get_protocol("sclip", size=80, window=48, stride=32, templates="vild", min_area=0.05)],
+    ids=["paper", "detectron2", "sclip"],
+)
+def test_only_labels_that_are_present(loaded_clip: LoadedClip, protocol: EvaluationProtocol, method: str) -> None:
+    """A picture's labels are those that a vocabulary of its own, without the other names, gives."""
+    if protocol.windowed and method == "cliptrase":
+        method = "clearclip"
+    segmenter = Segmenter(loaded_clip, protocol, [method])
+    classifier = segmenter.classifier(VOCABULARY, progress=False)
+    images = scene_batch([1, 2, 3], 160, 160)
+    present = torch.zeros(3, classifier.num_labels, dtype=torch.bool)
+    for picture, labels in enumerate(([0, 3, 7], [2], [1, 4, 5, 6])):
+        present[picture, labels] = True
+    found = segmenter.label(segmenter.encode(images), classifier, present)[segmenter.methods[0].name]
+    for picture in range(3):
+        kept = present[picture, classifier.name_to_label]
+        background = classifier.background_label if present[picture, -1] else None
+        own = TextClassifier(
+            classifier.embeddings[kept], classifier.name_to_label[kept], classifier.num_labels, background
+        )
+        alone = segmenter(images[picture : picture + 1], own).labels[segmenter.methods[0].name]
+        assert torch.equal(found[picture], alone[0])

@@ -101,7 +101,7 @@ def test_json_holds_no_nan(confusion: torch.Tensor, tmp_path: Path) -> None:
 
 def test_no_method_gives_an_empty_document() -> None:
     headline = {"definition": None, "mIoU": None, "interval": None}
-    empty = {"schema": SCHEMA, "headline": headline, "settings": {}, "methods": {}, "provenance": {}}
+    empty = {"schema": SCHEMA, "headline": headline, "settings": {}, "methods": {}, "studies": {}, "provenance": {}}
     assert results_document({}, {}, {}) == empty
 
 

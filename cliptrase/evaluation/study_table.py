@@ -1,0 +1,92 @@
+"""Tables of studies: what a study finds, in a form that the terminal, the report, CSV and `results.json` share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from cliptrase.evaluation.formatting import format_interval, format_score
+from cliptrase.metrics import rounded
+
+Kind = Literal["text", "count", "score", "points", "interval", "difference_interval"]
+Value = str | int | float | Sequence[float] | None
+KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "interval", "difference_interval")
+
+
+class Column(NamedTuple):
+    """A column of a study's table.
+
+    Attributes:
+        name: its head.
+        kind: `text`; `count` of whole things; `score` in percent; `points`, a signed difference of scores; an
+            `interval` of a score, or of a difference.
+    """
+
+    name: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of figures.
+
+    Attributes:
+        title: what it holds.
+        columns: of every row.
+        rows: values, None where there is none.
+        notes: sentences that stand below.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Value]]
+    notes: Sequence[str] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As `results.json` keeps it, numbers to two decimals."""
+        return {
+            "title": self.title,
+            "columns": [column._asdict() for column in self.columns],
+            "rows": [[_kept(value) for value in row] for row in self.rows],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "StudyTable":
+        """What `document` kept."""
+        columns = [Column(**column) for column in document["columns"]]
+        return cls(document["title"], columns, document["rows"], document["notes"])
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The rows as text."""
+        kinds = [column.kind for column in self.columns]
+        return [[_text(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in self.rows]
+
+
+def study_tables(document: Mapping[str, Any]) -> list[StudyTable]:
+    """All tables of a run's studies.
+
+    Args:
+        document: content of `results.json`.
+    """
+    return [StudyTable.of(table) for study in document.get("studies", {}).values() for table in study["tables"]]
+
+
+def _kept(value: Value) -> Any:
+    if isinstance(value, float):
+        return rounded(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    return [rounded(bound) for bound in value]
+
+
+def _text(value: Value, kind: Kind) -> str:
+    if kind == "text":
+        return "" if value is None else str(value)
+    if kind == "count":
+        return "-" if value is None else f"{value}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return format_interval(value, signed=kind == "difference_interval")
+    if value is None or isinstance(value, str):
+        return "" if "interval" in kind else "-"
+    return format_score(value) if kind == "score" else f"{value:+.2f}"

@@ -1,0 +1,1 @@
+"""Studies: why a figure is what it is, from the same pass over the images."""

@@ -1,0 +1,61 @@
+"""Studies through the command line: one process or several, unbroken or resumed, the same figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cliptrase.cli import main
+from cliptrase.runs.folder import UNENDED
+from datamodules import PC59, VOC20
+from tests.command import QUIET, complaint, run
+from tests.kit import write_detectron2_tree
+from tests.test_ddp import ddp, start
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[str]:
+    root = tmp_path_factory.mktemp("datasets")
+    for seed, module in enumerate((VOC20, PC59)):
+        write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 70), (60, 90)), seed=seed)
+    chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
+    data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(root)]
+    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}", "--explain"]
+
+
+def tables(folder: Path) -> object:
+    return json.loads((folder / "results.json").read_text())["studies"]
+
+
+def test_several_processes_count_what_one_does(studied: list[str], tmp_path: Path) -> None:
+    one = run("test", tmp_path / "one", *studied).folder
+    two, _ = start(tmp_path / "two", "test", *studied, *ddp(2))
+    assert tables(two) == tables(one)
+    for name in ("VOC20", "PC59"):
+        path = f"studies/explain/{name}.npz"
+        with np.load(one / path) as mine, np.load(two / path) as theirs:
+            assert all((mine[key] == theirs[key]).all() for key in mine.files)
+    assert (one / "studies" / "explain.csv").read_text() == (two / "studies" / "explain.csv").read_text()
+
+
+def test_what_an_interrupted_run_counted_is_taken_up(
+    studied: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = run("test", tmp_path / "out", *studied)
+    before = tables(whole.folder)
+    (whole.folder / UNENDED).touch()
+    options = ["test", *studied, *QUIET, "--trainer.default_root_dir", str(tmp_path / "out"), "--resume"]
+    assert main(options) == 0
+    assert f"resumed: {whole.folder} holds VOC20, PC59" in capsys.readouterr().out
+    assert tables(whole.folder) == before
+    # Counts of a study that are gone make the data set be scored again.
+    (whole.folder / UNENDED).touch()
+    (whole.folder / "studies" / "explain" / "VOC20.npz").unlink()
+    with pytest.warns(UserWarning, match="VOC20 is scored again"):
+        assert main(options) == 0
+    assert tables(whole.folder) == before
+
+
+def test_predict_has_no_truth(studied: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capsys, "predict", *studied) == "--explain needs label maps to score; it goes with 'test'"
