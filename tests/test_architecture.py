@@ -46,7 +46,7 @@ LAYERS = (
         "runs.run",
         *("runs.module", "runs.logger", "runs.printing"),
     },
-    {"runs.callbacks"},
+    {"runs.callbacks", "evidence"},
     {"cli", "__main__"},
 )
 # What a room's modules may not import from one another: its own order, first to last.
@@ -88,7 +88,7 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "evaluate"),
-        *("evaluation", "report", "global_patches", "listing"),
+        *("evaluation", "report", "global_patches", "listing", "known", "verify"),
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "folder", "run", "module"),
@@ -96,6 +96,7 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
+    "evidence": ("findings", "told", "recounting", "saying", "verification"),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),

@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": Command("datamodules.doctor.command", "say what is wrong with the folders of data sets"),
     "draw": Command("datamodules.draw", "write the demo's scenes as files"),
     "report": Command("cliptrase.cli.report", "make a page of the results of runs"),
+    "verify": Command("cliptrase.cli.verify", "recompute a run's figures from its counts, check its hashes"),
     "list": Command("cliptrase.cli.listing", "show methods, protocols, data sets, vocabularies, configs"),
     "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
 }

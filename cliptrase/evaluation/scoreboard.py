@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from cliptrase.evaluation.conditions import Conditions
 from cliptrase.evaluation.counts import Counts
+from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.domains import BenchmarkResult, Counted, benchmark_results
 from cliptrase.evaluation.intervals import Estimate, Influences, estimates, influences, of_average, rarity
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.records import Average, ResultKey, Sample, SettingResult
+from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.metrics import margins
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import EvaluationProtocol
@@ -115,6 +117,23 @@ class Scoreboard:
                 )
         found = [benchmark_results(known[name], sets) for name, sets in counted.items()]
         return {method: [each[number] for each in found] for number, method in enumerate(self.methods)}
+
+    def document(
+        self,
+        results: Mapping[str, Sequence[SettingResult]],
+        settings: Sequence[Setting],
+        provenance: Mapping[str, Any],
+        studies: Mapping[str, Sequence[StudyTable]] | None = None,
+    ) -> dict[str, Any]:
+        """Content of `results.json`.
+
+        Args:
+            results: from `results`.
+            settings: of the run.
+            provenance: how the figures were made.
+            studies: by study its tables.
+        """
+        return results_document(results, self.averages(results), provenance, self.benchmarks(settings), studies)
 
     def _pictures(self, name: str, definition: str = "") -> Influences | None:
         """What the intervals of a finished setting are made of, computed once; by the protocol's definition."""

@@ -1,6 +1,6 @@
 """Content of `results.csv`, `comparison.csv` and `benchmarks.csv`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cliptrase.common.tables import csv_text
@@ -8,26 +8,29 @@ from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.domain_lines import domain_tables
 from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
-from cliptrase.evaluation.records import ResultKey, SettingResult
+from cliptrase.evaluation.records import ResultKey
 from cliptrase.evaluation.study_table import StudyTable
+from cliptrase.protocols.definitions import DEFINITIONS
 
 
-def results_csv(results: Mapping[str, Sequence[SettingResult]]) -> str:
-    """A line for each method, data set and definition.
+def results_csv(document: Mapping[str, Any]) -> str:
+    """A line for each method, data set and definition, the protocol's first and published scores last.
 
     Args:
-        results: by method, the main one first.
+        document: content of `results.json`.
     """
     lines: list[list[str | float | None]] = [
         ["method", "setting", *ResultKey._fields, "definition", "images", *COLUMNS, "remark"]
     ]
-    for method, settings in results.items():
-        for result in settings:
-            remark = "; ".join(result.remarks)
-            for definition, scores in result.lines:
-                images = result.images if definition != "published" else None
-                values = scores.rounded().values()
-                lines.append([method, result.name, *result.key, definition, images, *values, remark])
+    for method, part in document["methods"].items():
+        for setting, result in part["settings"].items():
+            about = [method, setting, *(result[name] for name in ResultKey._fields)]
+            scored = {name: result["scores"][name] for name in dict.fromkeys([result["definition"], *DEFINITIONS])}
+            beside = {"published": result["published"]} if result["published"] else {}
+            for definition, scores in {**scored, **beside}.items():
+                images = None if definition == "published" else result["images"]
+                values = [scores[column] for column in COLUMNS]
+                lines.append([*about, definition, images, *values, "; ".join(result["remarks"])])
     return csv_text(lines)
 
 
@@ -45,6 +48,19 @@ def comparison_csv(comparison: Comparison) -> str:
             made = [row.images_per_second, comparison.provenance.get("peak_memory_mib"), "; ".join(cell.remarks)]
             lines.append([row.method, name, *key, comparison.definition, *scores, *beside, *made])
     return csv_text(lines)
+
+
+def study_files(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Tables of studies by the file of a run's folder that holds each as CSV.
+
+    Args:
+        document: content of `results.json`.
+    """
+    return {
+        f"studies/{name}{f'_{number + 1}' if number else ''}.csv": table
+        for name, study in document["studies"].items()
+        for number, table in enumerate(study["tables"])
+    }
 
 
 def study_csv(study: StudyTable) -> str:

@@ -62,9 +62,30 @@ def read_run(path: Path) -> LoadedRun:
     Raises:
         InputError: the file is missing, is no regular file, is not a run's results or is of another schema.
     """
-    file = path / "results.json" if path.is_dir() else path
+    file = results_file(path)
+    document = read_document(path)
+    return LoadedRun(folder_name(file), document, list(_sheets(file.parent)))
+
+
+def results_file(path: Path) -> Path:
+    """`results.json` of a run that is named by its folder or by that file."""
+    return path / "results.json" if path.is_dir() else path
+
+
+def folder_name(file: Path) -> str:
+    """Name of the folder that a run's file lies in."""
+    return file.resolve().parent.name.encode("utf-8", "replace").decode()
+
+
+def read_document(path: Path) -> Mapping[str, Any]:
+    """Content of a run's `results.json`, of which all is there that tables and the page read; see `read_run`.
+
+    Raises:
+        InputError: the file is missing, is no regular file, is not a run's results or is of another schema.
+    """
+    file = results_file(path)
     try:
-        document = read_json(file)
+        document: Mapping[str, Any] = read_json(file)
         check_results(document)
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror or error}") from error
@@ -72,8 +93,7 @@ def read_run(path: Path) -> LoadedRun:
         raise InputError(f"{file} {fault}") from None
     except ShapeError as fault:
         raise InputError(f"{file} is not the results.json of a run: {fault}") from None
-    name = file.resolve().parent.name.encode("utf-8", "replace").decode()
-    return LoadedRun(name, document, list(_sheets(file.parent)))
+    return document
 
 
 def _sheets(run: Path) -> Iterator[Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from cliptrase.common.errors import InputError, one_line
 from cliptrase.common.io import read_regular, write_bytes
 from cliptrase.evaluation.counts import Counts
 
+_MOST_BYTES = 16 << 30  # of a file of counts, unpacked: twenty methods of 20,000 pictures and 847 labels take 4 GiB
+
 
 def counts_path(folder: Path, name: str, study: str = "") -> Path:
     """Where a setting's counts are in a run's folder: the run's own, or those of a study's variants."""
@@ -59,7 +61,21 @@ def read_counts(
         content = read_regular(path)
         if hashlib.sha256(content).hexdigest() != told:
             raise ValueError("it is not the file that was written with results.json")
+        return parse_counts(content, methods, num_labels)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be used ({one_line(error)})") from error
+
+
+def parse_counts(content: bytes, methods: Sequence[str], num_labels: int) -> dict[str, Counts]:
+    """The counts in a file's content; see `read_counts`.
+
+    Raises:
+        ValueError: it is no file of counts, or counts that do not agree with themselves.
+    """
+    try:
         with np.load(io.BytesIO(content)) as stored:
+            if sum(entry.file_size for entry in stored.zip.infolist()) > _MOST_BYTES:
+                raise ValueError(f"it unpacks to more than {_MOST_BYTES >> 30} GiB")
             stems = stored["stems"].tolist()
             found = {
                 method: Counts(
@@ -73,7 +89,7 @@ def read_counts(
         for counts in found.values():
             _check(counts, num_labels)
     except Exception as error:  # numpy and zipfile raise whatever they meet in a damaged file
-        raise InputError(f"{path} cannot be used ({one_line(error)})") from error
+        raise ValueError(one_line(error)) from error
     return found
 
 
@@ -89,5 +105,8 @@ def _check(counts: Counts, num_labels: int) -> None:
     margins = torch.stack([counts.confusion.diagonal(), counts.confusion.sum(1), counts.confusion.sum(0)])
     if min(int(counts.confusion.min()), int(counts.pictures.min()) if counts.stems else 0) < 0:
         raise ValueError("it counts less than nothing")
+    hits, truth, predicted = counts.pictures.unbind(1)
+    if bool((hits > truth).any()) or bool((hits > predicted).any()) or not torch.equal(truth.sum(1), predicted.sum(1)):
+        raise ValueError("a picture has more hits than pixels, or not as many pixels predicted as in its ground truth")
     if not torch.equal(counts.pictures.long().sum(0), margins):
         raise ValueError("its pictures do not add up to its sums")

@@ -12,7 +12,6 @@ from cliptrase.common.errors import InputError
 from cliptrase.common.io import FolderLock, remove_half_written, write_text
 from cliptrase.common.timing import StageTimer
 from cliptrase.evaluation.counts import Counts
-from cliptrase.evaluation.document import results_document
 from cliptrase.evaluation.provenance import Start, device_name
 from cliptrase.evaluation.records import SettingResult
 from cliptrase.evaluation.scoreboard import Scoreboard, Setting
@@ -279,10 +278,8 @@ class Run:
     def document(self) -> Mapping[str, Any]:
         """Content of `results.json`, made once whenever a data set has been finished."""
         if self._document is None:
-            averages = self.scoreboard.averages(self.results)
-            benchmarks = self.scoreboard.benchmarks(self.settings)
-            self._document = results_document(
-                self.results, averages, self._provenance(), benchmarks, self._study_tables()
+            self._document = self.scoreboard.document(
+                self.results, self.settings, self._provenance(), self._study_tables()
             )
         return self._document
 

@@ -195,6 +195,10 @@ def run_cases() -> Iterator[Case]:
         )
     for name, change in RESULTS.items():
         yield changed(f"resume beside results: {name}", tampered("results.json", change), end="right", command=resuming)
+        if name not in ("a method null",):
+            yield changed(
+                f"verify of results: {name}", tampered("results.json", change), end="refused", command=verifying
+            )
     for file in ("results.json", "confusion/Folder.npz", "config.yaml"):
         for name, content in {"empty": "", "cut": b"PK\x03\x04", "text": "nonsense"}.items():
             yield changed(f"resume beside {file}: {name}", overwritten(file, content), end="right", command=resuming)
@@ -226,6 +230,12 @@ def reporting(root: Path) -> list[str]:
     """`report` on the run."""
     (folder,) = (root / "out").iterdir()
     return ["report", str(folder), "--out", str(root / "r.html")]
+
+
+def verifying(root: Path) -> list[str]:
+    """`verify` of the run."""
+    (folder,) = (root / "out").iterdir()
+    return ["verify", str(folder)]
 
 
 def resuming(root: Path) -> list[str]:

@@ -64,7 +64,7 @@ def figures(root: Path) -> list[dict[str, Any]]:
 def complaint(case: Case, root: Path, plain: Path) -> str:
     """Runs a case in a copy of the plain inputs and says what is wrong with its end, if anything."""
     shutil.copytree(plain, root, symlinks=True)
-    resumed = case.name.startswith(("resume", "report"))
+    resumed = case.name.startswith(("resume", "report", "verify"))
     if not resumed:
         shutil.rmtree(root / "out")
     with FORK:  # it may work with tensors

@@ -10,7 +10,7 @@ from cliptrase.common.io import write_bytes, write_json, write_text
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.study_table import StudyTable
-from cliptrase.report.csv_tables import benchmarks_csv, comparison_csv, results_csv, study_csv
+from cliptrase.report.csv_tables import benchmarks_csv, comparison_csv, results_csv, study_csv, study_files
 from cliptrase.report.load import read_run
 from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
@@ -57,13 +57,11 @@ class ResultsWriter(RunCallback):
         if run.folder is None:
             return
         write_json(run.folder / "results.json", run.document)
-        write_text(run.folder / "results.csv", results_csv(run.results))
+        write_text(run.folder / "results.csv", results_csv(run.document))
         if table := benchmarks_csv(run.document):
             write_text(run.folder / "benchmarks.csv", table)
-        for name, study in run.document["studies"].items():
-            for number, table in enumerate(study["tables"]):
-                path = run.folder / "studies" / f"{name}{f'_{number + 1}' if number else ''}.csv"
-                write_text(path, study_csv(StudyTable.of(table)))
+        for name, study in study_files(run.document).items():
+            write_text(run.folder / name, study_csv(StudyTable.of(study)))
         if len(run.results) > 1:
             compared = Comparison(run.document)
             write_text(run.folder / "comparison.csv", comparison_csv(compared))

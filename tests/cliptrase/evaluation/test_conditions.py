@@ -172,7 +172,7 @@ def all_tables(results: dict[str, list[SettingResult]], document: dict[str, Any]
         "comparison": terminal(comparison_table(found)),
         "comparison.md": comparison_markdown(found),
         "comparison.csv": comparison_csv(found),
-        "results.csv": results_csv(results),
+        "results.csv": results_csv(document),
         "TensorBoard": markdown_scores(results, found.protocol, found.notes),
         "report": page([LoadedRun("run", document)]),
     }
@@ -197,8 +197,8 @@ def test_the_whole_set_under_the_published_model_has_its_difference() -> None:
     assert (own["published_comparable"], own["remarks"], own["cut"]) == (True, [], None)
     report = page([LoadedRun("run", document)])
     assert f"{own['scores']['released']['mIoU'] - 81.2:+.2f}" in report
-    assert "remark" not in results_csv(results).splitlines()[1]
-    assert csv.DictReader(io.StringIO(results_csv(results))).fieldnames[-1] == "remark"  # type: ignore[index]
+    assert "remark" not in results_csv(document).splitlines()[1]
+    assert csv.DictReader(io.StringIO(results_csv(document))).fieldnames[-1] == "remark"  # type: ignore[index]
     for text in (*all_tables(results, document).values(),):
         assert "of 1449" not in text
 

@@ -64,7 +64,7 @@ def test_a_published_score_compares_with_its_own_edition(name: str, layout: str,
     assert own["edition"] == spec.edition_text
     for place, text in all_tables(results, document).items():
         assert (remark in text) or not remark, place
-    for text in (results_csv(results), comparison_csv(Comparison(document))):
+    for text in (results_csv(document), comparison_csv(Comparison(document))):
         rows = list(csv.DictReader(io.StringIO(text)))
         assert rows
         assert {row["edition"] for row in rows} == {spec.edition_text}

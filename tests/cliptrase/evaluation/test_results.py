@@ -107,7 +107,7 @@ def test_no_method_gives_an_empty_document() -> None:
 
 def test_csv_agrees_with_json() -> None:
     results = {"cliptrase": [result(published=True), result("PC59")], "vanilla": [result()]}
-    rows = list(csv.DictReader(io.StringIO(results_csv(results))))
+    rows = list(csv.DictReader(io.StringIO(results_csv(results_document(results, {}, {})))))
     assert [(row["method"], row["setting"], row["definition"]) for row in rows] == [
         *(("cliptrase", "VOC20", kind) for kind in ("released", "detectron2", "mmseg", "published")),
         *(("cliptrase", "PC59", kind) for kind in ("released", "detectron2", "mmseg")),
@@ -118,7 +118,9 @@ def test_csv_agrees_with_json() -> None:
     document = entry(results["cliptrase"][0])
     for row, expected in zip(rows, [*document["scores"].values(), document["published"]], strict=False):
         assert {column: float(row[column]) for column in COLUMNS} == expected
-    empty = list(csv.DictReader(io.StringIO(results_csv({"m": [result(confusion=CONFUSION * 0)]}))))
+    empty = list(
+        csv.DictReader(io.StringIO(results_csv(results_document({"m": [result(confusion=CONFUSION * 0)]}, {}, {}))))
+    )
     assert [row["mIoU"] for row in empty] == ["", "", ""]
 
 
@@ -155,7 +157,7 @@ def test_the_protocols_own_definition_comes_first() -> None:
     assert document["published_source"] == "a source"
     assert document["intervals"]["mIoU"] == [12.35, 67.89]
     assert document["intervals"]["difference_to_first"] == {"mIoU": -1.5, "interval": [-2.0, 3.25]}
-    rows = list(csv.DictReader(io.StringIO(results_csv({"m": [own]}))))
+    rows = list(csv.DictReader(io.StringIO(results_csv(results_document({"m": [own]}, {}, {})))))
     assert [row["definition"] for row in rows] == ["mmseg", "released", "detectron2", "published"]
     assert float(rows[0]["mIoU"]) == mean
     text = shown({"m": [own]})
