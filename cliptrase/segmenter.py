@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cliptrase.clip import towers
@@ -18,6 +20,7 @@ from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
+from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
 from cliptrase.inference.pixels import (
     denormalise,
@@ -281,6 +284,43 @@ class Segmenter(nn.Module):
         guide = self._guide(images, size, pixels if stretched else None)
         return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide, text)
 
+    def large(
+        self, picture: NDArray[np.uint8], classifier: TextClassifier, size: Size, method: Method | None = None
+    ) -> LargePicture:
+        """A picture whose label map is made band by band, equal to `forward`'s and in little memory.
+
+        Args:
+            picture: (h, w, 3) uint8 RGB, already of the protocol's geometry.
+            classifier: from `classifier`.
+            size: (H, W) of the label map.
+            method: one of the segmenter's; None takes the first.
+
+        Raises:
+            InputError: the protocol has no windows, or the method refines maps of whole pictures.
+        """
+        method = (method or self.methods[0]).on(classifier.setting)
+        protocol = self.protocol.on(classifier.setting)
+        if not protocol.windowed:
+            raise InputError(
+                f"protocol {protocol.name} shows pictures whole; a large one needs windows, as `tiles` has"
+            )
+        if method.refine:
+            raise InputError(
+                f"method {method.name} refines maps of whole pictures; leave out what refines for large ones"
+            )
+        return LargePicture(
+            picture,
+            size,
+            self._normalised,
+            self.encoder,
+            self.patch,
+            method,
+            protocol,
+            classifier,
+            classifier.background_first if loaded_reading(method).text else None,
+            _require_features,
+        )
+
     @torch.no_grad()
     def label(self, encoded: Encoded, classifier: TextClassifier, present: Tensor | None = None) -> dict[str, Tensor]:
         """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name.
@@ -351,7 +391,7 @@ def _require_whole_patches(protocol: EvaluationProtocol, patch: Size) -> None:
     side = patch[0]
     for name in ("", *protocol.overrides):
         size = protocol.on(name).size
-        if protocol.fit == "exact" and any(size % step for step in patch):
+        if protocol.fit == "exact" and isinstance(size, int) and any(size % step for step in patch):
             below = size // side * side
             field = f"overrides.{name}.size" if name else "size"
             raise InputError(

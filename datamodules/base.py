@@ -94,9 +94,10 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def note_crop(self, spec: DatasetSpec, images: list[Path], masks: bool) -> None:
         """Says what a protocol that crops leaves out of pictures; `masks` where they are predicted, not scored."""
-        if not self.geometry.crops:
+        size = self.geometry.on(spec.name).size
+        if not self.geometry.crops or isinstance(size, str):
             return
-        if sentence := crop_sentence(spec.name, sizes_of(images, spec.reader), self.geometry.on(spec.name).size, masks):
+        if sentence := crop_sentence(spec.name, sizes_of(images, spec.reader), size, masks):
             note(sentence)
 
     def setup(self, stage: str) -> None:

@@ -9,6 +9,7 @@ import albumentations as A
 from cliptrase.common.resizing import (
     Array,
     centre_crop_offset,
+    is_large,
     resize_image,
     resize_labels,
     shorter_side_size,
@@ -24,23 +25,25 @@ class Geometry:
     Attributes:
         view: `centre_crop`: shorter side to `size`, middle size x size cut out, label map alike; `whole_image`: shorter
             side to `size` but the longer to at most `longest`, label map as it is.
-        size: pixels.
+        size: pixels, or `own` for `whole_image` at its own pixels.
         longest: pixels, for `whole_image`; 0 for no limit.
         interpolation: of images; see `resizing.resize_image`.
         sizes: `size` of data sets that have one of their own, by name.
+        windowed: whether the model sees images through windows, so that large ones can be worked on by tiles.
     """
 
     view: str = "centre_crop"
-    size: int = 336
+    size: int | str = 336
     longest: int = 0
     interpolation: str = "bicubic"
-    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    sizes: Mapping[str, int | str] = field(default_factory=dict, hash=False)
+    windowed: bool = False
 
     @classmethod
     def of(cls, protocol: EvaluationProtocol) -> "Geometry":
         """The geometry of a protocol."""
         sizes = {name: protocol.on(name).size for name in protocol.overrides}
-        return cls(protocol.view, protocol.size, protocol.longest, protocol.interpolation, sizes)
+        return cls(protocol.view, protocol.size, protocol.longest, protocol.interpolation, sizes, protocol.windowed)
 
     def on(self, dataset: str) -> "Geometry":
         """The geometry of one data set."""
@@ -51,9 +54,17 @@ class Geometry:
         """Whether parts of images are not seen."""
         return self.view == "centre_crop"
 
+    def shown(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) that a whole image of `height` x `width` pixels is shown at."""
+        return whole_size(height, width, self.size, self.longest)
+
+    def is_by_tiles(self, height: int, width: int) -> bool:
+        """Whether an image of this size is worked on by tiles, never held whole as the model sees it."""
+        return self.windowed and not self.crops and is_large((height, width), self.shown(height, width))
+
     def transform(self) -> A.Compose:
         """The albumentations pipeline: `pipeline(image=(H, W, 3) uint8, mask=(H, W) int)`; `mask` may be left out."""
-        if self.crops:
+        if isinstance(self.size, int) and self.crops:
             return A.Compose([ResizeShorterSide(self.size, self.interpolation), CropCentre(self.size)])
         return A.Compose([ResizeWhole(self.size, self.longest, self.interpolation)])
 
@@ -98,7 +109,7 @@ class CropCentre(A.DualTransform):
 class ResizeWhole(A.DualTransform):
     """Shorter side to `size` and the longer to at most `longest`; label maps stay as they are."""
 
-    def __init__(self, size: int, longest: int, interpolation: str) -> None:
+    def __init__(self, size: int | str, longest: int, interpolation: str) -> None:
         super().__init__(p=1)
         self.size, self.longest, self.interpolation = size, longest, interpolation
 

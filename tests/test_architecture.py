@@ -37,7 +37,10 @@ LAYERS = (
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
-    {"report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows", "clip.weights"},
+    {
+        *("report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows"),
+        *("inference.naming", "inference.large", "clip.weights"),
+    },
     {"segmenter"},
     {"studies"},
     {
@@ -100,7 +103,7 @@ ORDERS = {
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
-    "inference": ("pixels", "maps", "window_maps", "whole", "windows"),
+    "inference": ("pixels", "maps", "naming", "window_maps", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
     "studies": ("base", "budget"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),

@@ -89,7 +89,7 @@ def test_wrong_usage(arguments: list[str], expected: str, capsys: pytest.Capture
             "--data.background_index 9 is not among the labels 0..1",
         ),
         (["--data", "VOC20", "--protocol.eps", "-1"], "protocol.eps must be greater than 0, not -1"),
-        (["--data", "VOC20", "--protocol.size", "large"], "protocol.size must be a whole number, not 'large'"),
+        (["--data", "VOC20", "--protocol.size", "large"], "protocol.size must be a whole number or 'own', not 'large'"),
         (
             ["--data", "VOC20", "--protocol", "sclp"],
             "there is no protocol 'sclp'; did you mean sclip? Else take one of ",

@@ -60,13 +60,15 @@ def _methods() -> Rows:
 
 
 def _protocols() -> Rows:
+    from cliptrase.protocols.protocol import OWN_PIXELS
     from cliptrase.protocols.table import PROTOCOLS
 
     for name, protocol in PROTOCOLS.items():
         view = {"centre_crop": "middle square", "whole_image": "whole images"}.get(protocol.view, protocol.view)
         if protocol.windowed:
             view = "windows"
-        yield name, f"{view}, shorter side {protocol.size}, scores of {protocol.scoring}", ""
+        side = "own pixels" if protocol.size == OWN_PIXELS else f"shorter side {protocol.size}"
+        yield name, f"{view}, {side}, scores of {protocol.scoring}", ""
 
 
 def _datasets() -> Rows:

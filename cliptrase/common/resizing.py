@@ -9,6 +9,8 @@ from PIL import Image
 
 Array = NDArray[Any]
 
+_LARGE = 1 << 24  # pixels: 4096 x 4096
+
 
 def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
     """(height, width) with the shorter side at `size`; the longer is rounded down, as torchvision's Resize does.
@@ -21,7 +23,12 @@ def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
     return int(size * height / width), size
 
 
-def whole_size(height: int, width: int, size: int, longest: int) -> tuple[int, int]:
+def is_large(*sizes: tuple[int, int]) -> bool:
+    """Whether a picture that has one of these (height, width), shown or its own, is worked on by tiles."""
+    return any(height * width > _LARGE for height, width in sizes)
+
+
+def whole_size(height: int, width: int, size: int | str, longest: int) -> tuple[int, int]:
     """(height, width) with the shorter side at `size`, or the longer at `longest` if that is smaller.
 
     Rounded half up, as detectron2's ResizeShortestEdge does; a side of a very narrow picture keeps one pixel.
@@ -29,13 +36,13 @@ def whole_size(height: int, width: int, size: int, longest: int) -> tuple[int, i
     Args:
         height: pixels.
         width: pixels.
-        size: pixels of the shorter side.
+        size: pixels of the shorter side, or `own` for as many as it has.
         longest: most pixels of the longer side, 0 for no limit.
 
     >>> whole_size(375, 500, 336, 400)
     (300, 400)
     """
-    scale = size / min(height, width)
+    scale = 1.0 if isinstance(size, str) else size / min(height, width)
     if longest and scale * max(height, width) > longest:
         scale = longest / max(height, width)
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))

@@ -38,12 +38,12 @@ class Segmentation:
         return Image.fromarray(with_legend(overlay(self.picture, self.labels), self.names, shares))
 
 
-def fit(picture: NDArray[np.uint8], size: int, longest: int, interpolation: str = "bicubic") -> Tensor:
+def fit(picture: NDArray[np.uint8], size: int | str, longest: int, interpolation: str = "bicubic") -> Tensor:
     """Shorter side of (H, W, 3) to `size`, or the longer to `longest` where that is smaller: (1, 3, h, w) uint8.
 
     Args:
         picture: RGB.
-        size: pixels of the shorter side.
+        size: pixels of the shorter side, or `own`.
         longest: most pixels of the longer side, 0 for no limit.
         interpolation: see `resizing.resize_image`.
     """

@@ -1,7 +1,9 @@
 """Windows on a picture and what becomes of their maps: upsampled, laid on the picture, averaged, resized.
 
 All of it is linear and acts on rows and columns apart, so that one matrix for the rows and one for the columns, over
-the patches of all windows, do the whole of it (`window_matrix`), for some names at a time.
+the patches of all windows, do the whole of it (`Block.matrix`), for some names at a time. Long label maps are cut into
+blocks of rows and of columns, which know only the windows that reach them. Where they are cut depends on the label map
+alone: whoever computes them, from all windows or from those at hand, adds up the same numbers in the same order.
 
 Source: mmseg's sliding inference as SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024) run it.
 """
@@ -12,10 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.ops.upsampling import bilinear_matrix
+from cliptrase.ops.upsampling import bilinear_matrix, bilinear_rows
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.refinements.maps import VALUES, Maps
 from cliptrase.regions import region_means
+
+_UNCUT = 4096  # pixels of a label map's side that are one block: of every picture of the benchmarks
+_BLOCK = 1024  # pixels of a block of a longer side
 
 
 def window_starts(length: int, window: int, stride: int) -> list[int]:
@@ -52,35 +57,97 @@ class WindowAxis(NamedTuple):
             count[start : start + self.side] += 1
         return count
 
-    def resize(self, device: torch.device) -> Tensor:
-        """(size, length) bilinear resizing to the label map."""
-        return bilinear_matrix(self.length, self.size, device)
+    def whole(self) -> "Block":
+        """The axis as one block."""
+        return Block(self, 0, self.size)
+
+    def blocks(self) -> list["Block"]:
+        """The axis cut up: one block, or of a long label map several, whatever memory there is."""
+        if self.size <= _UNCUT:
+            return [self.whole()]
+        return [Block(self, first, min(first + _BLOCK, self.size)) for first in range(0, self.size, _BLOCK)]
 
 
-def window_matrix(axis: WindowAxis, patches: int, device: torch.device) -> Tensor:
-    """(size, n * patches): from the patches of n windows to the label map, along one axis.
+class Block:
+    """Pixels of a label map from `first` to `last`, which is not one of them, and the windows that reach them.
 
-    Upsampling to the window, placing it, dividing by the number of windows over a pixel and resizing, in one matrix.
+    Args:
+        axis: the whole of it.
+        first: pixel of the label map.
+        last: pixel of the label map.
+
+    Attributes:
+        low: first pixel of the picture that the label map's pixels are made of.
+        high: the pixel after the last of them.
+        windows: numbers of the windows that cover these.
     """
-    upsample = bilinear_matrix(patches, axis.side, device)  # (side, p)
-    placed = torch.zeros(axis.length, len(axis.starts), patches, device=device)
-    for number, start in enumerate(axis.starts):
-        placed[start : start + axis.side, number] = upsample
-    return axis.resize(device) @ (placed.flatten(1) / axis.coverage(device).unsqueeze(1))
+
+    def __init__(self, axis: WindowAxis, first: int, last: int) -> None:
+        self.axis, self.first, self.last = axis, first, last
+        self.low, self.high = first, last
+        if axis.length != axis.size:
+            self.low, self.high = self._resizing(torch.device("cpu"))[1:]
+        reach = [start < self.high and start + axis.side > self.low for start in axis.starts]
+        self.windows = range(reach.index(True), len(reach) - reach[::-1].index(True))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole axis."""
+        return (self.first, self.last) == (0, self.axis.size)
+
+    def __len__(self) -> int:
+        """Pixels of the label map."""
+        return self.last - self.first
+
+    def cut(self, window: int) -> tuple[slice, slice]:
+        """What of a window, by its number, lies on the block's pixels of the picture: in the window, in the block."""
+        start = self.axis.starts[window]
+        begin, end = max(start, self.low), min(start + self.axis.side, self.high)
+        return slice(begin - start, end - start), slice(begin - self.low, end - self.low)
+
+    def coverage(self, device: torch.device) -> Tensor:
+        """(high - low,) windows over every pixel of the picture."""
+        return self.axis.coverage(device)[self.low : self.high]
+
+    def matrix(self, patches: int, device: torch.device) -> Tensor:
+        """(pixels, n * patches): from the patches of the block's n windows to its part of the label map.
+
+        Upsampling to the window, placing it, dividing by the number of windows over a pixel and resizing, in one
+        matrix.
+        """
+        upsample = bilinear_matrix(patches, self.axis.side, device)  # (side, p)
+        placed = torch.zeros(self.high - self.low, len(self.windows), patches, device=device)
+        for number, window in enumerate(self.windows):
+            own, place = self.cut(window)
+            placed[place, number] = upsample[own]
+        return self.resize(placed.flatten(1) / self.coverage(device).unsqueeze(1))
+
+    def resize(self, values: Tensor) -> Tensor:
+        """(high - low, k) on the picture to (pixels, k) on the label map, bilinearly."""
+        if self.axis.length == self.axis.size:
+            return values
+        return self._resizing(values.device)[0] @ values
+
+    def _resizing(self, device: torch.device) -> tuple[Tensor, int, int]:
+        """Matrix of bilinear resizing, and the pixels of the picture that it takes."""
+        axis = self.axis
+        if self.is_whole:
+            return bilinear_matrix(axis.length, axis.size, device), 0, axis.length
+        return bilinear_rows(axis.length, axis.size, self.first, self.last, device)
 
 
 class SmoothMaps:
-    """Maps of a method without regions.
+    """Maps of a method without regions, on a rectangle of the label map.
 
     Args:
-        cosines: (B, ny, nx, C, h, w).
-        rows: windows from top to bottom.
-        columns: windows from left to right.
+        cosines: (B, ny, nx, C, h, w) of the windows that reach it.
+        rows: of the rectangle.
+        columns: of the rectangle.
     """
 
-    def __init__(self, cosines: Tensor, rows: WindowAxis, columns: WindowAxis) -> None:
-        self.rows = window_matrix(rows, cosines.shape[4], cosines.device)
-        self.columns = window_matrix(columns, cosines.shape[5], cosines.device)
+    def __init__(self, cosines: Tensor, rows: Block, columns: Block) -> None:
+        self.rows = rows.matrix(cosines.shape[4], cosines.device)
+        self.columns = columns.matrix(cosines.shape[5], cosines.device)
         self.grid = cosines.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)  # (B, C, ny * h, nx * w)
 
     def __call__(self) -> Maps:
@@ -92,41 +159,40 @@ class SmoothMaps:
 
 
 class VotedMaps:
-    """Maps of a method with regions: inside a window every pixel has the mean of its region.
+    """Maps of a method with regions, on a rectangle of the label map: in a window each pixel has its region's mean.
 
     A pixel's sum over windows is then one of a few rows for each window that it lies in, as words are summed in a bag.
 
     Args:
-        cosines: (B, ny, nx, C, h, w).
+        cosines: (B, ny, nx, C, h, w) of the windows that reach the rectangle.
         regions: (B, ny, nx, side_y, side_x) int64; a window without regions (-1) keeps its upsampled cosines.
-        rows: windows from top to bottom.
-        columns: windows from left to right.
+        rows: of the rectangle.
+        columns: of the rectangle.
     """
 
-    def __init__(self, cosines: Tensor, regions: Tensor, rows: WindowAxis, columns: WindowAxis) -> None:
+    def __init__(self, cosines: Tensor, regions: Tensor, rows: Block, columns: Block) -> None:
         self.cosines, self.rows, self.columns = cosines, rows, columns
         batch, names = cosines.shape[0], cosines.shape[3]
         device = cosines.device
-        grid = zip(cosines.shape[4:], (rows, columns), strict=True)
+        grid = zip(cosines.shape[4:], (rows.axis, columns.axis), strict=True)
         self.upsample = [bilinear_matrix(patches, axis.side, device) for patches, axis in grid]
-        down, across = rows.coverage(device), columns.coverage(device)
-        self.coverage = down.unsqueeze(1) * across  # (H, W)
-        # Windows that are as far apart as the most that overlap do not touch each other: they share a slot.
-        slots = (int(down.max()), int(across.max()))
-        self.member = torch.zeros(
-            batch, rows.length, columns.length, slots[0] * slots[1], dtype=torch.int64, device=device
-        )
+        self.coverage = rows.coverage(device).unsqueeze(1) * columns.coverage(device)  # (H, W) of the picture
+        # Windows that are as far apart as the most that overlap do not touch each other: they share a slot. Slots, and
+        # with them the order of sums, are those of the whole picture.
+        slots = [int(axis.coverage(device).max()) for axis in (rows.axis, columns.axis)]
+        self.member = torch.zeros(batch, *self.coverage.shape, slots[0] * slots[1], dtype=torch.int64, device=device)
         self.whole = regions.amax((3, 4)) < 0  # (B, ny, nx) without regions
         means = [cosines.new_zeros(1, names)]  # row 0: nothing to add
         image = torch.arange(batch, device=device).view(-1, 1, 1)
-        for y, top in enumerate(rows.starts):
-            for x, left in enumerate(columns.starts):
+        for y, window_y in enumerate(rows.windows):
+            for x, window_x in enumerate(columns.windows):
                 region = regions[:, y, x]
                 found = region_means(cosines[:, y, x], region)  # (B, K, C)
                 first = sum(map(len, means))
                 row = torch.where(region >= 0, first + image * found.shape[1] + region, 0)
-                slot = y % slots[0] * slots[1] + x % slots[1]
-                self.member[:, top : top + rows.side, left : left + columns.side, slot] = row
+                slot = window_y % slots[0] * slots[1] + window_x % slots[1]
+                (own_y, place_y), (own_x, place_x) = rows.cut(window_y), columns.cut(window_x)
+                self.member[:, place_y, place_x, slot] = row[:, own_y, own_x]
                 means.append(found.flatten(0, 1))
         self.means = torch.cat(means)  # (1 + sum of K, C)
 
@@ -134,7 +200,7 @@ class VotedMaps:
         """Some names at a time."""
         names = self.means.shape[1]
         rows, columns = self.rows, self.columns
-        step = max(1, VALUES // (len(self.member) * max(rows.length * columns.length, rows.size * columns.size)))
+        step = max(1, VALUES // (len(self.member) * max(self.coverage.numel(), len(rows) * len(columns))))
         for first in range(0, names, step):
             chosen = slice(first, first + step)
             table = self.means[:, chosen].contiguous()
@@ -142,7 +208,16 @@ class VotedMaps:
             total = total.unflatten(0, self.member.shape[:3]).permute(0, 3, 1, 2)  # (B, c, H, W)
             for image, y, x in self.whole.nonzero().tolist():
                 value = self.upsample[0] @ self.cosines[image, y, x, chosen] @ self.upsample[1].T
-                top, left = rows.starts[y], columns.starts[x]
-                total[image, :, top : top + rows.side, left : left + columns.side] += value
+                (own_y, place_y), (own_x, place_x) = rows.cut(rows.windows[y]), columns.cut(columns.windows[x])
+                total[image, :, place_y, place_x] += value[:, own_y, own_x]
             total /= self.coverage
-            yield first, F.interpolate(total, (rows.size, columns.size), mode="bilinear", align_corners=False)
+            yield first, self._resized(total)
+
+    def _resized(self, total: Tensor) -> Tensor:
+        """(B, c, H, W) of the picture to the label map's pixels, bilinearly."""
+        rows, columns = self.rows, self.columns
+        if rows.is_whole and columns.is_whole:
+            return F.interpolate(total, (len(rows), len(columns)), mode="bilinear", align_corners=False)
+        across: Tensor = columns.resize(total.flatten(0, 2).T).T.unflatten(0, total.shape[:3])
+        down: Tensor = rows.resize(across.movedim(2, 0).flatten(1)).unflatten(1, (*total.shape[:2], len(columns)))
+        return down.movedim(0, 2)

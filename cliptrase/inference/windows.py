@@ -3,8 +3,10 @@
 Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,13 +15,14 @@ from torch.nn import functional as F
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.common.timing import stage
 from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
+from cliptrase.inference.naming import allowed_names, classify_part, classify_pixels
 from cliptrase.inference.pixels import fit_to_patches, under_patches
 from cliptrase.inference.whole import find_regions
-from cliptrase.inference.window_maps import SmoothMaps, VotedMaps, WindowAxis
+from cliptrase.inference.window_maps import Block, SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import NameMaps, highest, only
+from cliptrase.refinements.maps import NameMaps
 
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
@@ -58,21 +61,60 @@ class Windows:
             classifier: any names.
             present: (B, num_labels) bool labels that each picture may get, None for all.
         """
-        features = self.features[method.name]
-        with stage("classification", features.device, [method.name]):
-            cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, self.grids[method.name])
-            cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
+        whole = Tile(self.rows.whole(), self.columns.whole())
+        tiles = [whole] if method.refine else tiles_of(self.rows, self.columns)
+        named = [(tile, partial(self._maps, tile, method, classifier)) for tile in tiles]
+        device = self.features[method.name].device
+        with stage("vote" if method.name in self.regions else "classification", device, [method.name]):
+            if len(named) == 1:
+                return classify_pixels(named[0][1](), classifier, self.protocol, present)
+            return _classify_tiles(named, classifier, self.protocol, present)
+
+    def _maps(self, tile: "Tile", method: Method, classifier: TextClassifier) -> NameMaps:
+        """Maps of all names on a tile, refined where it is the whole label map."""
+        features = tile.of(self.features[method.name])
         regions = self.regions.get(method.name)
-        with stage("classification" if regions is None else "vote", features.device, [method.name]):
-            maps: NameMaps
-            if regions is None:
-                maps = SmoothMaps(cosines, self.rows, self.columns)
-            else:
-                maps = VotedMaps(cosines, regions, self.rows, self.columns)
-            maps = refined_maps(maps, method, self.guide, classifier.embeddings)
-            if method.refine and self.protocol.min_area and classifier.background_label is not None:
-                maps = KeptMaps(maps)
-            return classify_pixels(maps, classifier, self.protocol, present)
+        grid = self.grids[method.name]
+        maps = tile_maps(tile, features, None if regions is None else tile.of(regions), grid, classifier)
+        maps = refined_maps(maps, method, self.guide, classifier.embeddings)
+        if method.refine and self.protocol.min_area and classifier.background_label is not None:
+            maps = KeptMaps(maps)
+        return maps
+
+
+class Tile(NamedTuple):
+    """A rectangle of a label map."""
+
+    rows: Block
+    columns: Block
+
+    def of(self, windows: Tensor) -> Tensor:
+        """Of all windows, (B, ny, nx, ...), those that reach the tile."""
+        ys, xs = self.rows.windows, self.columns.windows
+        return windows[:, ys.start : ys.stop, xs.start : xs.stop]
+
+
+def tiles_of(rows: WindowAxis, columns: WindowAxis) -> list[Tile]:
+    """All tiles of a label map, row by row: one, or of a large label map several."""
+    across = columns.blocks()
+    return [Tile(down, column) for down in rows.blocks() for column in across]
+
+
+def tile_maps(tile: Tile, features: Tensor, regions: Tensor | None, grid: Size, classifier: TextClassifier) -> NameMaps:
+    """Maps of all names on a tile.
+
+    Args:
+        tile: of the label map.
+        features: (B, ny, nx, n, E) of the windows that reach it.
+        regions: (B, ny, nx, side_y, side_x) int64 of a method that votes.
+        grid: (h, w) patches of a window.
+        classifier: the names.
+    """
+    cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, grid)
+    cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
+    if regions is None:
+        return SmoothMaps(cosines, tile.rows, tile.columns)
+    return VotedMaps(cosines, regions, tile.rows, tile.columns)
 
 
 def encode_windows(
@@ -102,21 +144,12 @@ def encode_windows(
     side = (rows.side, columns.side)
     cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
     shape = (len(pixels), len(rows.starts), len(columns.starts))
-    windows = under_patches(torch.stack(cut, 1).flatten(0, 1), patch, protocol.fit)  # (B * ny * nx, 3, h', w')
-    features: dict[str, list[Tensor]] = {method.name: [] for method in methods}
-    regions: dict[str, list[Tensor]] = {method.name: [] for method in methods if method.regions}
-    for part in windows.split(max(1, _PIXELS // (side[0] * side[1]))):
-        encoding = encoder(fit_to_patches(part, patch, protocol.fit), methods, text, part)
-        for name, tokens in encoding.features.items():
-            with stage("forward", pixels.device, [name]):
-                patches = tokens[:, 1:].float()
-                features[name].append(F.normalize(patches, dim=-1) if protocol.unit_features else patches)
-        for name, found in find_regions(encoding, methods, protocol, side, side).items():
-            regions[name].append(found)
+    parts = torch.stack(cut, 1).flatten(0, 1).split(windows_at_once(side))  # of (B * ny * nx, 3, h', w')
+    found = [encode_part(part, encoder, patch, methods, protocol, side, text) for part in parts]
     return Windows(
-        {name: torch.cat(parts).unflatten(0, shape) for name, parts in features.items()},
-        {name: torch.cat(parts).unflatten(0, shape) for name, parts in regions.items()},
-        encoding.grids,
+        {name: torch.cat([part.features[name] for part in found]).unflatten(0, shape) for name in found[0].features},
+        {name: torch.cat([part.regions[name] for part in found]).unflatten(0, shape) for name in found[0].regions},
+        found[-1].grids,
         rows,
         columns,
         protocol,
@@ -125,49 +158,73 @@ def encode_windows(
     )
 
 
-def classify_pixels(
-    maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol, present: Tensor | None = None
-) -> Tensor:
-    """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
+class EncodedPart(NamedTuple):
+    """Some windows as the tower saw them.
+
+    Attributes:
+        features: by method (W, n, E) patch features.
+        regions: by method that votes (W, side_y, side_x) int64.
+        grids: by method (h, w) patches of a window.
+    """
+
+    features: dict[str, Tensor]
+    regions: dict[str, Tensor]
+    grids: dict[str, Size]
+
+
+def windows_at_once(side: Size) -> int:
+    """How many windows of (height, width) pixels the tower sees at a time."""
+    return max(1, _PIXELS // (side[0] * side[1]))
+
+
+def encode_part(
+    pixels: Tensor,
+    encoder: VisualEncoder,
+    patch: Size,
+    methods: Sequence[Method],
+    protocol: EvaluationProtocol,
+    side: Size,
+    text: Tensor | None,
+) -> EncodedPart:
+    """Shows some windows to the tower.
 
     Args:
-        maps: gives the maps of all names, as often as it is called.
-        classifier: names, labels and background.
-        protocol: `decision`, `logit_scale`, and with a background `min_area` and `background_threshold`.
-        present: (B, num_labels) bool labels that each picture may get, None for all.
-
-    Returns:
-        (B, H, W) int64 in [0, classifier.num_labels).
+        pixels: (W, 3, side_y, side_x) normalised windows.
+        encoder: see `encode_windows`.
+        patch: see `encode_windows`.
+        methods: see `encode_windows`.
+        protocol: see `encode_windows`.
+        side: (height, width) of a window.
+        text: see `Windows`.
     """
-    maps = only(maps, None if present is None else present[:, classifier.name_to_label])
-    background = classifier.background_label
-    with_probability = background is not None and protocol.background_threshold > 0
-    scale = protocol.logit_scale if protocol.decision == "softmax" else 1.0
-    name, logit, log_sum = highest(maps(), scale, None, with_probability)
-    labels = classifier.name_to_label[name]
-    if background is None:
-        return labels
-    if protocol.min_area:
-        small = _small_classes(labels, classifier.num_labels, background, protocol.min_area)  # (B, labels)
-        if present is not None:  # a picture without the background is named as by a vocabulary without it
-            small &= present[:, background, None]
-        if small.any():
-            name, logit, _ = highest(maps(), scale, ~small[:, classifier.name_to_label], False)
-            labels = classifier.name_to_label[name]
-    if with_probability:
-        unsure = (logit - log_sum).exp() < protocol.background_threshold
-        if present is not None:
-            unsure &= present[:, background, None, None]
-        labels = labels.masked_fill(unsure, background)
+    part = under_patches(pixels, patch, protocol.fit)
+    encoding = encoder(fit_to_patches(part, patch, protocol.fit), methods, text, part)
+    features = {}
+    for name, tokens in encoding.features.items():
+        with stage("forward", pixels.device, [name]):
+            patches = tokens[:, 1:].float()
+            features[name] = F.normalize(patches, dim=-1) if protocol.unit_features else patches
+    return EncodedPart(features, find_regions(encoding, methods, protocol, side, side), encoding.grids)
+
+
+def _classify_tiles(
+    named: Sequence[tuple[Tile, Callable[[], NameMaps]]],
+    classifier: TextClassifier,
+    protocol: EvaluationProtocol,
+    present: Tensor | None,
+) -> Tensor:
+    """(B, H, W) labels of all tiles; see `classify_pixels`."""
+
+    def labelled(allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        rows: dict[int, list[Tensor]] = {}
+        areas = []
+        for tile, maps in named:
+            labels, area = classify_part(maps(), classifier, protocol, present, allowed)
+            rows.setdefault(tile.rows.first, []).append(labels)
+            areas.append(area)
+        return torch.cat([torch.cat(row, 2) for row in rows.values()], 1), torch.stack(areas).sum(0)
+
+    labels, areas = labelled()
+    if (allowed := allowed_names(areas, classifier, protocol, present)) is not None:
+        labels, _ = labelled(allowed)
     return labels
-
-
-def _small_classes(labels: Tensor, num_labels: int, background: int, share: float) -> Tensor:
-    """(B, labels) foreground classes that cover no more than `share` of the pixels that are not background."""
-    image = torch.arange(len(labels), device=labels.device).view(-1, 1, 1)
-    areas = torch.bincount((image * num_labels + labels).flatten(), minlength=len(labels) * num_labels)
-    areas = areas.view(len(labels), num_labels)
-    areas[:, background] = 0
-    small = areas <= share * areas.sum(1, keepdim=True)
-    small[:, background] = False
-    return small

@@ -78,6 +78,20 @@ def bilinear_matrix(patches: int, length: int, device: torch.device) -> Tensor:
     return matrix.scatter_add_(1, high.unsqueeze(1), share.unsqueeze(1))
 
 
+def bilinear_rows(patches: int, length: int, first: int, last: int, device: torch.device) -> tuple[Tensor, int, int]:
+    """Rows `first` to `last`, which is not one, of `bilinear_matrix`, without the columns that are zero on both sides.
+
+    Returns:
+        (last - first, high - low) matrix, low, high.
+    """
+    cell, share = (values[first:last] for values in _positions(patches, length, device))
+    below, above = (cell - 1).clamp_min(0), cell.clamp_max(patches - 1)
+    low, high = int(below.min()), int(above.max()) + 1
+    matrix = torch.zeros(last - first, high - low, device=device)
+    matrix.scatter_add_(1, (below - low).unsqueeze(1), 1 - share.unsqueeze(1))
+    return matrix.scatter_add_(1, (above - low).unsqueeze(1), share.unsqueeze(1)), low, high
+
+
 def upsampled_argmax(maps: Tensor, size: Size, weight: Tensor | None = None) -> Tensor:
     """Index of the highest map at every pixel after bilinear upsampling (align_corners false); the lowest on a tie.
 

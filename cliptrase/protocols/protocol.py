@@ -16,6 +16,9 @@ from cliptrase.vocabulary import LISTS
 _MOST_PIXELS = 16384
 _MOST = 1e6
 
+OWN_PIXELS = "own"
+"""What `size` is where images are shown at their own pixels."""
+
 WHOLE_IMAGE = "image"
 """What `window` is where one window is as large as the image."""
 
@@ -43,7 +46,7 @@ class EvaluationProtocol:
         version: raised when scores of the same values would change.
         view: `whole_image` resizes the shorter side to `size`; `centre_crop` cuts out the middle `size` x `size` then,
             of label maps too.
-        size: pixels of the shorter side.
+        size: pixels of the shorter side; `own` shows images at their own pixels.
         longest: most pixels of the longer side of a whole image; 0 for no limit.
         interpolation: `bicubic` and `bilinear` are PIL's, antialiased; `opencv` is its INTER_LINEAR, as mmseg resizes.
         normalisation: `clip`, or `mmseg`: CLIP's mean and standard deviation times 255, rounded to three decimals.
@@ -80,7 +83,7 @@ class EvaluationProtocol:
     name: str = _of(Text())
     version: int = _of(Whole(1_000_000), default=1)
     view: str = _word("centre_crop", "whole_image")
-    size: int = _of(Whole(_MOST_PIXELS))
+    size: int | str = _of(Whole(_MOST_PIXELS, word=OWN_PIXELS))
     longest: int = _of(Whole(_MOST_PIXELS, zero=True), default=0)
     interpolation: str = _word("bicubic", "bilinear", "opencv")
     normalisation: str = _word("clip", "mmseg")
@@ -197,6 +200,10 @@ def _contradictions(protocol: EvaluationProtocol) -> Iterator[str]:
     crop = p.view == "centre_crop"
     if crop and p.longest:
         yield f"protocol.longest {p.longest} is for view whole_image, a centre crop has no longer side; take 0"
+    if isinstance(p.size, str) and crop:
+        yield f"protocol.size {p.size} cannot be with view centre_crop, which cuts out a square; take a number"
+    if isinstance(p.size, str) and p.fit == "exact":
+        yield f"protocol.size {p.size} cannot be with fit exact, for images are seldom whole patches; take fit pad"
     if p.windowed:
         yield from _contradictions_of_windows(p)
     elif p.stride:

@@ -15,7 +15,7 @@ from cliptrase.common.errors import InputError, did_you_mean, one_line
 from cliptrase.common.extensions import load_object
 from cliptrase.common.io import read_regular
 from cliptrase.methods import votes_by_regions
-from cliptrase.protocols.protocol import FIELDS, WHOLE_IMAGE, EvaluationProtocol, require_field
+from cliptrase.protocols.protocol import FIELDS, OWN_PIXELS, WHOLE_IMAGE, EvaluationProtocol, require_field
 
 # CLIPtrase as published (Shao et al., ECCV 2024), at two sizes, and its released multi-GPU variant.
 _PAPER = EvaluationProtocol(
@@ -159,8 +159,11 @@ _PROXYCLIP = replace(
     },
 )
 
+# Ours: `sclip` for images without label maps that lose what they show when they are made smaller, such as aerial ones.
+_TILES = replace(_SCLIP, base=None, name="tiles", size=OWN_PIXELS, longest=0, overrides={})
+
 _ROWS = (
-    *(_PAPER_224, _PAPER, _DETECTRON2, _WHOLE, _PHOTOS),
+    *(_PAPER_224, _PAPER, _DETECTRON2, _WHOLE, _PHOTOS, _TILES),
     *(_SCLIP, _NACLIP, _CLEARCLIP, _SCCLIP, _SFP, _PROXYCLIP),
 )
 
@@ -238,7 +241,10 @@ def _nearest(rows: Sequence[EvaluationProtocol], size: Any) -> EvaluationProtoco
     kind = FIELDS["size"]
     assert kind is not None
     wanted = kind.check("protocol.size", size)
-    return min(rows, key=lambda row: abs(row.size - wanted))
+    sized = [(row.size, row) for row in rows if isinstance(row.size, int)]
+    if isinstance(wanted, str) or not sized:
+        return rows[-1]
+    return min(sized, key=lambda pair: abs(pair[0] - wanted))[1]
 
 
 def _changed(protocol: EvaluationProtocol, changes: Mapping[str, Any]) -> EvaluationProtocol:

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.inference import whole as whole_inference
+from cliptrase.inference.naming import classify_pixels
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import window_starts
-from cliptrase.inference.windows import classify_pixels
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.protocol import EvaluationProtocol

@@ -72,16 +72,20 @@ def test_where_protocols_agree() -> None:
         ({"scoring": "textbook"}, "protocol.scoring must be one of released, detectron2, mmseg, not 'textbook'"),
         ({"unit_features": 1}, "protocol.unit_features must be true or false, not 1"),
         ({"size": 100.5}, "protocol.size must be a whole number, not 100.5"),
-        ({"size": True}, "protocol.size must be a whole number, not True"),
-        ({"size": "336"}, "protocol.size must be a whole number, not '336'"),
+        ({"size": True}, "protocol.size must be a whole number or 'own', not True"),
+        ({"size": "336"}, "protocol.size must be a whole number or 'own', not '336'"),
         ({"size": 2**31}, "protocol.size must be at most 16384, not 2147483648"),
+        ({"size": "large"}, "protocol.size must be a whole number or 'own', not 'large'"),
         ({"longest": 2**31}, "protocol.longest must be at most 16384, not 2147483648"),
         ({"longest": -1}, "protocol.longest must be 0 or more, not -1"),
         ({"eps": 1e300}, "protocol.eps must be at most 1e+06, not 1e+300"),
         ({"eps": [1]}, "protocol.eps must be a number, not [1]"),
         ({"overrides": "x"}, "protocol.overrides must name values by setting, like {'VOC21': {'logit_scale': 65}}"),
         ({"overrides": {"VOC21": 3}}, "protocol.overrides must name values by setting"),
-        ({"overrides": {"VOC21": {"size": True}}}, "protocol.overrides.VOC21.size must be a whole number, not True"),
+        (
+            {"overrides": {"VOC21": {"size": True}}},
+            "protocol.overrides.VOC21.size must be a whole number or 'own', not True",
+        ),
         ({"overrides": {"VOC21": {"size": 33.5}}}, "protocol.overrides.VOC21.size must be a whole number, not 33.5"),
         (
             {"overrides": {"VOC21": {"scale": 1}}},
@@ -104,6 +108,12 @@ def test_wrong_values_are_refused_when_made(values: dict[str, Any], words: str) 
 @pytest.mark.parametrize(
     ("row", "values", "words"),
     [
+        (
+            "paper",
+            {"size": "own"},
+            "protocol.size own cannot be with view centre_crop, which cuts out a square; take a n",
+        ),
+        ("whole", {"size": "own", "fit": "exact"}, "protocol.size own cannot be with fit exact, for images are seldom"),
         ("paper", {"longest": 1344}, "protocol.longest 1344 is for view whole_image, a centre crop has no longer side"),
         ("paper", {"view": "whole_image"}, "protocol.fit exact is for view centre_crop"),
         ("paper", {"label_area": "canvas"}, "label_area canvas is for padded images, and protocol.fit exact pads none"),
@@ -142,9 +152,10 @@ def test_anything_is_taken_or_refused(row: str, values: dict[str, Any]) -> None:
         protocol = get_protocol(row, **values)
     except InputError:
         return
-    assert all(type(getattr(protocol, key)) is int for key in ("size", "longest", "min_samples", "stride", "version"))
+    assert all(type(getattr(protocol, key)) is int for key in ("longest", "min_samples", "stride", "version"))
     assert type(protocol.window) is int or protocol.window == "image"
-    assert all(0 < value <= 16384 for value in (protocol.size, protocol.min_samples))
+    assert type(protocol.size) is int or (protocol.size == "own" and protocol.view == "whole_image")
+    assert all(0 < value <= 16384 for value in (protocol.size, protocol.min_samples) if value != "own")
     assert 0 < protocol.eps <= 1e6
     assert 0 <= protocol.background_threshold < 1
     assert protocol.label
