@@ -8,7 +8,7 @@ from datamodules.base import LocatedDataModule
 from datamodules.errors import DataError
 from datamodules.notices import warn
 from datamodules.spec import AUTO, LAYOUTS, DatasetSpec, LabelScheme
-from datamodules.spec_file import ENDINGS, read_spec
+from datamodules.spec_file import ENDINGS, read_spec, require_names
 from datamodules.specs import BENCHMARKS, DATASETS
 from datamodules.transforms import Geometry
 
@@ -43,8 +43,8 @@ class Benchmark(LocatedDataModule):
 
     Args:
         settings: names such as [VOC20, PC59, Cityscapes]; the name of a list, `paper` for CLIPtrase's nine, `sclip`
-            for the eight of SCLIP and its followers or `mess` for the 22 of MESS; YAML files, see `spec_file`; classes,
-            my_package.MyRooms.
+            for the eight of SCLIP and its followers or `mess` for the 22 of MESS; YAML files of your own data sets,
+            [VOC20, rooms.yaml, streets.yaml], see `spec_file`; classes, my_package.MyRooms.
         root: folder that holds the data sets' folders.
         layout: detectron2, mmseg, or auto, which looks for each data set and says what it found.
         batch_size: pictures a step.
@@ -71,10 +71,9 @@ class Benchmark(LocatedDataModule):
         requested = list(dict.fromkeys(name for item in names for name in BENCHMARKS.get(item, (item,))))
         if not requested:
             raise DataError(f"--data.settings {names} names nothing; take some of {', '.join(DATASETS)}")
-        specs = [find_spec(name) for name in requested]
-        if len({spec.name for spec in specs}) < len(specs):
-            raise DataError(f"--data.settings {names} names a data set twice; give each a name of its own")
-        self.specs = [spec.with_labels(self.label_scheme) for spec in specs]
+        specs = {name: find_spec(name) for name in requested}
+        require_names(specs)
+        self.specs = [spec.with_labels(self.label_scheme) for spec in specs.values()]
 
     @property
     def missing(self) -> dict[str, str]:

@@ -98,6 +98,11 @@ class Census:
         if not self.labels:
             values = _some(sorted(self.pixels))
             hold = f"{counted(self.maps, 'label map')} hold{'s' * (self.maps == 1)}"
+            if self.spec.colours is not None:
+                raise DataError(
+                    f"{self.spec.name}: there is nothing to score, for {hold} nothing but colours that are not scored; "
+                    "name other label maps, or give the colours classes in `colors`"
+                )
             raise DataError(
                 f"{self.spec.name}: there is nothing to score, for {hold} nothing but {values}, which is not scored; "
                 "name other label maps, or set their ignore label or label offset"
@@ -152,16 +157,23 @@ class Census:
             if maps < _NEARLY_ALL * self.maps:
                 continue
             if label is None:
+                what, cure = f"value {value}", _cure(value)
+                if spec.colours is not None:
+                    what, cure = "what `colors` leaves out", "if it stands for a class, give its colour that name there"
                 found.append(
-                    f"{spec.name}: value {value} covers most of {maps} of {self.maps} label maps and is not scored"
-                    f"{f', while {never}' if self.absent else ''}; {_cure(value)}"
+                    f"{spec.name}: {what} covers most of {maps} of {self.maps} label maps and is not scored"
+                    f"{f', while {never}' if self.absent else ''}; {cure}"
                 )
+            elif spec.colours is not None:  # which says of each colour what it is
+                continue
             elif value == 0 and vocabulary.num_labels > 1 and not self._is_background(label):
                 found.append(
                     f"{spec.name}: value 0, which is {shown(vocabulary.label_names[label])}, covers most of {maps} of "
                     f"{self.maps} label maps; if 0 stands for background or unlabelled pixels there, say so by "
                     "--data.background_index 0 or --data.label_offset 1"
                 )
+        if spec.colours is not None:
+            return found
         left_out = [value for value in self.pixels if spec.label_of(value) is None]
         if (
             len(self.labels) == len(left_out) == 1

@@ -10,7 +10,7 @@ from datamodules.census import Census, count_values
 from datamodules.errors import DataError
 from datamodules.notices import warn
 from datamodules.pairs import Pair
-from datamodules.reading import read_index_map
+from datamodules.reading import read_label_map
 from datamodules.spec import DatasetSpec
 from datamodules.turns import Turn, check_size, say_turns
 
@@ -31,7 +31,7 @@ def check_pair(pair: Pair, spec: DatasetSpec, turns: list[Turn] | None = None) -
     """
     if pair.labels is None:
         return {}
-    labels = read_index_map(pair.labels, spec.reader)
+    labels = read_label_map(pair.labels, spec)
     turn = check_size(pair.image, pair.labels, labels.shape, spec)
     if turn is not None and turns is not None:
         turns.append(turn)

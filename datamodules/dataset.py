@@ -18,7 +18,7 @@ from datamodules.census import count_values
 from datamodules.checks import check_values
 from datamodules.errors import DataError
 from datamodules.pairs import Pair
-from datamodules.reading import read_image, read_index_map
+from datamodules.reading import read_image, read_label_map
 from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
@@ -152,7 +152,7 @@ class FileDataset(SegmentationDataset):
         pair = self.pairs[index]
         if pair.labels is None:
             return Source(read_image(pair.image, self.spec.reader), None, pair.stem)
-        labels = read_index_map(pair.labels, self.spec.reader)
+        labels = read_label_map(pair.labels, self.spec)
         image = read_image(pair.image, self.spec.reader, labels.shape)
         if labels.shape != image.shape[:2]:
             raise DataError(f"{pair.labels} is not of its picture's size, {image.shape[1]} x {image.shape[0]}")

@@ -33,6 +33,10 @@ class Folder(SegmentationDataModule):
         max_pixels: images of more are refused; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
         name: name in tables, files and results (Folder).
         synonyms: whether `,` and `;` separate names of one class in `classes`.
+        colors: for label maps in colours, which name each colour has: CamVid's `label_colors.txt`, CVAT's
+            `labelmap.txt`, a table with columns name,r,g,b, or YAML or JSON of names and colours. A name may have
+            several; one called ignore is not scored. Without `classes` its names are the classes.
+        ignore: names of `colors` that are not scored, as "Void, Sky" or a list.
         list: text file of the images that count, one stem or name a line; by default all count.
         spec: YAML file with any of these, see `spec_file`; what is given beside it replaces what the file says.
         batch_size: images a step.
@@ -58,6 +62,8 @@ class Folder(SegmentationDataModule):
         max_pixels: int | None = None,
         name: str | None = None,
         synonyms: bool | None = None,
+        colors: dict[str, str | list[int] | list[str] | list[list[int]]] | Path | None = None,
+        ignore: list[str] | str | None = None,
         list: Path | None = None,  # noqa: A002 (the option's name)
         spec: Path | None = None,
         batch_size: int = 4,
@@ -79,6 +85,8 @@ class Folder(SegmentationDataModule):
             "image_end": image_end,
             "label_end": label_end,
             "max_pixels": max_pixels,
+            "colors": colors.expanduser() if isinstance(colors, Path) else colors,
+            "ignore": ignore,
         }
         if spec is None:
             options = FolderOptions(images=self.root / "image", labels=self.root / "gt")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from datamodules.census import BACKGROUND, UNLABELLED
 from datamodules.class_lists import read_class_list, read_list
 from datamodules.errors import DataError
 from datamodules.notices import warn
+from datamodules.own_colours import ColourRow, Colours, labels_of, read_rows, scored_rows, table_of
 from datamodules.reading import checked_max_pixels
 from datamodules.spec import DatasetSpec
 from datamodules.specs import DATASETS
@@ -41,6 +43,10 @@ class FolderOptions:
         image_end: what the names of images have before their ending and those of their label maps have not.
         label_end: the reverse, `_mask` for a.jpg and a_mask.png; images and label maps may then lie in one folder.
         max_pixels: images of more are refused; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
+        colors: which name each colour has, of label maps that hold colours: a file, see
+            `class_lists.read_colour_table`, or a mapping of names to colours. A name may have several colours, and
+            one called "ignore" is not scored. Without `classes` its names are the classes, in their order.
+        ignore: further names of `colors` that are not scored.
     """
 
     name: str = "Folder"
@@ -56,13 +62,15 @@ class FolderOptions:
     image_end: str = ""
     label_end: str = ""
     max_pixels: int | None = None
+    colors: Colours | None = None
+    ignore: str | Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w .+-]{0,63}", self.name):
             raise DataError(
                 f"`name` {self.name!r} is no name for a data set; take up to 64 letters, digits, spaces and . + - _"
             )
-        if self.name in DATASETS:
+        if self.name.casefold() in {name.casefold() for name in DATASETS}:
             raise DataError(f"`name` {self.name} is a published data set's; give yours another one")
         if not 0 <= self.label_offset <= _LARGEST:
             raise DataError(
@@ -77,18 +85,29 @@ class FolderOptions:
         Raises:
             DataError: no class names, or an option that does not fit the others.
         """
+        scored, unscored = self._rows()
+        listed = self._listed(scored)
+        vocabulary = self._vocabulary(listed)
+        ignore_label = _USUAL_IGNORED if self.ignore_label is None else self.ignore_label
+        colours = None
+        if self.colors is not None:
+            ignore_label = _USUAL_IGNORED if vocabulary.num_labels <= _USUAL_IGNORED else _LARGEST
+            labels = labels_of(listed.classes, vocabulary)
+            first = partial(_first_name, self.synonyms)
+            colours = table_of(scored, unscored, labels, vocabulary, ignore_label, first)
         return DatasetSpec(
             name=self.name,
             folder="",
             images=(str(self.images.absolute()),),
             labels=str(self.labels.absolute()),
-            vocabulary=self._vocabulary(),
-            ignore_label=_USUAL_IGNORED if self.ignore_label is None else self.ignore_label,
+            vocabulary=vocabulary,
+            ignore_label=ignore_label,
             label_offset=self.label_offset,
             image_suffix=self.image_end,
             label_suffix=self.label_end,
             list_file=str(self.list.absolute()) if self.list else "",
             reader=Reader("upright", checked_max_pixels(self.max_pixels)),
+            colours=colours,
         )
 
     def require_ignore_label(self, spec: DatasetSpec) -> None:
@@ -106,11 +125,36 @@ class FolderOptions:
                 f"`ignore_label` (often {_LARGEST}; -1 for none)"
             )
 
-    def _vocabulary(self) -> Vocabulary:
-        if self.classes is None:
+    def _rows(self) -> tuple[Sequence[ColourRow], Sequence[ColourRow]]:
+        """Rows of the colour table: those that are scored, and those that are not; none without a table."""
+        if self.colors is None:
+            if self.ignore:
+                raise DataError("`ignore` names colours of `colors`; of index maps give the value by `ignore_label`")
+            return (), ()
+        for option, given in (("ignore_label", self.ignore_label is not None), ("label_offset", self.label_offset)):
+            if given:
+                raise DataError(f"`{option}` is of index maps, and `colors` of maps in colours; take one of them away")
+        classes = read_classes(self.classes, self.synonyms).classes if self.classes is not None else ()
+        return scored_rows(read_rows(self.colors), self.ignore, [name for names in classes for name in names])
+
+    def _listed(self, scored: Sequence[ColourRow]) -> "ListedClasses":
+        """The classes, by default those of the colour table."""
+        if self.classes is not None:
+            listed = read_classes(self.classes, self.synonyms)
+            return listed if self.colors is None else replace(listed, first=None)  # its numbers are not those of maps
+        if self.colors is None:
             raise DataError("Folder needs `classes`: a text file of one class a line, or a list like '[cat, dog]'")
-        listed = read_classes(self.classes, self.synonyms)
-        classes, prompts = _without_background(listed, parse_prompts(self.background), self.background_index)
+        first: dict[str, ColourRow] = {}
+        for row in scored:
+            first.setdefault(as_read(row.name), row)
+        if not first:
+            raise DataError("`colors` names no class that is scored; name at least one")
+        names = [_names_of([row.name], self.synonyms) for row in first.values()]
+        return ListedClasses(names, [row.line for row in first.values()])
+
+    def _vocabulary(self, listed: "ListedClasses") -> Vocabulary:
+        option = "classes" if self.classes is not None else "colors"
+        classes, prompts = _without_background(listed, parse_prompts(self.background), self.background_index, option)
         # A background that the list leaves out.
         added = self.background_index if len(classes) == len(listed.classes) else None
         values = [label + self.label_offset for label in range(len(listed.classes) + 1) if label != added]
@@ -187,8 +231,12 @@ def _names_of(names: Sequence[str], synonyms: bool) -> tuple[str, ...]:
     return tuple(separated)
 
 
+def _first_name(synonyms: bool, text: str) -> str:
+    return _names_of([text], synonyms)[0]
+
+
 def _without_background(
-    listed: ListedClasses, prompts: tuple[str, ...], index: int | None
+    listed: ListedClasses, prompts: tuple[str, ...], index: int | None, named_by: str
 ) -> tuple[Sequence[tuple[str, ...]], tuple[str, ...]]:
     """The classes, and the background's prompts, where the list may name the background at its index.
 
@@ -207,13 +255,17 @@ def _without_background(
         if as_read(name) in BACKGROUND and (index is not None or prompts):
             option = "`background`" if index is None else f"`background_index` {index}"
             raise DataError(
-                f"`classes` names the background already (line {line}: {name!r}), and so does {option}; take the "
+                f"`{named_by}` names the background already (line {line}: {name!r}), and so does {option}; take the "
                 f"line away, or give `background_index` {place} if it is label {place} of the maps"
             )
+        left_out = (
+            f"--data.ignore {name!r} leaves its pixels out"
+            if named_by == "colors"
+            else "what the label maps do not count does not belong into the list"
+        )
         warn(
-            f"--data.classes holds {name!r} (line {line}), which is scored like any class, with that word as its "
-            f"prompt; --data.background_index {place} makes it the background, and what the label "
-            "maps do not count does not belong into the list"
+            f"--data.{named_by} holds {name!r} (line {line}), which is scored like any class, with that word as its "
+            f"prompt; --data.background_index {place} makes it the background, and {left_out}"
         )
     return classes, prompts or (("background",) if index is not None else ())
 

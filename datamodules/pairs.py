@@ -45,9 +45,10 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
         DataError: a folder is missing or empty or cannot be listed, a file lacks its partner, or its name cannot be
             written elsewhere.
     """
-    for folder in (images, labels):
+    for folder, own in ((images, "images"), (labels, "labels")):
         if folder is not None and not folder.is_dir():
-            raise DataError(f"no folder {folder}; put the data there or name another place by --data.root")
+            named = "--data.root" if spec.folder else f"`{own}` of {spec.name}"  # a set of one's own is by itself
+            raise DataError(f"no folder {folder}; put the data there or name another place by {named}")
     together = labels is not None and images.samefile(labels)
     found = walk(images, apart=labels)
     pictures = _pictures(found, spec, together)

@@ -13,6 +13,7 @@ from cliptrase.common.errors import InputError, counted
 from cliptrase.common.images import (
     RELEASED,
     UNSTRETCHED,
+    ColoursError,
     Header,
     Reader,
     Size,
@@ -20,7 +21,9 @@ from cliptrase.common.images import (
     parse_bands,
     parse_stretch,
 )
+from datamodules.colour_table import cure_of, say_colours
 from datamodules.errors import DataError
+from datamodules.spec import DatasetSpec
 
 _TIFF = frozenset({".tif", ".tiff"})
 
@@ -106,6 +109,30 @@ def read_header(path: Path, reader: Reader = RELEASED) -> Header:
 def read_labels(path: Path, reader: Reader = RELEASED) -> NDArray[np.int32]:
     """A raw label map as numbers to reckon with, (H, W) int32; see `read_index_map`."""
     return read_index_map(path, reader).astype(np.int32)
+
+
+def read_label_map(path: Path, spec: DatasetSpec) -> NDArray[np.integer[Any]]:
+    """A raw label map of a data set, (H, W) of any integer type, whether it holds indices or colours.
+
+    Raises:
+        DataError: the file cannot be read, holds colours where the data set has none, or colours that it does not name.
+    """
+    if spec.colours is None:
+        try:
+            return read_index_map(path, spec.reader)
+        except DataError as error:
+            if isinstance(error.__cause__, ColoursError) and not spec.folder:
+                cure = ", or say by `colors` which class each colour is"
+                raise DataError(f"{error}{cure}") from error.__cause__
+            raise
+    with _errors_of_data():
+        values, unknown = spec.colours.decode(spec.reader.colour_map(path))
+    if unknown:
+        raise DataError(
+            f"{path} holds {counted(len(unknown), 'colour')} that `colors` does not name: {say_colours(unknown)}; "
+            f"{cure_of(unknown)}"
+        )
+    return values
 
 
 def read_index_map(path: Path, reader: Reader = RELEASED) -> NDArray[np.integer[Any]]:

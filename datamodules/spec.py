@@ -14,6 +14,7 @@ from cliptrase.common.images import RELEASED, Reader
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
+from datamodules.colour_table import ColourTable
 
 # What does not decide how the values of a label map are read: names, and places whose files have digests themselves.
 _NOT_READING = frozenset(
@@ -154,6 +155,7 @@ class DatasetSpec:
         nearly_everywhere: a value that nearly every label map holds, None where there is none.
         nowhere: a value that no label map holds, None where there is none.
         reader: how images and label maps are decoded, as the released codes do unless told otherwise.
+        colours: value of each colour of label maps that hold colours; None for index maps. No other colour may occur.
         benchmark: the benchmark with means by domain that the data set is of, None without one.
         interest: labels of its classes of interest, empty without such a benchmark.
     """
@@ -186,6 +188,7 @@ class DatasetSpec:
     nearly_everywhere: int | None = None
     nowhere: int | None = None
     reader: Reader = RELEASED
+    colours: ColourTable | None = None
     benchmark: DomainBenchmark | None = None
     interest: tuple[int, ...] = ()
 

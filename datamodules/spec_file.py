@@ -11,6 +11,7 @@ Its relative paths start from the file's own folder, so that data and descriptio
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from typing import Any
 import yaml
 
 from cliptrase.common.errors import did_you_mean, one_line, with_options
+from datamodules.class_lists.data import coloured_mapping
+from datamodules.class_lists.source import Source
 from datamodules.errors import DataError
 from datamodules.folder_spec import FolderOptions
+from datamodules.own_colours import rows_of
 from datamodules.spec import DatasetSpec
 
 ENDINGS = frozenset({".yaml", ".yml"})
 _MOST_BYTES = 16 << 20
+_PLACES = ("images", "labels", "list", "classes", "colors")
 
 
 def read_options(path: Path, root: Path | None = None) -> FolderOptions:
@@ -45,9 +50,9 @@ def read_options(path: Path, root: Path | None = None) -> FolderOptions:
             near = did_you_mean(key, known)
             meant = f"did you mean {near}?" if near else f"take some of {', '.join(known)}"
             raise DataError(f"{path}, line {line}: {key!r} is no field of a data set; {meant}")
-        values[key] = _value(key, node, f"{path}, line {line}: {key}")
+        values[key] = _value(path, key, node, f"{path}, line {line}: {key}")
     base = path.absolute().parent if root is None else root
-    for key in ("images", "labels", "list", "classes"):
+    for key in _PLACES:
         if isinstance(place := values.get(key, getattr(FolderOptions, key)), Path):
             values[key] = base / place
     try:
@@ -71,24 +76,51 @@ def read_spec(path: Path) -> DatasetSpec:
     return spec
 
 
+def read_specs(paths: Iterable[Path]) -> list[DatasetSpec]:
+    """The data sets of several YAML files.
+
+    Raises:
+        DataError: one cannot be read or describes none, or two have one name.
+    """
+    named = {str(path): read_spec(path) for path in paths}
+    require_names(named)
+    return [*named.values()]
+
+
+def require_names(specs: Mapping[str, DatasetSpec]) -> None:
+    """Asks that data sets which stand in one table have different names, also to those who overlook capitals.
+
+    Args:
+        specs: by what the user wrote for them.
+
+    Raises:
+        DataError: two have one name.
+    """
+    seen: dict[str, str] = {}
+    for given, spec in specs.items():
+        other = seen.setdefault(spec.name.casefold(), given)
+        if other != given:
+            raise DataError(f"{other} and {given} are both called {spec.name}; write a name of its own in each file")
+
+
 def _of_file(path: Path, error: DataError) -> DataError:
     """The error of a file's fields, which are no options."""
     sentence = with_options(str(error), {row.name: row.name for row in fields(FolderOptions)})
-    return DataError(f"{path}: {sentence}")
+    return DataError(sentence if str(path) in sentence else f"{path}: {sentence}")
 
 
 def _entries(path: Path) -> dict[str, tuple[yaml.Node, int]]:
     """Values of a YAML file by field, and the line of each."""
     try:
         if not path.is_file():
-            raise DataError(f"`spec` {path} is no file; give a YAML file with the fields of a data set")
+            raise DataError(f"{path} is no file; give a YAML file with the fields of a data set")
         if path.stat().st_size > _MOST_BYTES:
-            raise DataError(f"`spec` {path} is larger than {_MOST_BYTES >> 20} MiB: no description of a data set")
+            raise DataError(f"{path} is larger than {_MOST_BYTES >> 20} MiB: no description of a data set")
         node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"`spec` {path} cannot be read as YAML ({one_line(error)}); give a text file") from error
+        raise DataError(f"{path} cannot be read as YAML ({one_line(error)}); give a text file") from error
     if not isinstance(node, yaml.MappingNode):
-        raise DataError(f"`spec` {path} holds no fields; write lines like 'images: images/val'")
+        raise DataError(f"{path} holds no fields; write lines like 'images: images/val'")
     entries: dict[str, tuple[yaml.Node, int]] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1
@@ -99,10 +131,13 @@ def _entries(path: Path) -> dict[str, tuple[yaml.Node, int]]:
     return entries
 
 
-def _value(key: str, node: yaml.Node, where: str) -> Any:
+def _value(path: Path, key: str, node: yaml.Node, where: str) -> Any:
     """A field's value, as what the field is; text is text whatever YAML makes of it."""
-    if key in ("classes", "background") and isinstance(node, yaml.SequenceNode):
+    if key in ("classes", "background", "ignore") and isinstance(node, yaml.SequenceNode):
         return [_item(item, where, nested=key == "classes") for item in node.value]
+    if key == "colors" and isinstance(node, yaml.MappingNode):
+        source = Source(path, "`colors` of", synonyms=False, by_colour=True)
+        return rows_of(coloured_mapping(source, node), f"`colors` of {str(path)!r}")
     text = _text(node, where)
     if key in ("background_index", "ignore_label", "label_offset", "max_pixels"):
         if not re.fullmatch(r"[+-]?\d{1,12}", text):
@@ -112,7 +147,7 @@ def _value(key: str, node: yaml.Node, where: str) -> Any:
         if text.lower() not in ("true", "false"):
             raise DataError(f"{where} must be true or false, not {text!r}")
         return text.lower() == "true"
-    return Path(text).expanduser() if key in ("images", "labels", "list", "classes") else text
+    return Path(text).expanduser() if key in _PLACES else text
 
 
 def _item(node: yaml.Node, where: str, nested: bool) -> str | list[str]:

@@ -15,7 +15,7 @@ _FLAGS = ("--resume", "--explain", "--print_config", "--help", "-h")
 DATA = list(datamodules.DATA_NAMES)
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
 
-_TEXTS = re.compile(r"--data\.(?:init_args\.)?(words|background|classes)")
+_TEXTS = re.compile(r"--data\.(?:init_args\.)?(words|background|classes|ignore)")
 # An item of a list in brackets: in quotation marks, or up to the next comma.
 _ITEM = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^,]*?)\s*(?:,|$)""", re.DOTALL)
 

@@ -119,12 +119,14 @@ def _lightning_writes(error: OSError) -> str:
 
 def usage(message: str) -> str:
     """One line of what jsonargparse complains of."""
-    text = re.search(r'Parser key "(words|background|classes)":.*?Given value: ([^\n]*)', message, re.DOTALL)
+    text = re.search(r'Parser key "(words|background|classes|ignore)":.*?Given value: ([^\n]*)', message, re.DOTALL)
     if text:
         return (
             f"{text[1]} of the configuration, {text[2]}, is not text: YAML takes on, off, yes, no and numbers for "
             f"something else, so put quotation marks around them, as in {text[1]}: ['on', '1']"
         )
+    if table := re.search(r'Parser key "colors":.*?Given value: ([^\n]*)', message, re.DOTALL):
+        return f"--data.colors {table[1]} is no table; give a file, or names and colours like '{{cat: [255, 0, 0]}}'"
     lines = [line.strip() for line in message.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(_ABOUT_TYPES))
 

@@ -1,4 +1,4 @@
-"""Class lists in files: one class a line, and the forms in which data sets and annotation tools ship theirs.
+"""Class lists and colour tables in files: one class a line, and the forms in which data sets and tools ship theirs.
 
 A form is read only where every line has it; a line that fits no form is refused, since a wrong line shifts the labels
 of all that follow. Quotation marks around a name keep it as it is.
@@ -25,13 +25,16 @@ def _read(source: Source) -> ClassList:
     elif body:
         listed = _of_lines(source, text)
     if listed is None or not listed.names:
-        raise DataError(f"{source.option} {str(source.path)!r} names no class; write one class a line")
+        cure = "a name and its colour" if source.by_colour else "one class"
+        raise DataError(f"{source.option} {str(source.path)!r} names no class; write {cure} a line")
+    if source.by_colour and listed.colours is None:
+        source.refuse(listed.lines[0], f"{listed.names[0]!r} has no colour")
     for name, number in zip(listed.names, listed.lines, strict=True):
         if fault := unreadable(name):
             source.refuse(number, f"the name {name[:40]!r} holds {fault}", "take it out")
         if not any(character.isalnum() or ord(character) > 0x2000 for character in name):
             source.refuse(number, f"{name!r} is no name", "take the line away")
-    if not source.synonyms:
+    if not source.synonyms and not source.by_colour:
         _require_different(source, listed)
     return listed
 
@@ -74,6 +77,19 @@ def read_class_list(path: Path, option: str, synonyms: bool = False) -> ClassLis
         DataError: naming the line that fits none of these forms.
     """
     return _read(Source(path, option, synonyms))
+
+
+def read_colour_table(path: Path, option: str) -> ClassList:
+    """Names of a file with their colours, a row each, in the order in which they stand; a name may stand in several.
+
+    It reads CamVid's `label_colors.txt` (`64 128 64 Animal`), CVAT's `labelmap.txt`, tables whose header names columns
+    `r,g,b` or one for the colour, `cat #ff8000`, and JSON and YAML: entries with a name and a colour, or a mapping of
+    names to `[255, 128, 0]`, `"#ff8000"` or lists of such. Numbers of classes are passed over.
+
+    Raises:
+        DataError: naming the line that fits none of these forms.
+    """
+    return _read(Source(path, option, synonyms=False, by_colour=True))
 
 
 def read_list(names: Sequence[str], option: str, check: Callable[[str], str] = unreadable) -> ClassList:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from datamodules.class_lists.source import (
     NAME_WORDS,
     NUMBER,
     NUMBER_WORDS,
+    WHOLE_COLOUR_WORDS,
     WHOLE_NUMBER,
     ClassList,
     Source,
@@ -20,6 +22,7 @@ from datamodules.class_lists.source import (
     is_another_order,
     numbered,
 )
+from datamodules.colours import Colour, colours_of
 
 _LIST_KEYS = (*NAME_WORDS, "stuff_classes", "thing_classes", "id2label", "label2id")
 _NAME_KEYS = ("name", "class_name", "label_name", "category_name", "title", "label", "class", "category")
@@ -125,6 +128,8 @@ def _scalar(source: Source, node: yaml.Node) -> str:
 def _sequence(source: Source, node: yaml.SequenceNode, form: str) -> ClassList:
     if node.value and all(isinstance(item, yaml.MappingNode) for item in node.value):
         return _entries(source, node)
+    if source.by_colour and node.value:
+        source.refuse(node.value[0].start_mark.line + 1, "here stands no name with a colour")
     names = [_scalar(source, item) for item in node.value]
     for item in node.value:
         if not item.style and (form == "JSON" or NUMBER.fullmatch(item.value)):
@@ -151,6 +156,8 @@ def _entries(source: Source, node: yaml.SequenceNode) -> ClassList:
         lacking = [line for row, line in zip(nodes, lines, strict=True) if not row.keys() & {*_NAME_KEYS}]
         source.refuse((lacking or lines)[0], "this entry has no 'name'")
     names = [_scalar(source, row[name]) for row in nodes]
+    if source.by_colour:
+        return _coloured_entries(source, nodes, names, lines)
     keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key != name]
     counting = [
         key
@@ -173,7 +180,53 @@ def _entries(source: Source, node: yaml.SequenceNode) -> ClassList:
     return ClassList(names, lines, None)
 
 
+def _coloured_entries(
+    source: Source, nodes: Sequence[Mapping[str, yaml.Node]], names: list[str], lines: list[int]
+) -> ClassList:
+    """A list of entries such as {"name": "cat", "color": [255, 0, 0]}."""
+    colours = []
+    for row, name, line in zip(nodes, names, lines, strict=True):
+        key = next((word for word in WHOLE_COLOUR_WORDS if word in row), "")
+        if not key:
+            source.refuse(line, f"{name!r} has no 'color'")
+        colours.append(_colours(source, name, row[key]))
+    return ClassList(names, lines, None, colours)
+
+
+def coloured_mapping(source: Source, node: yaml.MappingNode) -> ClassList:
+    """A mapping of names to colours, each one colour or a list of such.
+
+    Raises:
+        DataError: naming the line whose value is no colour.
+    """
+    names = [_scalar(source, key) for key, _ in node.value]
+    colours = [_colours(source, name, value) for name, (_, value) in zip(names, node.value, strict=True)]
+    return ClassList(names, [key.start_mark.line + 1 for key, _ in node.value], None, colours)
+
+
+def _colours(source: Source, name: str, node: yaml.Node) -> tuple[Colour, ...]:
+    if isinstance(node, yaml.ScalarNode) and not node.value.strip():
+        source.refuse(
+            node.start_mark.line + 1,
+            f"{name!r} has no colour",
+            "write [255, 128, 0] or '#ff8000', in quotation marks since # begins a comment",
+        )
+    try:
+        return colours_of(_plain(node))
+    except ValueError as error:
+        source.refuse(node.start_mark.line + 1, f"{name!r}: {error}", "write [255, 128, 0] or '#ff8000'")
+
+
+def _plain(node: yaml.Node) -> Any:
+    """Text, or lists of such; a mapping as an empty text."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item) for item in node.value]
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
 def _mapping(source: Source, node: yaml.MappingNode) -> ClassList:
+    if source.by_colour:
+        return coloured_mapping(source, node)
     pairs = [(_scalar(source, key), _scalar(source, value), key.start_mark.line + 1) for key, value in node.value]
     by_number = all(key.isdecimal() for key, *_ in pairs)
     by_name = all(value.isdecimal() for _, value, _ in pairs)

@@ -10,6 +10,7 @@ from datamodules.class_lists.patterns import (
     HEX,
     MARKS,
     NAME_COLOUR,
+    NAME_HEX,
     NAME_NUMBER,
     NUMBER_HYPHEN_NAME,
     NUMBER_NAME,
@@ -18,6 +19,7 @@ from datamodules.class_lists.patterns import (
 )
 from datamodules.class_lists.source import NAME_WORDS, NUMBER, ClassList, Line, Source, as_head, numbered
 from datamodules.class_lists.tables import read_table
+from datamodules.colours import Colour, colour_of
 
 
 def read_lines(source: Source, lines: list[Line]) -> ClassList | None:
@@ -39,6 +41,8 @@ def read_lines(source: Source, lines: list[Line]) -> ClassList | None:
         return _cvat(source, lines, strict=True)
     if (listed := read_table(source, lines)) is not None:
         return listed
+    if source.by_colour:
+        return _by_colour(source, lines)
     lines = _unquoted(source, lines)
     bare = [line for line in lines if not line.quoted]
     if len(bare) == len(lines):
@@ -92,7 +96,7 @@ def _unquoted(source: Source, lines: Sequence[Line]) -> list[Line]:
 
 def _cvat(source: Source, lines: Sequence[Line], strict: bool = False) -> ClassList | None:
     """`name:r,g,b:parts:actions`."""
-    names = []
+    names, colours = [], []
     for line in lines:
         match = CVAT.fullmatch(line.text)
         if not match:
@@ -100,7 +104,36 @@ def _cvat(source: Source, lines: Sequence[Line], strict: bool = False) -> ClassL
                 source.refuse(line.number, f"{line.text[:40]!r} is not of CVAT's form name:r,g,b::", "mend the line")
             return None
         names.append(match["name"].strip())
-    return ClassList(names, [line.number for line in lines], None)
+        colours.append(_colour(source, line, match["colour"]) if source.by_colour else ())
+    return ClassList(names, [line.number for line in lines], None, colours if source.by_colour else None)
+
+
+def _by_colour(source: Source, lines: Sequence[Line]) -> ClassList:
+    """Lines of a name and a colour; refuses the first that is not of the form that most have."""
+    forms = (CVAT, COLOUR_NAME, NAME_COLOUR, NAME_HEX)
+    form = max(forms, key=lambda pattern: sum(pattern.fullmatch(line.text) is not None for line in lines))
+    names, colours = [], []
+    for line in lines:
+        match = form.fullmatch(line.text)
+        if not match:
+            source.refuse(line.number, f"{line.text[:40]!r} is no name with a colour")
+        name = bare_name(match["name"].strip())
+        if form in (COLOUR_NAME, NAME_COLOUR) and (NUMBER_NAME.fullmatch(name) or NUMBER.fullmatch(name)):
+            source.refuse(
+                line.number,
+                "numbers, names and colours stand here",
+                "name the columns by a header, as in id,name,r,g,b",
+            )
+        names.append(name)
+        colours.append(_colour(source, line, match["colour"]))
+    return ClassList(names, [line.number for line in lines], None, colours)
+
+
+def _colour(source: Source, line: Line, text: str) -> tuple[Colour, ...]:
+    try:
+        return (colour_of(text),)
+    except ValueError as error:
+        source.refuse(line.number, str(error))
 
 
 def _coloured(source: Source, lines: Sequence[Line]) -> ClassList | None:

@@ -13,6 +13,7 @@ COLOUR = r"\d{1,3}(?:\s*,\s*|\s*;\s*|\s+)\d{1,3}(?:\s*,\s*|\s*;\s*|\s+)\d{1,3}"
 NAME_COLOUR = re.compile(rf"(?P<name>.*\S)(?:\s*[,;:]\s*|\s+)(?P<colour>{COLOUR})")
 COLOUR_NAME = re.compile(rf"(?P<colour>{COLOUR})(?:\s*[,;:]\s*|\s+)(?P<name>\S.*)")
 HEX = re.compile(r"(?:^|[\s,;:=])(?:#|0x)[0-9a-fA-F]{6}\b")
+NAME_HEX = re.compile(r"(?P<name>.*\S)(?:\s*[,;:=]\s*|\s+)(?P<colour>(?:#|0x)[0-9a-fA-F]{6})")
 NUMBER_NAME = re.compile(
     r"(?P<number>[+-]?\d{1,9})(?P<mark>\s*[:=,;\t]\s*|[.)]\s*(?=[^\W\d])|\s+[-\u2013\u2014|>]+\s+|\s+)(?P<name>\S.*)"
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from cliptrase.common.errors import one_line
+from datamodules.colours import Colour
 from datamodules.errors import DataError
 
 _MOST_BYTES = 16 << 20
@@ -20,18 +21,23 @@ NUMBER_WORDS = (
     *("id", "idx", "index", "ids", "value", "number", "no", "nr", "pixel_value", "pixel_id", "class_id"),
     *("label_id", "category_id", "train_id", "trainid", "class_index"),
 )
-COLOUR_WORDS = ("r", "g", "b", "red", "green", "blue", "color", "colour", "rgb", "hex", "color_rgb")
+CHANNEL_WORDS = (("r", "red"), ("g", "green"), ("b", "blue"))
+WHOLE_COLOUR_WORDS = ("color", "colour", "rgb", "hex", "color_rgb")
+COLOUR_WORDS = (*(word for words in CHANNEL_WORDS for word in words), *WHOLE_COLOUR_WORDS)
+
+_COLOUR_CURE = "write lines like 'cat,255,0,0', CVAT's 'cat:255,0,0::', or YAML like 'cat: [255, 0, 0]'"
 
 WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 
 
 class ClassList(NamedTuple):
-    """Names in the order of their labels."""
+    """Names in the order of their labels; of a colour table, rows in the order in which they stand."""
 
     names: list[str]
     lines: list[int]  # line of the file in which each stands, from 1
     first: int | None  # number that the file gives to the first name, None where it numbers nothing
+    colours: list[tuple[Colour, ...]] | None = None  # of each name, where they were asked for
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,13 @@ class Source:
         path: the file.
         option: what named it, for sentences.
         synonyms: whether commas (and semicolons) in a line stand between names, and are not part of one.
+        by_colour: whether names are told by colours, so that numbers decide nothing and one name may have several.
     """
 
     path: Path
     option: str
     synonyms: bool
+    by_colour: bool = False
 
     def refuse(self, line: int, what: str, cure: str = "") -> NoReturn:
         """Raises the error of a line: what is wrong with it, and what to do.
@@ -63,7 +71,8 @@ class Source:
         Raises:
             DataError: always.
         """
-        cure = cure or "write one class a line, or put a name that is meant so in quotation marks"
+        usual = "write one class a line, or put a name that is meant so in quotation marks"
+        cure = cure or (_COLOUR_CURE if self.by_colour else usual)
         raise DataError(f"{self.option} {str(self.path)!r}, line {line}: {what}; {cure}")
 
     def text(self) -> str:
@@ -106,8 +115,12 @@ def as_head(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", text.strip().strip("\"'").lower())
 
 
-def numbered(source: Source, rows: Sequence[tuple[str | None, str, int]]) -> ClassList:
-    """Names by numbers, which must be 0..n-1 or 1..n, each once."""
+def numbered(
+    source: Source, rows: Sequence[tuple[str | None, str, int]], colours: list[tuple[Colour, ...]] | None = None
+) -> ClassList:
+    """Names by numbers, which must be 0..n-1 or 1..n, each once; by colour, names as they stand."""
+    if source.by_colour:
+        return ClassList([name for _, name, _ in rows], [line for *_, line in rows], None, colours)
     numbers: dict[int, int] = {}
     for given, name, line in rows:
         if given is None or not given.strip().isdecimal():

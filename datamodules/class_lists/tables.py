@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from datamodules.class_lists.patterns import has_form
 from datamodules.class_lists.source import (
+    CHANNEL_WORDS,
     COLOUR_WORDS,
     NAME_WORDS,
     NUMBER,
     NUMBER_WORDS,
+    WHOLE_COLOUR_WORDS,
     ClassList,
     Line,
     Source,
@@ -17,6 +19,7 @@ from datamodules.class_lists.source import (
     is_another_order,
     numbered,
 )
+from datamodules.colours import Colour, colour_of
 
 _NO_NAMES = {*NUMBER_WORDS, *COLOUR_WORDS} - {*NAME_WORDS}
 
@@ -44,6 +47,9 @@ def read_table(source: Source, lines: Sequence[Line]) -> ClassList | None:
             source.refuse(row.number, f"{cell!r} stands where the header has {columns[name]!r}", "mend the line")
         if ";" in cell and not source.synonyms:
             source.refuse(row.number, f"{cell!r} holds a semicolon", "leave one name, or write a comma within it")
+    if source.by_colour:
+        colours = _colours(source, head, columns, rows)
+        return ClassList([row.cells[name] for row in rows], [row.number for row in rows], None, colours)
     if number is not None:
         return numbered(source, [(row.cells[number], row.cells[name], row.number) for row in rows])
     for place, column in enumerate(columns):
@@ -115,13 +121,30 @@ def _places(source: Source, head: Line, columns: Sequence[str], rows: Sequence[_
         and column not in COLOUR_WORDS
         and (column in NUMBER_WORDS or (column in NAME_WORDS and is_numeric(place)))
     ]
-    if len(numbers) > 1:
+    if len(numbers) > 1 and not source.by_colour:
         source.refuse(
             head.number,
             f"the columns {columns[numbers[0]]!r} and {columns[numbers[1]]!r} both number the classes",
             "leave one of them",
         )
     return named[0], numbers[0] if numbers else None
+
+
+def _colours(source: Source, head: Line, columns: Sequence[str], rows: Sequence[_Row]) -> list[tuple[Colour, ...]]:
+    """The colour of each row, from three columns or one."""
+    whole = [place for place, column in enumerate(columns) if column in WHOLE_COLOUR_WORDS][:1]
+    channels = [place for words in CHANNEL_WORDS for place, column in enumerate(columns) if column in words]
+    places = channels if len(channels) == 3 else whole
+    if not places:
+        source.refuse(head.number, f"no column of {head.text[:40]!r} holds colours", "name them r,g,b or color")
+    found: list[tuple[Colour, ...]] = []
+    for row in rows:
+        cells = [row.cells[place] for place in places]
+        try:
+            found.append((colour_of(cells if len(cells) == 3 else cells[0]),))
+        except ValueError as error:
+            source.refuse(row.number, str(error))
+    return found
 
 
 def _is_table(source: Source) -> bool:

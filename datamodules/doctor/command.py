@@ -21,7 +21,7 @@ from datamodules.errors import DataError
 from datamodules.layouts import candidates, has_label_maps, where
 from datamodules.parallel import add_workers
 from datamodules.spec import AUTO, DETECTRON2, LAYOUTS, DatasetSpec, LabelScheme
-from datamodules.spec_file import read_spec
+from datamodules.spec_file import read_specs
 from datamodules.specs import BENCHMARKS, DATASETS
 
 State = Literal["good", "faulty", "not there"]
@@ -75,9 +75,7 @@ def _report(options: argparse.Namespace) -> int:
     if options.setting and options.root is None:
         raise UsageError("`setting` needs `root`, the folder of the data sets")
     root = options.root.expanduser() if options.root else None
-    reports = examine(
-        root, options.setting, options.workers, [read_spec(path) for path in options.spec], options.layout
-    )
+    reports = examine(root, options.setting, options.workers, read_specs(options.spec), options.layout)
     if options.json:
         print(json.dumps(as_json(root, reports), indent=2))
     else:

@@ -1,9 +1,12 @@
 """What the facts of a setting's files tell: errors, warnings and notes."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from datamodules.colour_table import cure_of, say_colours
+from datamodules.colours import Colour
 from datamodules.doctor.scan import Scan
 from datamodules.layouts import candidates, where
 from datamodules.spec import DatasetSpec
@@ -94,8 +97,13 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
             paths = [path for path, _ in errors if path is not None]
             findings += _each("unreadable", f"{kind} cannot be read ({errors[0][1]})", paths)
     coloured = [fact.labels for fact in scan.facts if fact.colours and fact.labels is not None]
-    cure = prepared(spec, "{} makes index maps", "convert them to index maps")
+    by_table = "convert them to index maps" + ("" if spec.folder else ", or say by `colors` which class each colour is")
+    cure = prepared(spec, "{} makes index maps", by_table)
     findings += _each("colour", f"label maps hold colours, not label indices; {cure}", coloured)
+    strange = [fact for fact in scan.facts if fact.unknown]
+    unknown = sum((Counter(dict(fact.unknown)) for fact in strange), Counter[Colour]())
+    text = f"label maps hold colours that `colors` does not name, {say_colours(unknown)}; {cure_of(unknown)}"
+    findings += _each("colour", text, [fact.labels for fact in strange if fact.labels is not None])
     wrong = [
         fact for fact in scan.facts if fact.image_size and fact.labels_size and fact.image_size != fact.labels_size
     ]

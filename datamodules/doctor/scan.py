@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from cliptrase.common.errors import InputError, one_line
 from cliptrase.common.images import ColoursError, Reader
+from datamodules.colour_table import ColourTable
+from datamodules.colours import Colour
 from datamodules.errors import DataError
 from datamodules.files import LABEL_EXTENSIONS, Walk, group_stems, picture_endings, walk
 from datamodules.pairs import read_stems
@@ -34,6 +36,7 @@ class FileFacts(NamedTuple):
     labels_error: str = ""
     colours: str = ""  # mode of a label map that holds colours
     pixels: tuple[tuple[int, int], ...] = ()  # (raw value, number of pixels), for each value of the label map
+    unknown: tuple[tuple[Colour, int], ...] = ()  # (colour, number of pixels), of colours that the spec does not name
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ def scan(root: Path, spec: DatasetSpec, workers: int) -> Scan:
         left_out=tuple(filter(None, (*(w.say_passed_over() for w in walks), walks[0].say_foreign()))),
         unlisted=tuple(unlisted),
         unknown=unknown,
-        facts=tuple(each(partial(read_facts, spec.reader), files, workers, spec.name)),
+        facts=tuple(each(partial(read_facts, spec.reader, spec.colours), files, workers, spec.name)),
     )
 
 
@@ -151,12 +154,12 @@ def _apart(
     return (second, first) if spec.label_suffix else (first, second)
 
 
-def read_facts(reader: Reader, files: tuple[Path | None, Path | None]) -> FileFacts:
+def read_facts(reader: Reader, colours: ColourTable | None, files: tuple[Path | None, Path | None]) -> FileFacts:
     """Reads a picture and a label map to their ends; that one cannot be read is a fact too."""
     image, labels = files
     facts = FileFacts(image, labels)
     if labels is not None:
-        facts = _read_labels(facts, labels, reader)
+        facts = _read_labels(facts, labels, reader, colours)
     return facts if image is None else _read_image(facts, image, reader)
 
 
@@ -168,15 +171,21 @@ def _read_image(facts: FileFacts, path: Path, reader: Reader) -> FileFacts:
     return facts._replace(image_size=(height, width))
 
 
-def _read_labels(facts: FileFacts, path: Path, reader: Reader) -> FileFacts:
+def _read_labels(facts: FileFacts, path: Path, reader: Reader, colours: ColourTable | None) -> FileFacts:
     try:
-        labels = reader.index_map(path).astype(np.int32)
+        if colours is None:
+            labels = reader.index_map(path).astype(np.int32)
+        else:
+            values, unknown = colours.decode(reader.colour_map(path))
+            facts = facts._replace(unknown=tuple(unknown.items()))
+            labels = values.astype(np.int32)
     except ColoursError as error:
         return facts._replace(colours=error.mode)
     except InputError as error:
         return facts._replace(labels_error=one_line(error.__cause__ or error))
     height, width = labels.shape
-    return facts._replace(labels_size=(height, width), pixels=_count(labels))
+    # What a map with unknown colours holds besides is not known for sure.
+    return facts._replace(labels_size=(height, width), pixels=() if facts.unknown else _count(labels))
 
 
 def _count(labels: NDArray[np.int32]) -> tuple[tuple[int, int], ...]:

@@ -16,13 +16,14 @@ import pytest
 from cliptrase.cli import main
 from cliptrase.cli.report import main as report
 from cliptrase.common.console import run as process
-from tests.bad_inputs import choices, files, layouts, places, words
+from tests.bad_inputs import choices, colours, files, layouts, places, words
 from tests.bad_inputs.cases import ROOT_OF_CASE, Case, scoring, write_plain_inputs
 from tests.children import CRASHED, FORK, Outcome, call
 
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "pictures": files.picture_cases,
     "label maps": files.map_cases,
+    "colours": colours.colour_cases,
     "folders": files.folder_cases,
     "layouts": layouts.layout_cases,
     "class lists": words.list_cases,

@@ -113,7 +113,8 @@ def test_only_what_a_list_names(tmp_path: Path) -> None:
         ("- a\n", "holds no fields"),
         ("name: [\n", "cannot be read as YAML"),
         ("label_ofset: 1\n", "line 1: 'label_ofset' is no field of a data set; did you mean label_offset?"),
-        ("colour: red\n", "'colour' is no field of a data set; take some of name, images"),
+        ("colour: red\n", "'colour' is no field of a data set; did you mean colors?"),
+        ("shade: red\n", "'shade' is no field of a data set; take some of name, images"),
         ("name: a\nname: b\n", "line 2: name stands in line 1 already"),
         ("label_offset: one\n", "line 1: label_offset must be a whole number, not 'one'"),
         ("label_offset: 1.5\n", "must be a whole number, not '1.5'"),
@@ -139,7 +140,7 @@ def test_fields_that_cannot_be(text: str, sentence: str, tmp_path: Path, capsys:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"`spec` .*none\.yaml is no file"):
+    with pytest.raises(DataError, match=r"none\.yaml is no file"):
         read_options(tmp_path / "none.yaml")
 
 
@@ -193,7 +194,7 @@ def test_a_benchmark_takes_several(tmp_path: Path) -> None:
     benchmark.setup("test")
     assert [len(dataset) for dataset in benchmark.datasets] == [3, 3]
     second.write_text(GOOD)
-    with pytest.raises(DataError, match="names a data set twice"):
+    with pytest.raises(DataError, match=r"others\.yaml are both called Rooms; write a name"):
         Benchmark([str(first), str(second)])
 
 

@@ -1,4 +1,4 @@
-"""Label maps: the stored values of a decoded file, where they are indices."""
+"""Label maps: the stored values of a decoded file, where they are indices, or its colours, where these are meant."""
 
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,7 @@ def indices_of(image: Image.Image, path: Path, raw: str, kind: str, compression:
         ColoursError: the channels differ.
         InputError: the values are no whole numbers, or not surely those that were written.
     """
-    if kind in _UNSURE or compression == "jpeg":
-        named = "JPEG" if compression == "jpeg" else kind
-        raise InputError(
-            f"{path} is a label map in {named}, which may change the values that are written; export it anew as PNG"
-        )
+    _require_written(path, kind, compression)
     bands = image.getbands()
     values: NDArray[Any] = np.array(image)
     if len(bands) > 1:
@@ -64,6 +60,36 @@ def indices_of(image: Image.Image, path: Path, raw: str, kind: str, compression:
     if raw.startswith(("L;2", "L;4")):
         values = values // (85 if raw.startswith("L;2") else 17)  # Pillow widens them to 0..255
     return values.astype(np.uint8 if values.itemsize == 1 else values.dtype.newbyteorder("="))
+
+
+def map_colours_of(image: Image.Image, path: Path, raw: str, kind: str, compression: str) -> NDArray[np.uint8]:
+    """The colours that a label map's file shows, see `Reader.colour_map`; arguments as in `indices_of`.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        InputError: they are not 8-bit RGB, see-through, or not surely those that were written.
+    """
+    _require_written(path, kind, compression)
+    opaque = image.mode not in ("LA", "PA", "RGBA") or image.getchannel("A").getextrema() == (255, 255)
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or ";16" in raw or not opaque:
+        held = f"{image.mode} values{' of 16 bits' if ';16' in raw else ''}{'' if opaque else ' that are see-through'}"
+        raise InputError(f"{path} holds {held}, not colours of classes; export it anew as 8-bit RGB")
+    return np.array(image.convert("RGB"))
+
+
+def _require_written(path: Path, kind: str, compression: str) -> None:
+    """Asks that the format keeps what was written.
+
+    Raises:
+        InputError: it may not.
+    """
+    if kind in _UNSURE or compression == "jpeg":
+        named = "JPEG" if compression == "jpeg" else kind
+        raise InputError(
+            f"{path} is a label map in {named}, which may change the values that are written; export it anew as PNG"
+        )
 
 
 def _one_channel(values: NDArray[Any], mode: str, raw: str, path: Path) -> NDArray[np.uint8]:

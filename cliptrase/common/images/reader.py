@@ -23,7 +23,7 @@ from cliptrase.common.images.decoding import (
     require_pixels,
 )
 from cliptrase.common.images.formats import max_pixels
-from cliptrase.common.images.index_maps import indices_of
+from cliptrase.common.images.index_maps import indices_of, map_colours_of
 from cliptrase.common.images.scaling import UNSTRETCHED, Part, Stretch, scaled_parts
 from cliptrase.common.images.turning import ODD_TURNS, Decoding, Header, Size, orientation_of, placed
 
@@ -118,6 +118,25 @@ class Reader:
             ColoursError: the channels differ.
             InputError: the file cannot be read, is too large, has several pages, or its values are no whole numbers.
         """
+        return indices_of(*self._label_map(path))
+
+    def colour_map(self, path: Path) -> NDArray[np.uint8]:
+        """A label map's colours, those of its palette where it has one.
+
+        Returns:
+            (H, W, 3) uint8 RGB as in the file.
+
+        Raises:
+            InputError: the file cannot be read, is too large, has several pages, or its colours are not 8-bit RGB.
+        """
+        return map_colours_of(*self._label_map(path))
+
+    def _label_map(self, path: Path) -> tuple[Image.Image, Path, str, str, str]:
+        """A label map, decoded, and what else `indices_of` asks for.
+
+        Raises:
+            InputError: the file cannot be read, is too large, or has several pages.
+        """
         with opened(path, "label map") as stream:
             file = identified(stream)
             require_pixels(path, (file.height, file.width), self._limit)
@@ -127,8 +146,7 @@ class Reader:
                 )
             kept = raw_mode(file), f"{file.format}", str(file.info.get("compression", ""))
             file.load()
-            image = file
-        return indices_of(image, path, *kept)
+        return file, path, *kept
 
     @property
     def _limit(self) -> int:
