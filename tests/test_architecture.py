@@ -91,7 +91,7 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "evaluate"),
-        *("evaluation", "report", "global_patches", "listing", "known", "verify"),
+        *("evaluation", "report", "global_patches", "listing", "known", "verify", "compare"),
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "folder", "run", "module"),
@@ -99,7 +99,7 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
-    "evidence": ("findings", "told", "recounting", "saying", "verification"),
+    "evidence": ("findings", "told", "recounting", "saying", "verification", "pairing", "pairing_tables"),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),

@@ -36,6 +36,7 @@ COMMANDS = {
     "draw": Command("datamodules.draw", "write the demo's scenes as files"),
     "report": Command("cliptrase.cli.report", "make a page of the results of runs"),
     "verify": Command("cliptrase.cli.verify", "recompute a run's figures from its counts, check its hashes"),
+    "compare": Command("cliptrase.cli.compare", "differences between runs of different places, without data"),
     "list": Command("cliptrase.cli.listing", "show methods, protocols, data sets, vocabularies, configs"),
     "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
 }

@@ -25,9 +25,6 @@ class Known(NamedTuple):
     vocabularies: Mapping[str, Vocabulary]
 
 
-NOTHING_KNOWN = Known(lambda name, protocol: (), {})
-
-
 @dataclass(frozen=True)
 class ToldSetting:
     """A data set that was scored elsewhere; see `scoreboard.Setting`.

@@ -10,7 +10,7 @@ from cliptrase.evaluation.counts import Counts
 from cliptrase.evidence.findings import Finding
 from cliptrase.evidence.recounting import figure_findings, read_told_counts, recounted, study_findings
 from cliptrase.evidence.saying import config_findings, protocol_findings, provenance_findings, table_findings
-from cliptrase.evidence.told import Known, told_settings
+from cliptrase.evidence.told import Known, ToldSetting, told_settings
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.report.load import folder_name, read_document, results_file
 
@@ -30,6 +30,7 @@ class Verification:
         unchecked: what cannot be checked, in words.
         protocol: the run's; None where it cannot be had.
         counts: by data set and method, as far as they can be read.
+        settings: the run's data sets.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Verification:
     unchecked: Sequence[str]
     protocol: EvaluationProtocol | None = None
     counts: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
+    settings: Sequence[ToldSetting] = ()
 
     @property
     def verified(self) -> bool:
@@ -115,7 +117,7 @@ def verify_run(path: Path, known: Known) -> Verification:
         *([f"how many pictures {', '.join(uncounted)} should have"] if uncounted else []),
         *([f"the scores of {', '.join(map(str, unfinished))}, which the run had not finished"] if unfinished else []),
     ]
-    return Verification(name, document, findings, checked, unchecked, protocol, counts)
+    return Verification(name, document, findings, checked, unchecked, protocol, counts, settings)
 
 
 def _own_data(config: Mapping[str, Any] | None) -> bool:
