@@ -72,6 +72,8 @@ class FolderOptions:
             )
         if self.name.casefold() in {name.casefold() for name in DATASETS}:
             raise DataError(f"`name` {self.name} is a published data set's; give yours another one")
+        if self.name.casefold() == "average":
+            raise DataError(f"`name` {self.name} is what tables call the mean of data sets; give yours another one")
         if not 0 <= self.label_offset <= _LARGEST:
             raise DataError(
                 f"`label_offset` {self.label_offset} is not in 0..{_LARGEST}; take the value of the first class"

@@ -18,6 +18,7 @@ from datamodules.class_lists import read_class_list, read_colour_table
 from datamodules.colour_table import ColourTable, say_colours
 from datamodules.colours import Colour, colours_of
 from datamodules.doctor.command import main as doctor
+from datamodules.draw import write_folder
 from datamodules.reading import read_label_map
 from datamodules.spec_file import read_spec
 
@@ -184,6 +185,23 @@ def test_class_lists_with_colours_stay_lists_of_index_maps(tmp_path: Path) -> No
         labels_of(tmp_path, classes=tmp_path / "labelmap.txt")
     write(tmp_path, np.array([[0, 1, 255, 0, 1, 1]] * 4, np.uint8))
     assert labels_of(tmp_path, classes=tmp_path / "labelmap.txt") == [0, 1, -1, 0, 1, 1]
+
+
+def test_scenes_are_drawn_in_colours_too(tmp_path: Path) -> None:
+    write_folder(tmp_path, 2, progress=False, colours=True)
+    one, other = (
+        Folder(root=tmp_path, num_workers=0, **options)
+        for options in (
+            {"classes": tmp_path / "classes.txt"},
+            {"labels": tmp_path / "gt_colors", "colors": tmp_path / "colors.txt"},
+        )
+    )
+    assert one.spec.vocabulary == other.spec.vocabulary
+    for index, colours in zip(*(folder.pairs(folder.spec, with_labels=True) for folder in (one, other)), strict=True):
+        assert index.labels is not None
+        assert colours.labels is not None
+        wanted = read_label_map(index.labels, one.spec)
+        np.testing.assert_array_equal(read_label_map(colours.labels, other.spec), wanted)
 
 
 UNKNOWN = [

@@ -124,6 +124,8 @@ def test_only_what_a_list_names(tmp_path: Path) -> None:
         ("images:\n", "images has no value"),
         ("name: a/b\n", "name 'a/b' is no name for a data set"),
         ("name: VOC20\n", "name VOC20 is a published data set's; give yours another one"),
+        ("name: voc20\n", "name voc20 is a published data set's; give yours another one"),
+        ("name: average\n", "name average is what tables call the mean of data sets"),
         ("images: pictures\n", "Folder needs classes"),
         ("classes: [a, a]\n", "class names must differ"),
         ("classes: [a, []]\n", "item 2 is empty"),
