@@ -99,7 +99,7 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
-    "evidence": ("findings", "told", "recounting", "saying", "verification", "pairing", "pairing_tables"),
+    "evidence": ("findings", "told", "recounting", "saying", "verification", "pairing", "pairing_tables", "weights"),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cliptrase.common.console import complain
-from cliptrase.common.errors import InputError
+from cliptrase.common.errors import InputError, UsageError
 from cliptrase.common.options import Parser, answer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Checks runs.
+    """Checks runs, or weights.
 
     Args:
         arguments: after the command's name; the process's own by default.
@@ -19,13 +19,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status, 0 where nothing is wrong; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("verify", "Checks a run: every figure from its counts, every hash; without data or model.")
-    parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="a run's folder, or its results.json")
+    parser = Parser(
+        "verify",
+        "Checks a run: every figure from its counts, every hash; without data or model. Or checks weights: their file, "
+        "text embeddings and activation against those of OpenAI's ViT-B/16.",
+    )
+    parser.add_argument("run", nargs="*", type=Path, metavar="RUN", help="a run's folder, or its results.json")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument("--model.clip", dest="clip", metavar="NAME", help="weights to check, as `test` names them")
+    parser.add_argument("--model.pretrained", dest="pretrained", metavar="TAG", help="a tag of open_clip, or a file")
+    parser.add_argument(
+        "--model.activation",
+        dest="activation",
+        default="auto",
+        choices=("auto", "gelu", "quick_gelu"),
+        metavar="KIND",
+        help="auto, gelu or quick_gelu (%(default)s)",
+    )
+    parser.add_argument("--facts", type=Path, metavar="FILE", help="facts of other weights (OpenAI's ViT-B/16)")
     return answer(parser, _verify, arguments)
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.clip is None:
+        if options.pretrained is not None or options.facts is not None:
+            raise UsageError("--model.pretrained and --facts are for weights; name their architecture by --model.clip")
+        if not options.run:
+            raise UsageError("verify needs a run's folder, or weights by --model.clip and --model.pretrained")
+        return _runs(options)
+    if options.run:
+        raise UsageError(f"verify checks runs or weights; leave out {options.run[0]} or --model.clip")
+    return _weights(options)
+
+
+def _runs(options: argparse.Namespace) -> int:
     from cliptrase.cli.known import known_data
     from cliptrase.evidence.verification import verify_run
 
@@ -51,3 +78,27 @@ def _verify(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"runs": records}, indent=2, ensure_ascii=False))
     return status
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from cliptrase.clip.towers import OWN_WEIGHTS, check, find_name
+
+    check(options.clip, options.pretrained)
+    from cliptrase.clip.weights import load_clip, weights_file
+    from cliptrase.evidence.weights import check_weights, read_facts
+
+    facts = read_facts(options.facts)
+    if not options.clip.startswith(OWN_WEIGHTS) and find_name(options.clip).removesuffix("-quickgelu") != facts.model:
+        raise InputError(
+            f"`clip` {options.clip}: the facts are of {facts.model}; give those of other weights by --facts FILE"
+        )
+    clip = load_clip(options.clip, options.pretrained, options.activation)
+    found = check_weights(clip, weights_file(options.clip, options.pretrained), facts)
+    if options.json:
+        print(json.dumps(found.record(), indent=2, ensure_ascii=False))
+        return int(not found.verified)
+    print("\n".join(found.lines))
+    if not found.verified:
+        return complain(found.verdict)
+    print(found.verdict)
+    return 0

@@ -71,7 +71,7 @@ def _content(path: Path) -> tuple[Any, bool]:
     """What a file holds, and whether it is TorchScript."""
     script = False
     try:
-        script = _is_torchscript(path)
+        script = is_torchscript(path)
         content = {} if (wrong := what_it_is(path)) else _read(path, script)
     except Exception as error:  # each reader has errors of its own
         wrong = _reason(error, path)
@@ -174,7 +174,8 @@ def hash_parameters(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _is_torchscript(path: Path) -> bool:
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a TorchScript archive, as OpenAI publishes its weights."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import open_clip
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 
 from cliptrase.clip import hub, towers
 from cliptrase.clip.checkpoint import hash_parameters, read_state_dict
@@ -79,6 +79,24 @@ def load_clip(clip: str, pretrained: str | None = None, activation: Activation =
     return _from_tag(name, weights, card, activation) if card else _from_file(name, weights, activation)
 
 
+def weights_file(clip: str, pretrained: str | None) -> Path:
+    """The file that `load_clip` reads; to be called after it, which downloads what is not there and raises its errors.
+
+    Raises:
+        InputError: no file is there.
+    """
+    if clip == "embedded" or clip.startswith(towers.FOLDER):
+        given = clip.removeprefix(towers.FOLDER)
+        folder = towers.EMBEDDED if clip == "embedded" else towers.path_of(given, "`clip` local-dir:")
+        return _in_folder(folder, clip)
+    if clip.startswith(towers.HUB):
+        return hub.download(hub.check_repository(clip), None, clip)
+    if card := get_pretrained_cfg(towers.find_name(clip), str(pretrained)):
+        with hub.quiet():
+            return Path(download_pretrained(card))
+    return towers.path_of(str(pretrained), "`pretrained`")
+
+
 def _text(given: object, what: str) -> str:
     """A name or path as text."""
     if not isinstance(given, str | os.PathLike):
@@ -94,10 +112,15 @@ def default_tag(clip: str) -> str | None:
 def _from_folder(clip: str, activation: Activation) -> LoadedClip:
     folder = towers.path_of(clip.removeprefix(towers.FOLDER), "`clip` local-dir:")
     config = read_config(folder / towers.CONFIG, clip)
+    return _from_place(clip, f"{towers.FOLDER}{folder}", config, _in_folder(folder, clip), activation)
+
+
+def _in_folder(folder: Path, clip: str) -> Path:
+    """The weights of a folder."""
     weights = next((folder / name for name in _FOLDER_WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
         raise InputError(f"`clip` {clip}: no weights in {folder}; put {_FOLDER_WEIGHTS[0]} beside its {towers.CONFIG}")
-    return _from_place(clip, f"{towers.FOLDER}{folder}", config, weights, activation)
+    return weights
 
 
 def _from_hub(clip: str, activation: Activation) -> LoadedClip:
