@@ -213,7 +213,9 @@ class Segmenter(nn.Module):
         )
 
     @torch.no_grad()
-    def forward(self, images: Tensor, classifier: TextClassifier, size: Size | None = None) -> Prediction:
+    def forward(
+        self, images: Tensor, classifier: TextClassifier, size: Size | None = None, keep: bool = False
+    ) -> Prediction:
         """Label maps and regions of a batch of pictures of one size.
 
         Args:
@@ -221,18 +223,24 @@ class Segmenter(nn.Module):
                 multiples of the patch.
             classifier: from `classifier`.
             size: (height, width) of the label maps; None takes the pictures' own.
+            keep: see `encode`.
 
         Raises:
             InputError: features that are not finite: damaged weights, or numbers too large for half precision.
             ValueError: a side is not a whole number of patches.
         """
-        encoded = self.encode(images, size, classifier.setting, classifier if self.reads_names else None)
+        encoded = self.encode(images, size, classifier.setting, classifier if self.reads_names else None, keep)
         regions = encoded.regions if isinstance(encoded, WholePictures) else {}
         return Prediction(self.label(encoded, classifier), regions, encoded)
 
     @torch.no_grad()
     def encode(
-        self, images: Tensor, size: Size | None = None, setting: str = "", names: TextClassifier | None = None
+        self,
+        images: Tensor,
+        size: Size | None = None,
+        setting: str = "",
+        names: TextClassifier | None = None,
+        keep: bool = False,
     ) -> Encoded:
         """The part of `forward` that needs no names: features and regions, for `label` with any classifier.
 
@@ -243,6 +251,7 @@ class Segmenter(nn.Module):
             size: see `forward`.
             setting: whose own values of the protocol and of methods' options apply.
             names: needed where a method `reads_names`.
+            keep: whether regions of windows are to be made again, by `Windows.under`; takes memory.
 
         Raises:
             InputError: see `forward`; or a method reads the names, and none are given.
@@ -270,7 +279,7 @@ class Segmenter(nn.Module):
             pixels = self.prepare(images)
         if protocol.windowed:
             guide = self._guide(images, size)
-            windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, guide)
+            windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, guide, keep)
             _require_features(windows.features)
             return windows
         covered = protocol.pads and protocol.label_area == "image"
@@ -322,7 +331,13 @@ class Segmenter(nn.Module):
         )
 
     @torch.no_grad()
-    def label(self, encoded: Encoded, classifier: TextClassifier, present: Tensor | None = None) -> dict[str, Tensor]:
+    def label(
+        self,
+        encoded: Encoded,
+        classifier: TextClassifier,
+        present: Tensor | None = None,
+        methods: Sequence[Method] | None = None,
+    ) -> dict[str, Tensor]:
         """The part of `forward` that names: label maps of pictures that `encode` has seen, by method's name.
 
         In float32 whatever the precision of the tower: these products cost little, and rounding moves borders.
@@ -331,6 +346,7 @@ class Segmenter(nn.Module):
             encoded: from `encode`.
             classifier: any names.
             present: (B, num_labels) bool labels that each picture may get, at least one each; None for all.
+            methods: of the segmenter's those that are wanted; None for all.
 
         Raises:
             InputError: features are those of other names; see `encode`.
@@ -342,8 +358,8 @@ class Segmenter(nn.Module):
                 "vocabulary"
             )
         with torch.autocast(self.device.type, enabled=False):
-            methods = [method.on(classifier.setting) for method in self.methods]
-            return {method.name: encoded.labels(method, classifier, present) for method in methods}
+            asked = [method.on(classifier.setting) for method in self.methods if methods is None or method in methods]
+            return {method.name: encoded.labels(method, classifier, present) for method in asked}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.

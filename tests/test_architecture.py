@@ -105,7 +105,7 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "naming", "window_maps", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
-    "studies": ("base", "budget"),
+    "studies": ("base", "budget", "sweep"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),

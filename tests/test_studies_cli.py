@@ -21,7 +21,7 @@ def studied(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[s
         write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 70), (60, 90)), seed=seed)
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(root)]
-    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}", "--explain"]
+    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}", "--explain", "--sweep"]
 
 
 def tables(folder: Path) -> object:

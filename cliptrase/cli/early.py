@@ -26,10 +26,10 @@ PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothi
 _LINKED = {"model": ("protocol", "run", "studies"), "data": ("geometry", "label_scheme")}
 _WHOLE = (
     *("--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
-    "--resume",
+    *("--resume", "--sweep"),
 )
 _FURTHER = ("--seed_everything", "--trainer")
-_SECTIONS = ("data", "explain", "model", "protocol", "resume", "seed_everything", "trainer")
+_SECTIONS = ("data", "explain", "model", "protocol", "resume", "seed_everything", "sweep", "trainer")
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 

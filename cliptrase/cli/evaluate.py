@@ -36,6 +36,7 @@ from cliptrase.runs.printing import left_out_sentences, print_results
 from cliptrase.runs.run import Run
 from cliptrase.studies.base import Study
 from cliptrase.studies.budget import ErrorBudget
+from cliptrase.studies.sweep import Sweep
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
 from datamodules.specs import DATASETS
@@ -248,6 +249,7 @@ class EvaluationCLI(LightningCLI):
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
         parser.add_argument("--explain", action="store_true", help="split what is lost of mIoU by cause")
+        parser.add_argument("--sweep", action="store_true", help="score other constants of the protocol, too")
         parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=Geometry.of)
@@ -289,6 +291,7 @@ class EvaluationCLI(LightningCLI):
         """
         config = self.config[self.subcommand]
         studies: list[Study] = [ErrorBudget()] if config.explain else []
+        studies += [Sweep(config.protocol)] if config.sweep else []
         if studies and self.subcommand == "predict":
             raise InputError(f"--{studies[0].name} needs label maps to score; it goes with 'test'")
         return studies

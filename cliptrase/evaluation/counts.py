@@ -147,7 +147,7 @@ class SegmentationCounts(Metric):
             self._append(None, (), ())
 
     def _append(self, pictures: Tensor | None, index: Sequence[int], left_out: Sequence[int]) -> None:
-        none = torch.zeros(0, len(self.methods), 3, self.num_labels, dtype=torch.int32)
+        none = torch.zeros(len(index), len(self.methods), 3, self.num_labels, dtype=torch.int32)
         entries = {
             "pictures": none if pictures is None else pictures,
             "index": torch.tensor(list(index), dtype=torch.int64),

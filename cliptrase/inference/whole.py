@@ -1,7 +1,8 @@
 """Label maps of images that the tower sees whole, as protocols without windows ask."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -88,6 +89,19 @@ class WholePictures:
     size: Size
     guide: GuideOf | None = None
     text: Tensor | None = None
+
+    def under(self, method: Method, constants: Mapping[str, Any]) -> "WholePictures":
+        """The same under other constants of the protocol, of those that act after the tower.
+
+        Args:
+            method: whose regions are made again, where `eps` or `min_samples` is another.
+            constants: fields of the protocol.
+        """
+        protocol = replace(self.protocol, **constants)
+        regions = self.regions
+        if method.regions and (protocol.eps, protocol.min_samples) != (self.protocol.eps, self.protocol.min_samples):
+            regions = regions | find_regions(self.encoding, [method], protocol, self.canvas, self.size)
+        return replace(self, protocol=protocol, regions=regions)
 
     def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels).

@@ -3,16 +3,16 @@
 Source: SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024), released code.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cliptrase.clip.encoder import VisualEncoder
+from cliptrase.clip.encoder import Encoding, VisualEncoder
 from cliptrase.common.timing import stage
 from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
 from cliptrase.inference.naming import allowed_names, classify_part, classify_pixels
@@ -40,6 +40,7 @@ class Windows:
         protocol: one with windows, with the data set's values.
         guide: of refinements, where a method of the run refines.
         text: (C, E) embeddings of the names that readings were given, where one asks for them.
+        encodings: of all windows, some at a time, where regions are to be made again; else empty.
     """
 
     features: dict[str, Tensor]
@@ -50,6 +51,27 @@ class Windows:
     protocol: EvaluationProtocol
     guide: GuideOf | None = None
     text: Tensor | None = None
+    encodings: Sequence[Encoding] = ()
+
+    def under(self, method: Method, constants: Mapping[str, Any]) -> "Windows":
+        """The same under other constants of the protocol, of those that act after the tower.
+
+        Args:
+            method: whose regions are made again, where `eps` or `min_samples` is another.
+            constants: fields of the protocol.
+
+        Raises:
+            ValueError: regions are to be made again, and `encodings` were not kept.
+        """
+        protocol = replace(self.protocol, **constants)
+        regions = self.regions
+        if method.regions and (protocol.eps, protocol.min_samples) != (self.protocol.eps, self.protocol.min_samples):
+            if not self.encodings:
+                raise ValueError("regions of windows cannot be made again: encode with keep=True")
+            side = (self.rows.side, self.columns.side)
+            made = [find_regions(part, [method], protocol, side, side)[method.name] for part in self.encodings]
+            regions = regions | {method.name: torch.cat(made).view_as(regions[method.name])}
+        return replace(self, protocol=protocol, regions=regions)
 
     def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
@@ -126,6 +148,7 @@ def encode_windows(
     size: Size,
     text: Tensor | None = None,
     guide: GuideOf | None = None,
+    keep: bool = False,
 ) -> Windows:
     """Shows all windows of a batch to the tower, as many at once as memory allows.
 
@@ -138,6 +161,7 @@ def encode_windows(
         size: (H, W) of the label maps.
         text: see `Windows`.
         guide: see `Windows`.
+        keep: whether `Windows.under` is to make regions again.
     """
     rows = WindowAxis.of(pixels.shape[2], size[0], protocol)
     columns = WindowAxis.of(pixels.shape[3], size[1], protocol)
@@ -145,7 +169,7 @@ def encode_windows(
     cut = [pixels[:, :, y : y + side[0], x : x + side[1]] for y in rows.starts for x in columns.starts]
     shape = (len(pixels), len(rows.starts), len(columns.starts))
     parts = torch.stack(cut, 1).flatten(0, 1).split(windows_at_once(side))  # of (B * ny * nx, 3, h', w')
-    found = [encode_part(part, encoder, patch, methods, protocol, side, text) for part in parts]
+    found = [encode_part(part, encoder, patch, methods, protocol, side, text, keep) for part in parts]
     return Windows(
         {name: torch.cat([part.features[name] for part in found]).unflatten(0, shape) for name in found[0].features},
         {name: torch.cat([part.regions[name] for part in found]).unflatten(0, shape) for name in found[0].regions},
@@ -155,6 +179,7 @@ def encode_windows(
         protocol,
         guide,
         text,
+        [part.encoding for part in found if part.encoding],
     )
 
 
@@ -165,11 +190,13 @@ class EncodedPart(NamedTuple):
         features: by method (W, n, E) patch features.
         regions: by method that votes (W, side_y, side_x) int64.
         grids: by method (h, w) patches of a window.
+        encoding: all that the tower gave, where it is kept.
     """
 
     features: dict[str, Tensor]
     regions: dict[str, Tensor]
     grids: dict[str, Size]
+    encoding: Encoding | None
 
 
 def windows_at_once(side: Size) -> int:
@@ -185,6 +212,7 @@ def encode_part(
     protocol: EvaluationProtocol,
     side: Size,
     text: Tensor | None,
+    keep: bool = False,
 ) -> EncodedPart:
     """Shows some windows to the tower.
 
@@ -196,6 +224,7 @@ def encode_part(
         protocol: see `encode_windows`.
         side: (height, width) of a window.
         text: see `Windows`.
+        keep: whether all that the tower gave is wanted.
     """
     part = under_patches(pixels, patch, protocol.fit)
     encoding = encoder(fit_to_patches(part, patch, protocol.fit), methods, text, part)
@@ -204,7 +233,8 @@ def encode_part(
         with stage("forward", pixels.device, [name]):
             patches = tokens[:, 1:].float()
             features[name] = F.normalize(patches, dim=-1) if protocol.unit_features else patches
-    return EncodedPart(features, find_regions(encoding, methods, protocol, side, side), encoding.grids)
+    regions = find_regions(encoding, methods, protocol, side, side)
+    return EncodedPart(features, regions, encoding.grids, encoding if keep else None)
 
 
 def _classify_tiles(

@@ -93,6 +93,7 @@ class TrainingFreeSegmentation(LightningModule):
         self.run.begin(protocol, methods)
         self.classifiers: list[TextClassifier] = []
         self.studies = list(studies)
+        self._keep = any(study.remakes_regions for study in self.studies)
         self._counts = nn.ModuleList()
         self._studied = nn.ModuleList()
         self._waiting_since = 0.0
@@ -256,7 +257,7 @@ class TrainingFreeSegmentation(LightningModule):
             return None, None
         images = group.images[valid]
         with listening(self.run.timer):
-            found = self.segmenter(images, classifier, group.size)
+            found = self.segmenter(images, classifier, group.size, self._keep)
         labels = None if group.labels is None else group.labels[valid]
         maps = LabelMaps([group.stems[place] for place in valid], images, found.labels, labels, found.regions)
         return maps, found.encoded

@@ -144,17 +144,14 @@ class Run:
         """What studies counted of a data set that an interrupted run finished."""
         assert self.folder is not None
         told = self._studies_written[setting.name] = self._earlier["study_counts"].get(setting.name, {})
-        return {
-            study.name: read_counts(
-                self.folder,
-                setting.name,
-                study.variants(setting, self.methods),
-                study.num_labels(setting),
-                told.get(study.name, ""),
-                study.name,
+        found: dict[str, Mapping[str, Counts]] = {}
+        for study in plan.studies:
+            variants, labels = study.variants(setting, self.methods), study.num_labels(setting)
+            hashed = told.get(study.name, "")
+            found[study.name] = (
+                read_counts(self.folder, setting.name, variants, labels, hashed, study.name) if variants else {}
             )
-            for study in plan.studies
-        }
+        return found
 
     def finish(
         self, name: str, counts: Mapping[str, Counts], peak_memory_mib: int = 0, studied: StudyCounts | None = None
@@ -171,7 +168,7 @@ class Run:
         studied = studied or {}
         if counts and self.folder is not None:
             self._studies_written[name] = {
-                study: write_counts(self.folder, name, found, study) for study, found in studied.items()
+                study: write_counts(self.folder, name, found, study) for study, found in studied.items() if found
             }
             self._written[name] = write_counts(self.folder, name, counts)
         self._add(name, counts, studied)

@@ -12,7 +12,7 @@ from cliptrase.evaluation.intervals import Estimate, estimates, influences
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.methods import Method
-from cliptrase.metrics import margins, scores
+from cliptrase.metrics import scores
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.segmenter import Encoded, Segmenter
@@ -47,6 +47,9 @@ class Study(Protocol):
 
     Counts are brought together over processes and taken up again by `--resume` as the run's own are.
     """
+
+    remakes_regions: bool
+    """Whether it clusters again; see `Segmenter.encode`."""
 
     @property
     def name(self) -> str:
@@ -95,13 +98,7 @@ class Studied:
             labels: how many of the counts' labels are classes; the rest takes pixels from them and is no class.
         """
         pictures = torch.stack([each.pictures[..., :labels] for each in counts])
-        found = influences(pictures, counts[0].stems, self.protocol.scoring)
-        intervals: Sequence[Estimate | None] = estimates(found) if found else [None] * len(counts)
-        values = []
-        for each in counts:
-            hits, truth, predicted = (part[:labels] for part in margins(each.confusion))
-            values.append(float(scores(hits, truth, predicted, self.protocol.scoring).mIoU))
-        return [Figure(value, interval) for value, interval in zip(values, intervals, strict=True)]
+        return figures(pictures, counts[0].stems, self.protocol.scoring)
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,21 @@ class Figure:
     def difference_interval(self) -> tuple[float, float] | None:
         """Of the difference."""
         return self.estimate.difference.interval if self.estimate and self.estimate.difference else None
+
+
+def figures(pictures: Tensor, stems: Sequence[str], definition: str) -> list[Figure]:
+    """MIoU of several counts of the same pictures, with intervals and differences to the first of them.
+
+    Args:
+        pictures: (M, P, 3, C) integer hits, truth and predicted pixels.
+        stems: names of the P pictures.
+        definition: name of the mIoU's definition.
+    """
+    found = influences(pictures, stems, definition)
+    intervals: Sequence[Estimate | None] = estimates(found) if found else [None] * len(pictures)
+    hits, truth, predicted = pictures.double().sum(1).unbind(1)
+    values = scores(hits, truth, predicted, definition).mIoU.tolist()
+    return [Figure(value, interval) for value, interval in zip(values, intervals, strict=True)]
 
 
 def variant(method: str, name: str) -> str:

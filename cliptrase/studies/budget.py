@@ -29,6 +29,7 @@ class ErrorBudget:
     """`--explain`: mIoU after each cause of errors is put right, one after the other."""
 
     name = "explain"
+    remakes_regions = False
     identity = "error budget: names"
 
     def variants(self, setting: Setting, methods: Sequence[Method]) -> list[str]:
