@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # modules all stand in one layer is named as a whole.
 LAYERS = (
     {
-        *("common", "protocols.definitions", "protocols.domains", "protocols.values", "metrics", "method_options"),
+        *("common", "protocols.definitions", "protocols.domains", "protocols.values", "metrics"),
         *("clip.sniffing", "clip.towers", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
@@ -105,6 +105,7 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "naming", "window_maps", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
+    "methods": ("options", "switches", "record", "table", "outside", "naming"),
     "studies": ("base", "budget", "sweep"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (

@@ -11,8 +11,7 @@ from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.trunk import Trunk
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
-from cliptrase.method_options import MethodOption
-from cliptrase.methods import METHODS, SWITCH_OPTIONS, Method, get_method, get_methods
+from cliptrase.methods import METHODS, SWITCH_OPTIONS, Method, MethodOption, get_method, get_methods
 from cliptrase.protocols.values import Number, Whole
 from cliptrase.readings import attend, reading
 from cliptrase.segmenter import Segmenter
