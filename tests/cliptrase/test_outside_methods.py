@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from cliptrase import methods as methods_module
 from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.trunk import Block, Reading, Trunk
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, Method, get_method, get_methods, split_methods
+from cliptrase.methods import naming as methods_module
 from cliptrase.protocols.table import get_protocol
 from cliptrase.readings import last_block, reading
 from cliptrase.segmenter import Segmenter
