@@ -33,7 +33,7 @@ LAYERS = (
     },
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard", "evaluation.study_table"},
     {
-        *("evaluation.comparison", "evaluation.domain_lines"),
+        *("evaluation.comparison", "evaluation.domain_lines", "evaluation.published_check"),
         *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
@@ -86,7 +86,7 @@ ORDERS = {
     ),
     "evaluation": (
         *("provenance", "published", "conditions", "intervals", "notes", "counts", "domains", "records"),
-        *("formatting", "study_table", "document", "scoreboard", "comparison", "domain_lines"),
+        *("formatting", "study_table", "document", "scoreboard", "comparison", "domain_lines", "published_check"),
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from cliptrase.cli import configs, sources
+from cliptrase.cli import arguments, configs, sources
 from cliptrase.cli.arguments import DATA, NO_DATA, class_of, options
 from cliptrase.clip import towers
 from cliptrase.common.errors import InputError, UsageError, did_you_mean, suggestion
@@ -25,11 +25,11 @@ PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothi
 # Parameters that others decide on: the protocol, or options of their own.
 _LINKED = {"model": ("protocol", "run", "studies"), "data": ("geometry", "label_scheme")}
 _WHOLE = (
-    *("--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
+    *("--check", "--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
     *("--resume", "--sweep"),
 )
 _FURTHER = ("--seed_everything", "--trainer")
-_SECTIONS = ("data", "explain", "model", "protocol", "resume", "seed_everything", "sweep", "trainer")
+_SECTIONS = ("check", "data", "explain", "model", "protocol", "resume", "seed_everything", "sweep", "trainer")
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 
@@ -88,6 +88,8 @@ def check(command: str, words: Sequence[str]) -> None:
     if data not in DATA and "." not in data:
         meant = suggestion(data, DATA)
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
+    if values.get("check") not in (None, arguments.PUBLISHED):
+        raise UsageError(f"--check {values['check']} is not known; take {arguments.PUBLISHED}")
     _check_methods(values)
     _check_towers(pairs, values)
     if data in DATA and not any(option == "--print_config" for option, _ in pairs):

@@ -17,7 +17,7 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.cli import configs
-from cliptrase.cli.arguments import SUBCOMMANDS
+from cliptrase.cli.arguments import PUBLISHED, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
@@ -32,7 +32,7 @@ from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSu
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
-from cliptrase.runs.printing import left_out_sentences, print_results
+from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
 from cliptrase.runs.run import Run
 from cliptrase.studies.base import Study
 from cliptrase.studies.budget import ErrorBudget
@@ -146,8 +146,11 @@ class EvaluationCLI(LightningCLI):
         """Scores; the table is ours, not Lightning's.
 
         Raises:
-            InputError: of a setting no picture could be scored.
+            InputError: of a setting no picture could be scored, or a figure is not the published one that it should be.
         """
+        checked = self.config_init[self.subcommand].check == PUBLISHED
+        if checked:
+            require_published(self.run, [setting.name for setting in self.datamodule.settings])
         with self._to_the_end():
             self.trainer.test(model, datamodule=datamodule, verbose=False)
         if not self.trainer.is_global_zero:
@@ -163,6 +166,8 @@ class EvaluationCLI(LightningCLI):
                 f"{', '.join(dict.fromkeys(empty))}: no picture was scored, for the label maps hold nothing to "
                 "score where the protocol looks; take a protocol that sees whole pictures, or other label maps"
             )
+        if checked:
+            say_published(self.run)
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule) -> None:
         """Writes masks; they go to files and are not held in memory."""
@@ -248,6 +253,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument(
             "--resume", action="store_true", help="go on with the newest unfinished run of these inputs"
         )
+        parser.add_argument("--check", choices=[PUBLISHED], help="end with status 1 unless published scores come out")
         parser.add_argument("--explain", action="store_true", help="split what is lost of mIoU by cause")
         parser.add_argument("--sweep", action="store_true", help="score other constants of the protocol, too")
         parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
@@ -290,6 +296,8 @@ class EvaluationCLI(LightningCLI):
             InputError: it is asked of `predict`, which has no truth.
         """
         config = self.config[self.subcommand]
+        if config.check and self.subcommand == "predict":
+            raise InputError(f"--check {config.check} needs label maps to score; it goes with 'test'")
         studies: list[Study] = [ErrorBudget()] if config.explain else []
         studies += [Sweep(config.protocol)] if config.sweep else []
         if studies and self.subcommand == "predict":

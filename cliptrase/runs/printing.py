@@ -1,8 +1,12 @@
 """What a run that is done says on the terminal."""
 
-from cliptrase.common.errors import counted, first_few
+from collections.abc import Sequence
+
+from cliptrase.common.errors import InputError, counted, first_few
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.domain_lines import domain_tables
+from cliptrase.evaluation.published import published_beside
+from cliptrase.evaluation.published_check import check_published
 from cliptrase.evaluation.study_table import study_tables
 from cliptrase.report.terminal import (
     comparison_table,
@@ -29,6 +33,34 @@ def print_results(run: Run) -> None:
     for name in ("results.json", "report.html"):
         if run.folder is not None and (path := run.folder / name).exists():
             print(f"{path.stem}: {path}")
+
+
+def require_published(run: Run, settings: Sequence[str]) -> None:
+    """Refuses to check scores of which none is published, before any is computed.
+
+    Raises:
+        InputError: see above.
+    """
+    if not any(published_beside(run.protocol, method, name) for method in run.method_names for name in settings):
+        raise InputError(
+            f"no figure of this run can be checked: nobody publishes scores of {', '.join(run.method_names)} on "
+            f"{', '.join(settings)} under protocol {run.protocol.label}; leave out --check published, or take a method "
+            "with its authors' protocol (`list published`)"
+        )
+
+
+def say_published(run: Run) -> None:
+    """Says how many figures are the published ones.
+
+    Raises:
+        InputError: one is not that should be, or there is none to check.
+    """
+    found = check_published(run.results)
+    for one in found.off:
+        print(f"check: {one.sentence}")
+    if not found.passed:
+        raise InputError(f"--check published: {found.sentence}")
+    print(f"check: {found.sentence}")
 
 
 def left_out_sentences(run: Run) -> list[str]:
