@@ -36,6 +36,7 @@ class Item(NamedTuple):
     number: int  # in the data set, from 0; FILLER for one that stands for no image
     valid: bool  # False where the label map holds nothing but ignored pixels, and for fillers
     error: str = ""  # what is wrong with a picture that is passed over
+    large: bool = False  # whether the image is left out here, for the picture is worked on by tiles
 
 
 class ImageBatch(NamedTuple):
@@ -48,6 +49,7 @@ class ImageBatch(NamedTuple):
     numbers: list[int]  # in the data set
     valid: list[bool]
     errors: list[str]
+    large: bool = False  # pictures that are worked on by tiles: their images are not here
 
 
 class Source(NamedTuple):
@@ -188,7 +190,7 @@ def group_by_size(items: Sequence[Item]) -> list[ImageBatch]:
     """Collates pictures: those of one input size and one label size are stacked, in the order of their first."""
     groups: dict[Any, list[Item]] = {}
     for item in items:
-        groups.setdefault((item.image.shape, item.size), []).append(item)
+        groups.setdefault((item.image.shape, item.size, item.large), []).append(item)
     return [
         ImageBatch(
             images=torch.stack([item.image for item in members]),
@@ -200,6 +202,7 @@ def group_by_size(items: Sequence[Item]) -> list[ImageBatch]:
             numbers=[item.number for item in members],
             valid=[item.valid for item in members],
             errors=[item.error for item in members if item.error],
+            large=members[0].large,
         )
         for members in groups.values()
     ]

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from cliptrase.common.images import foreign_endings, readable_endings
+from cliptrase.common.resizing import resize_image
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list
@@ -15,7 +16,7 @@ from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_
 from datamodules.errors import DataError
 from datamodules.notices import note
 from datamodules.photo_files import find_pictures, name_files
-from datamodules.reading import chosen_reader, read_image, say_bands
+from datamodules.reading import chosen_reader, read_header, read_image, say_bands
 from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
@@ -97,6 +98,20 @@ class Photos(SegmentationDataModule):
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
         return read_image(self.files[stem], self.spec.reader)
 
+    def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A whole picture (H, W, 3) at the size that the model sees it at."""
+        geometry = self.geometry.on(self.spec.name)
+        return resize_image(picture, geometry.shown(*picture.shape[:2]), geometry.interpolation)
+
+    def picture_digest(self, stem: str) -> str:
+        """What decides the pixels that the model sees of a picture: its file's content and how it is read and shown.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        reading = f"{self.spec.reader!r} {self.geometry.on(self.spec.name)!r}"
+        return f"{hash_files([(stem, self.files[stem])])} {reading}"
+
 
 class PhotoDataset(SegmentationDataset):
     """Pictures by name; one that cannot be read comes out as an item with an error.
@@ -134,11 +149,21 @@ class PhotoDataset(SegmentationDataset):
 
     def __getitem__(self, index: int) -> Item:
         try:
-            return super().__getitem__(index)
+            return self._large(index) or super().__getitem__(index)
         except DataError as error:
             message = "" if index == FILLER else str(error)
             nothing = torch.zeros(3, 1, 1, dtype=torch.uint8)
             return Item(nothing, None, (1, 1), self.files[index][0], index, valid=False, error=message)
+
+    def _large(self, index: int) -> Item | None:
+        """A picture that is worked on by tiles, without its pixels; None for others."""
+        if index == FILLER or not self.geometry.windowed:
+            return None
+        stem, path = self.files[index]
+        size = read_header(path, self.spec.reader).upright
+        if not self.geometry.is_by_tiles(*size):
+            return None
+        return Item(torch.zeros(3, 1, 1, dtype=torch.uint8), None, size, stem, index, valid=True, large=True)
 
 
 def read_words(words: str | list[str], background: str | list[str], root: Path) -> Vocabulary:

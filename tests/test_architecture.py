@@ -45,8 +45,8 @@ LAYERS = (
     {"studies"},
     {
         "global_patches",
-        *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.folder"),
-        "runs.run",
+        *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.band_file"),
+        *("runs.folder", "runs.run", "runs.large_pictures"),
         *("runs.module", "runs.logger", "runs.printing"),
     },
     {"runs.callbacks", "evidence"},
@@ -94,7 +94,8 @@ ORDERS = {
         *("evaluation", "report", "global_patches", "listing", "known", "verify", "compare"),
     ),
     "runs": (
-        *("batches", "plan", "identity", "counts_file", "study_counts", "folder", "run", "module"),
+        *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "folder", "run"),
+        *("large_pictures", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),

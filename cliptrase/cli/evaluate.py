@@ -26,6 +26,7 @@ from cliptrase.common.console import at_forced_end, signal_received, stop_senten
 from cliptrase.common.errors import InputError, one_line, suggestion
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
+from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
@@ -242,6 +243,8 @@ class EvaluationCLI(LightningCLI):
         path = self.run.folder
         if path is None:
             return "nothing was finished yet; start again by the same command"
+        if self.subcommand == "predict" and any((path / UNFINISHED).glob("*.labels")):
+            return f"what is finished is in {path}; the same command with --resume goes on with large pictures there"
         if self.subcommand == "predict" and (path / "masks").is_dir():
             return f"finished masks are in {path / 'masks'}; the same command makes all anew"
         if (path / "results.json").is_file():

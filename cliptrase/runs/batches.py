@@ -28,6 +28,8 @@ class ImageBatch(Protocol):
     def valid(self) -> list[bool]: ...  # False for images that are neither scored nor written
     @property
     def errors(self) -> list[str]: ...  # why images could not be read
+    @property
+    def large(self) -> bool: ...  # whether the images are left out, for they are worked on by tiles
 
 
 class LabelMaps(NamedTuple):
@@ -70,3 +72,5 @@ class ShowsPictures(Protocol):
     """A data module whose images are a user's own, and are shown at their own size."""
 
     def picture(self, stem: str) -> NDArray[np.uint8]: ...  # (H, W, 3) RGB
+    def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # (h, w, 3) as the model sees it
+    def picture_digest(self, stem: str) -> str: ...  # of what decides the pixels that the model sees

@@ -1,6 +1,7 @@
 """Folders of runs: a new one for each, or an unfinished one of the same inputs."""
 
 import json
+import shutil
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any, NamedTuple
 from pytorch_lightning.utilities import rank_zero_warn
 
 from cliptrase.common.errors import InputError
-from cliptrase.common.io import FolderLock, read_regular
+from cliptrase.common.io import FolderLock, read_regular, write_json
+from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.identity import differences
 
+_PREDICTS = "run.json"
 UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives
 
 
@@ -64,13 +67,15 @@ def remove_folder(folder: Path) -> None:
     folder.rmdir()
 
 
-def take_unfinished(root: Path, identity: dict[str, Any]) -> Taken | None:
+def take_unfinished(root: Path, identity: dict[str, Any], scores: bool = True) -> Taken | None:
     """Locks the newest folder under `root` whose run did not end and is the same; says why where there is none.
 
     Args:
         root: holds the runs' folders.
         identity: what decides the figures of the run that is to go on.
+        scores: whether the run scores; else it predicts.
     """
+    provenance_of = scored_before if scores else predicted_before
     newest = ""
     unended = sorted((file.parent for file in root.glob(f"*/{UNENDED}")), key=_age, reverse=True)
     for folder in unended:
@@ -95,7 +100,26 @@ def take_unfinished(root: Path, identity: dict[str, Any]) -> Taken | None:
     return None
 
 
-def provenance_of(folder: Path) -> dict[str, Any]:
+def predicted_before(folder: Path) -> dict[str, Any]:
+    """What a run of `predict` that did not end says of itself; nothing where it cannot be read."""
+    try:
+        told = json.loads(read_regular(folder / UNFINISHED / _PREDICTS))
+        return {"identity": told["identity"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def tell_predicting(folder: Path, identity: dict[str, Any]) -> None:
+    """Leaves in a folder what its run of `predict` is; see `predicted_before`."""
+    write_json(folder / UNFINISHED / _PREDICTS, {"identity": identity})
+
+
+def end_predicting(folder: Path) -> None:
+    """Takes away what only an interrupted run needs."""
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+
+
+def scored_before(folder: Path) -> dict[str, Any]:
     """What a run that did not end says of itself; nothing where it finished nothing, or cannot be read."""
     path = folder / "results.json"
     if odd := next((str(entry) for entry in _known(folder) if entry.exists() and not entry.is_file()), ""):

@@ -23,7 +23,8 @@ _COUNTS = "counts of each picture, 2"  # the form in which a finished data set i
 def identity(plan: Plan, start: Start) -> dict[str, Any]:
     """Everything that decides a figure: `run` by part, and `settings` by name and part, as words and hashes.
 
-    Reads every file of the data; to be called by one process, once, before the first image is computed.
+    Where something is scored it reads every file of the data; to be called by one process, once, before the first image
+    is computed. Where nothing is, files are no part of it: each label map is of one picture, and knows it.
 
     Raises:
         DataError: a file of the data cannot be read.
@@ -47,13 +48,13 @@ def identity(plan: Plan, start: Start) -> dict[str, Any]:
         **{f"version of {name}": version for name, version in start.versions.items()},
         "form of counts": _COUNTS,
     }
-    digests = plan.data.digests()
+    digests: Mapping[str, Mapping[str, str]] = plan.data.digests() if plan.scores else {}
     by_setting = {
         row.name: {
             "vocabulary": row.vocabulary.digest,
             "tokenizer": tokenizer_hash(clip.tokenizer, row.vocabulary.names, templates)[:16],
             "class token weighting": str(row.class_token_weighting),
-            **digests[row.name],
+            **digests.get(row.name, {}),
         }
         for row in plan.settings
     }

@@ -23,7 +23,9 @@ from cliptrase.methods import Method, get_methods, split_methods
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols import table as protocols
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.runs.batches import Data, ImageBatch, LabelMaps
+from cliptrase.runs.band_file import UNFINISHED
+from cliptrase.runs.batches import Data, ImageBatch, LabelMaps, ShowsPictures
+from cliptrase.runs.large_pictures import LargeLabels, label_large
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.run import Run
 from cliptrase.runs.study_counts import SettingStudies
@@ -238,10 +240,27 @@ class TrainingFreeSegmentation(LightningModule):
             self._finish(dataloader_idx)
         return outputs
 
-    def predict_step(self, batch: Sequence[ImageBatch], batch_idx: int, dataloader_idx: int = 0) -> list[LabelMaps]:
-        """Predicts a batch with every method of the run."""
+    def predict_step(
+        self, batch: Sequence[ImageBatch], batch_idx: int, dataloader_idx: int = 0
+    ) -> list[LabelMaps | LargeLabels]:
+        """Predicts a batch with every method of the run, large pictures with the main one."""
         classifier = self.classifiers[dataloader_idx]
-        return [maps for group in batch if (maps := self.label_maps(group, classifier))]
+        outputs: list[LabelMaps | LargeLabels] = []
+        for group in batch:
+            if group.large:
+                outputs += [self._label_large(group.stems[place], classifier) for place in _valid(group)]
+            elif maps := self.label_maps(group, classifier):
+                outputs.append(maps)
+        return outputs
+
+    def _label_large(self, stem: str, classifier: TextClassifier) -> LargeLabels:
+        data, run = self.data, self.run
+        if not isinstance(data, ShowsPictures):
+            raise TypeError(f"{type(data).__name__} leaves large pictures out and cannot show them")
+        folder = None if run.folder is None else run.folder / UNFINISHED
+        with_bar = getattr(self.trainer, "progress_bar_callback", None) is not None and self.trainer.is_global_zero
+        with listening(run.timer):
+            return label_large(stem, data, self.segmenter, classifier, folder, run.identity, with_bar)
 
     def label_maps(self, group: ImageBatch, classifier: TextClassifier) -> LabelMaps | None:
         """Label maps of those images of a group that are valid; None where there are none.

@@ -19,7 +19,7 @@ from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.counts_file import read_counts, write_counts
-from cliptrase.runs.folder import Taken, take_run_folder, take_unfinished
+from cliptrase.runs.folder import end_predicting, take_run_folder, take_unfinished, tell_predicting
 from cliptrase.runs.identity import identity
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.study_counts import StudyCounts
@@ -46,7 +46,7 @@ class Run:
     Attributes:
         folder: where the run's files go; None before it is open, and without `root`.
         timer: seconds by stage.
-        identity: what decides the figures; in the first process, where something is scored.
+        identity: what decides the figures, or label maps.
     """
 
     def __init__(self, root: Path | None = None, config: str = "", resume: bool = False, name: str = "run") -> None:
@@ -96,7 +96,8 @@ class Run:
                 self._take_folder(plan)
             except Exception as error:  # the other processes wait for word
                 failure = error
-        folder, self._resumed, failed = broadcast((self.folder, self._resumed, failure is not None))
+        told = (self.folder, self._resumed, failure is not None, self.identity)
+        folder, self._resumed, failed, self.identity = broadcast(told)
         if failed:
             raise failure or InputError("the first process of this run stopped, for the reason that it gave")
         self.folder = folder
@@ -108,14 +109,15 @@ class Run:
             raise InputError("--trainer.limit_test_batches 0 leaves nothing to score; leave it out or take more")
         if self.root is None:
             return
-        taken: Taken | None = None
-        if plan.scores:
-            self.identity = identity(plan, self.start)
-            taken = take_unfinished(self.root, self.identity) if self.resume else None
-        elif self.resume:
-            print("nothing to resume: --resume goes on with 'test'; a new run starts")
+        self.identity = identity(plan, self.start)
+        taken = take_unfinished(self.root, self.identity, plan.scores) if self.resume else None
         self.folder, self._lock, self._earlier = taken or take_run_folder(self.root, self.name)
-        if taken:
+        if not plan.scores:
+            if taken:
+                remove_half_written(self.folder)
+                print(f"resumed: {self.folder}; of large pictures what is finished stays")
+            tell_predicting(self.folder, self.identity)
+        elif taken:
             self._take_up(plan)
         write_text(self.folder / "config.yaml", self.config)
 
@@ -183,6 +185,8 @@ class Run:
     def close(self) -> None:
         """Ends the run: its last file is written, so that `--resume` looks for no more."""
         if self._lock is not None:
+            if self.folder is not None:
+                end_predicting(self.folder)
             self._lock.remove()
             self._lock = None
 

@@ -1,11 +1,13 @@
 """What callbacks of runs have in common: Lightning's hooks once, with a module and data of known types."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.runs.batches import ImageBatch, LabelMaps
+from cliptrase.runs.large_pictures import LargeLabels
 from cliptrase.runs.module import TrainingFreeSegmentation
 
 
@@ -16,11 +18,13 @@ class Step(NamedTuple):
         setting: the data set.
         batch: what the data loader gave.
         maps: what the module made of it.
+        large: of large pictures, whose label maps lie in files.
     """
 
     setting: Setting
     batch: list[ImageBatch]
     maps: list[LabelMaps]
+    large: Sequence[LargeLabels] = ()
 
 
 class RunCallback(Callback):
@@ -83,7 +87,9 @@ class RunCallback(Callback):
         """See `predicted`."""
         if self._called(trainer):
             module = typed(pl_module)
-            self.predicted(module, Step(module.run.left[dataloader_idx], batch, outputs or []))
+            maps = [output for output in outputs or [] if isinstance(output, LabelMaps)]
+            large = [output for output in outputs or [] if isinstance(output, LargeLabels)]
+            self.predicted(module, Step(module.run.left[dataloader_idx], batch, maps, large))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See `end_scoring`."""

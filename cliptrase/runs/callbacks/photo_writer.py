@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cliptrase.common.tables import csv_text
 from cliptrase.drawing.overlay import hex_colour, overlay, with_legend
 from cliptrase.runs.batches import ShowsPictures
 from cliptrase.runs.callbacks.base import RunCallback, Step
+from cliptrase.runs.large_pictures import LargeLabels, sampled
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.vocabulary import Vocabulary
 
@@ -54,6 +56,21 @@ class PhotoWriter(RunCallback):
                 under = shown.permute(1, 2, 0).cpu().numpy() if alike else data.picture(stem)
                 sheet = with_legend(overlay(under, labels), vocabulary.label_names, share)
                 write_bytes(run.folder / "masks" / step.setting.name / f"{stem}_overlay.png", png(sheet))
+        for large in step.large:
+            self._show_large(large, run.folder / "masks" / step.setting.name, vocabulary)
+
+    def _show_large(self, large: LargeLabels, folder: Path, vocabulary: Vocabulary) -> None:
+        """A reduced overlay with the shares of the whole label map; then the label map is finished."""
+        if large.file is None or large.counts is None:
+            self.failures.append(large.error)
+            return
+        share = large.counts / large.counts.sum()
+        self.shares.append((large.stem, share.tolist()))
+        if large.picture is not None:
+            labels = sampled(large.file.labels, *large.picture.shape[:2])
+            sheet = with_legend(overlay(large.picture, labels), vocabulary.label_names, share)
+            write_bytes(folder / f"{large.stem}_overlay.png", png(sheet))
+            large.file.finish(large.counts)
 
     def end_predicting(self, module: TrainingFreeSegmentation) -> None:
         """The first process writes what belongs to all images."""

@@ -93,6 +93,10 @@ class MaskWriter(RunCallback):
             for stem, labels in zip(maps.stems, predictions, strict=True):
                 path = run.folder / "masks" / step.setting.name / f"{stem}.png"
                 write_bytes(path, mask_png(labels, step.setting.vocabulary.num_labels))
+        for large in step.large:
+            if large.file is not None and large.file.counts is None:  # those were written by an interrupted run
+                path = run.folder / "masks" / step.setting.name / f"{large.stem}.png"
+                write_bytes(path, mask_png(large.file.labels, step.setting.vocabulary.num_labels))
 
     def end_predicting(self, module: TrainingFreeSegmentation) -> None:
         """Says where the masks are."""
@@ -103,5 +107,5 @@ class MaskWriter(RunCallback):
 def mask_png(labels: np.ndarray[Any, Any], num_labels: int) -> bytes:
     """A label map (H, W) as PNG: 8-bit, 16-bit over 255 labels."""
     buffer = io.BytesIO()
-    Image.fromarray(labels.astype(np.uint16 if num_labels > 255 else np.uint8)).save(buffer, format="PNG")
+    Image.fromarray(labels.astype(np.uint16 if num_labels > 255 else np.uint8, copy=False)).save(buffer, format="PNG")
     return buffer.getvalue()
