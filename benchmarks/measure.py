@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -79,7 +79,13 @@ def peak_memory_mib(work: Callable[[], object], device: torch.device) -> float:
 
 
 def in_own_process(command: list[str]) -> float:
-    """The number that a command prints last, run where nothing ran before.
+    """The number that a command prints last, run where nothing ran before; see `result_of_own_process`."""
+    number: float = result_of_own_process(command)
+    return number
+
+
+def result_of_own_process(command: list[str]) -> Any:
+    """What a command prints last, as JSON, run where nothing ran before.
 
     Raises:
         SystemExit: the command fails; with all that it printed.
@@ -87,5 +93,4 @@ def in_own_process(command: list[str]) -> float:
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    number: float = json.loads(done.stdout.splitlines()[-1])
-    return number
+    return json.loads(done.stdout.splitlines()[-1])

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cliptrase.common.georeference import Georeference, find_georeference
 from cliptrase.common.images import foreign_endings, readable_endings
 from cliptrase.common.resizing import resize_image
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
@@ -16,7 +17,7 @@ from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_
 from datamodules.errors import DataError
 from datamodules.notices import note
 from datamodules.photo_files import find_pictures, name_files
-from datamodules.reading import chosen_reader, read_header, read_image, say_bands
+from datamodules.reading import chosen_reader, read_header, read_image, say_bands, say_lost_georeference
 from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
@@ -92,11 +93,17 @@ class Photos(SegmentationDataModule):
         """Says which bands are shown. Pictures are checked one by one while they are read: a bad one is passed over."""
         if sentence := say_bands(self.files.values(), self.spec.reader):
             note(sentence)
+        if sentence := say_lost_georeference(self.files.values()):
+            note(sentence)
         self.note_crop(self.spec, list(self.files.values()), masks=True)
 
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
         return read_image(self.files[stem], self.spec.reader)
+
+    def georeference(self, stem: str) -> Georeference | None:
+        """Where on earth the picture of that name lies, if its file says so and rasterio is there."""
+        return find_georeference(self.files[stem])
 
     def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A whole picture (H, W, 3) at the size that the model sees it at."""

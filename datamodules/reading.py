@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cliptrase.common.errors import InputError, counted
+from cliptrase.common.georeference import is_georeferenced, is_installed
 from cliptrase.common.images import (
     RELEASED,
     UNSTRETCHED,
@@ -83,6 +84,23 @@ def say_bands(files: Iterable[Path], reader: Reader) -> str:
     return (
         f"{'; '.join(kinds)}: the first three are shown as red, green and blue, or the first alone as grey, "
         "unstretched; --data.bands and --data.stretch choose"
+    )
+
+
+def say_lost_georeference(files: Iterable[Path]) -> str:
+    """How many pictures say where on earth they lie, where nothing can carry that over, in one sentence, or nothing."""
+    if is_installed():
+        return ""
+    placed = 0
+    for path in files:
+        if path.suffix.lower() in _TIFF:
+            with suppress(InputError):  # it is passed over when it is read
+                placed += is_georeferenced(path)
+    if not placed:
+        return ""
+    return (
+        f"{counted(placed, 'picture')} with a georeference: the label maps lose it, for rasterio is not installed; "
+        "`pip install 'cliptrase[geo]'` keeps it"
     )
 
 

@@ -64,7 +64,7 @@ ORDERS = {
         "extensions",
         *("images.formats", "images.turning", "images.scaling", "images.bands"),
         *("images.decoding", "images.index_maps", "images.reader"),
-        "io",
+        *("io", "georeference"),
         "options",
     ),
     "protocols": ("definitions", "domains", "values", "protocol", "table"),

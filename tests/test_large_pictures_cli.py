@@ -191,3 +191,41 @@ def test_refinements_and_broken_pictures(
     assert "cut.tif cannot be read as a picture (the file is cut off)" in sentence
     (folder,) = out.iterdir()
     assert Run(folder).mask("Photos", "aerial").shape == SIZE
+
+
+def test_a_georeference_is_kept(
+    tiny_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a small picture and of a large one."""
+    rasterio = pytest.importorskip("rasterio")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    placed = rasterio.Affine(10, 0, 500_000, 0, -20, 5_000_000)
+    for name, size in (("small", (60, 70)), ("large", (150, 120))):
+        with rasterio.open(
+            folder / f"{name}.tif",
+            "w",
+            driver="GTiff",
+            height=size[0],
+            width=size[1],
+            count=3,
+            dtype="uint8",
+            crs="EPSG:32632",
+            transform=placed,
+        ) as file:
+            file.write(np.moveaxis(scene(4, *size)[0], 2, 0))
+    chosen = options(tiny_clip, folder, "--data.bands", "")
+    monkeypatch.setattr(resizing, "_LARGE", 100 * 100)
+    finished = run("predict", tmp_path / "out", *chosen)
+    assert "georeference" not in capsys.readouterr().err
+    for name in ("small", "large"):
+        with rasterio.open(finished.folder / "masks" / "Photos" / f"{name}.tif") as file:
+            assert (file.crs.to_epsg(), file.transform) == (32632, placed)
+            np.testing.assert_array_equal(file.read(1), finished.mask("Photos", name))
+            assert file.colormap(1)[1] == (255, 0x55, 0x11, 255)  # the second colour of the palette
+            assert file.profile["compress"] == "deflate"
+    monkeypatch.setattr("cliptrase.common.georeference.is_installed", lambda: False)
+    monkeypatch.setattr("datamodules.reading.is_installed", lambda: False)
+    without = run("predict", tmp_path / "without", *chosen)
+    assert "note: 2 pictures with a georeference: the label maps lose it" in capsys.readouterr().err
+    assert not list(without.folder.rglob("*.tif"))

@@ -9,7 +9,8 @@ import re
 import stat
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +45,28 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
+    with beside(path) as aside, aside.open("wb") as file:
+        file.write(content)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A file beside another's place, which takes that place, synced, when all is written, or else is taken away."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    aside = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            _sync(file.fileno())
+        yield aside
+        _sync(handle)
         umask = os.umask(0)
         os.umask(umask)
-        Path(aside).chmod(0o666 & ~umask)  # mkstemp makes files that only the owner reads
+        aside.chmod(0o666 & ~umask)  # mkstemp makes files that only the owner reads
         os.replace(aside, path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(handle)
     sync_folder(path.parent)
 
 

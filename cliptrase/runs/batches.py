@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cliptrase.common.georeference import Georeference
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.ops.classification import Size
 
@@ -72,5 +73,6 @@ class ShowsPictures(Protocol):
     """A data module whose images are a user's own, and are shown at their own size."""
 
     def picture(self, stem: str) -> NDArray[np.uint8]: ...  # (H, W, 3) RGB
+    def georeference(self, stem: str) -> Georeference | None: ...  # where on earth it lies
     def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # (h, w, 3) as the model sees it
     def picture_digest(self, stem: str) -> str: ...  # of what decides the pixels that the model sees

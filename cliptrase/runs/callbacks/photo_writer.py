@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cliptrase.common.distributed import all_gather_rows
+from cliptrase.common.georeference import write_geotiff
 from cliptrase.common.io import write_bytes, write_text
 from cliptrase.common.tables import csv_text
-from cliptrase.drawing.overlay import hex_colour, overlay, with_legend
+from cliptrase.drawing.overlay import hex_colour, overlay, palette, with_legend
 from cliptrase.runs.batches import ShowsPictures
 from cliptrase.runs.callbacks.base import RunCallback, Step
 from cliptrase.runs.large_pictures import LargeLabels, sampled
@@ -21,7 +23,7 @@ from cliptrase.vocabulary import Vocabulary
 
 
 class PhotoWriter(RunCallback):
-    """Writes `<stem>_overlay.png` beside each mask, `legend.json` and `predictions.csv`.
+    """Writes `<stem>_overlay.png` beside each mask, `legend.json` and `predictions.csv`; with a georeference GeoTIFF.
 
     Acts only where the data module can show its images (`picture(stem)`), as `Photos` does.
 
@@ -56,10 +58,11 @@ class PhotoWriter(RunCallback):
                 under = shown.permute(1, 2, 0).cpu().numpy() if alike else data.picture(stem)
                 sheet = with_legend(overlay(under, labels), vocabulary.label_names, share)
                 write_bytes(run.folder / "masks" / step.setting.name / f"{stem}_overlay.png", png(sheet))
+                _place(stem, labels, data, vocabulary, run.folder / "masks" / step.setting.name)
         for large in step.large:
-            self._show_large(large, run.folder / "masks" / step.setting.name, vocabulary)
+            self._show_large(large, data, run.folder / "masks" / step.setting.name, vocabulary)
 
-    def _show_large(self, large: LargeLabels, folder: Path, vocabulary: Vocabulary) -> None:
+    def _show_large(self, large: LargeLabels, data: ShowsPictures, folder: Path, vocabulary: Vocabulary) -> None:
         """A reduced overlay with the shares of the whole label map; then the label map is finished."""
         if large.file is None or large.counts is None:
             self.failures.append(large.error)
@@ -70,6 +73,7 @@ class PhotoWriter(RunCallback):
             labels = sampled(large.file.labels, *large.picture.shape[:2])
             sheet = with_legend(overlay(large.picture, labels), vocabulary.label_names, share)
             write_bytes(folder / f"{large.stem}_overlay.png", png(sheet))
+            _place(large.stem, large.file.labels, data, vocabulary, folder)
             large.file.finish(large.counts)
 
     def end_predicting(self, module: TrainingFreeSegmentation) -> None:
@@ -83,6 +87,19 @@ class PhotoWriter(RunCallback):
             write_text(folder / "legend.json", legend_json(vocabulary))
             write_text(folder / "predictions.csv", shares_csv(self.shares, vocabulary))
             print(f"shares of each word: {folder / 'predictions.csv'}")
+
+
+def _place(
+    stem: str, labels: NDArray[np.integer[Any]], data: ShowsPictures, vocabulary: Vocabulary, folder: Path
+) -> None:
+    """Writes `<stem>.tif` beside the label map of a picture that says where on earth it lies."""
+    place = data.georeference(stem)
+    if place is None or place.size != labels.shape:  # a protocol that crops leaves parts out
+        return
+    count = vocabulary.num_labels
+    kind = np.uint16 if count > 256 else np.uint8
+    colours = {label: tuple(map(int, palette()[label])) for label in range(count)}
+    write_geotiff(folder / f"{stem}.tif", labels.astype(kind, copy=False), place, colours)
 
 
 def legend_json(vocabulary: Vocabulary) -> str:
