@@ -188,7 +188,11 @@ class Census:
 
 
 def _cure(value: int) -> str:
-    return f"if {value} stands for a class, give it that class's label in the maps (a mask of 0 and {value}: 0 and 1)"
+    in_maps = f"give it that class's label in the maps (a mask of 0 and {value}: 0 and 1)"
+    as_colour = (
+        f", or name the grey values by `colors`, [{value}, {value}, {value}] for one" if 0 <= value <= 255 else ""
+    )
+    return f"if {value} stands for a class, {in_maps}{as_colour}"
 
 
 def _some(words: Iterable[object]) -> str:

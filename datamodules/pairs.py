@@ -47,7 +47,7 @@ def find_pairs(images: Path, labels: Path | None, spec: DatasetSpec) -> list[Pai
     """
     for folder, own in ((images, "images"), (labels, "labels")):
         if folder is not None and not folder.is_dir():
-            named = "--data.root" if spec.folder else f"`{own}` of {spec.name}"  # a set of one's own is by itself
+            named = "--data.root" if spec.folder else f"{own} of {spec.name}"  # a set of one's own is by itself
             raise DataError(f"no folder {folder}; put the data there or name another place by {named}")
     together = labels is not None and images.samefile(labels)
     found = walk(images, apart=labels)

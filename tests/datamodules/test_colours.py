@@ -319,6 +319,15 @@ def test_what_the_maps_hold_is_doubted_in_colours(tmp_path: Path) -> None:
         counted.require_labels()
 
 
+def test_a_mask_of_0_and_255_needs_no_other_file(tmp_path: Path) -> None:
+    """Which the doubt about such masks says."""
+    write(tmp_path, np.array([[0, 255, 255, 255, 255, 0]] * 4, np.uint8))
+    folder = Folder(root=tmp_path, classes=["sky", "crack"])
+    (doubt,) = check_pairs(folder.pairs(folder.spec, with_labels=True), folder.spec, progress=False).doubts()
+    assert doubt.endswith("or name the grey values by `colors`, [255, 255, 255] for one")
+    assert labels_of(tmp_path, colors={"sky": BLACK, "crack": "#ffffff"}) == [0, 1, 1, 1, 1, 0]
+
+
 def test_the_value_that_is_not_scored_is_no_class(tmp_path: Path) -> None:
     """Of more than 255 classes none is left out."""
     names = {f"thing {n}": [n % 256, n // 256, 1] for n in range(300)}
