@@ -91,7 +91,7 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "evaluate"),
-        *("evaluation", "report", "global_patches", "listing", "known", "verify", "compare"),
+        *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "folder", "run"),
@@ -100,7 +100,18 @@ ORDERS = {
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
     ),
-    "evidence": ("findings", "told", "recounting", "saying", "verification", "pairing", "pairing_tables", "weights"),
+    "evidence": (
+        "findings",
+        "told",
+        "recounting",
+        "saying",
+        "verification",
+        "pairing",
+        "pairing_tables",
+        "weights",
+        "community",
+        "community_html",
+    ),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),

@@ -56,6 +56,16 @@ def page(runs: Sequence[LoadedRun]) -> str:
         element("h2", "How the scores were made"),
         element("div", *map(_provenance, runs), class_="charts"),
     ]
+    return html_page(title, body)
+
+
+def html_page(title: str, body: Sequence[Html]) -> str:
+    """A page that needs no network, with the report's styles.
+
+    Args:
+        title: of its window.
+        body: its parts.
+    """
     head = [
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
