@@ -104,6 +104,7 @@ ORDERS = {
         "findings",
         "told",
         "recounting",
+        "restudying",
         "saying",
         "verification",
         "pairing",

@@ -9,6 +9,7 @@ from cliptrase.common.errors import counted
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evidence.findings import Finding
 from cliptrase.evidence.recounting import figure_findings, read_told_counts, recounted, study_findings
+from cliptrase.evidence.restudying import restudied
 from cliptrase.evidence.saying import config_findings, protocol_findings, provenance_findings, table_findings
 from cliptrase.evidence.told import Known, ToldSetting, told_settings
 from cliptrase.protocols.protocol import EvaluationProtocol
@@ -96,23 +97,26 @@ def verify_run(path: Path, known: Known) -> Verification:
     findings += provenance_findings(document)
     findings += of_config
     findings += study_findings(folder, document)
+    unstudied, of_studies = restudied(folder, document, protocol, settings, counts)
+    findings += of_studies
     tables, of_tables = table_findings(folder, document)
     findings += of_tables
     pictures = sum(next(iter(of_methods.values())).images for of_methods in counts.values())
     files = [*(["config.yaml"] if config is not None else []), *tables]
+    studied = [name for name in document["studies"] if name not in unstudied]
     numbers = f"{counted(_numbers(made['methods']), 'number')} of {counted(len(document['methods']), 'method')}"
     checked = [
         f"{numbers} follow from the counts of {counted(pictures, 'picture')} ({', '.join(counts)})",
+        *([f"the tables of {', '.join(studied)} follow from their counts"] if studied else []),
         f"hashes of protocol, vocabularies and {counted(len(counts), 'file')} of counts are right",
         *([f"{', '.join(files)} {'agrees' if len(files) == 1 else 'agree'}"] if files else []),
     ]
     unnamed = [setting.name for setting in settings if not setting.named]
     unfinished = document["provenance"].get("unfinished")
     unfinished = unfinished if isinstance(unfinished, list) else []
-    studies = list(document["studies"])
     unchecked = [
         _NEVER,
-        *([f"whether the tables of {', '.join(studies)} follow from their counts"] if studies else []),
+        *([f"whether the tables of {', '.join(unstudied)} follow from their counts"] if unstudied else []),
         *([f"whether {', '.join(unnamed)} had these names, which this version does not know"] if unnamed else []),
         *([f"how many pictures {', '.join(uncounted)} should have"] if uncounted else []),
         *([f"the scores of {', '.join(map(str, unfinished))}, which the run had not finished"] if unfinished else []),

@@ -111,10 +111,14 @@ def test_a_benchmark_by_domain(tmp_path: Path) -> None:
 
 def test_a_real_run_and_what_it_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What `write_run` says of itself here is what a run says of itself."""
-    made = run("test", tmp_path / "out", "--config", "demo", "--data.scenes", "3", "--model.compare", "vanilla")
+    options = ("--config", "demo", "--data.scenes", "3", "--model.compare", "vanilla", "--explain", "--sweep")
+    made = run("test", tmp_path / "out", *options)
     capsys.readouterr()
     assert main(["verify", str(made.folder / "results.json")]) == 0
-    assert "config.yaml, results.csv, comparison.csv agree" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "config.yaml, results.csv, comparison.csv, studies/explain.csv, studies/sweep.csv" in out
+    assert "the tables of explain, sweep follow from their counts" in out
+    studies_are_checked(made.folder)
     config = made.folder / "config.yaml"
     text = config.read_text()
     for old, new, sentence in (
@@ -130,6 +134,28 @@ def test_a_real_run_and_what_it_leaves(tmp_path: Path, capsys: pytest.CaptureFix
         assert sentences(made.folder) == [sentence]
     config.write_text("a: &a 1\nb: [" + ", ".join(["*a"] * 30) + "]")
     assert sentences(made.folder)[0].startswith("config.yaml: its content is of no use (it holds too many aliases)")
+
+
+def studies_are_checked(folder: Path) -> None:
+    """A figure of a study, its counts, its values, and a method whose code is not run here."""
+    before = (folder / "results.json").read_text()
+    rows = json.loads(before)["studies"]["sweep"]["tables"][0]["rows"]
+    change_document(folder, lambda d: d["studies"]["sweep"]["tables"][0]["rows"][1].__setitem__(3, 99.0))
+    one, table = sentences(folder)
+    assert one == (
+        f"results.json: mIoU of Shapes cliptrase frozen in study sweep is 99.0, and the counts give {rows[1][3]}"
+    )
+    assert table.startswith("studies/sweep.csv: mIoU of ")
+    (folder / "results.json").write_text(before)
+    counts = folder / "studies" / "explain" / "Shapes.npz"
+    kept = counts.read_bytes()
+    counts.write_bytes(kept[:-1] + b"x")
+    (sentence,) = sentences(folder)
+    assert sentence.startswith("studies/explain/Shapes.npz: its SHA-256 is ")
+    counts.write_bytes(kept)
+    change_document(folder, lambda d: d["provenance"]["studies"].update(sweep="sweep: other values"))
+    assert "whether the tables of sweep follow from their counts" in verified(folder).verdict
+    (folder / "results.json").write_text(before)
 
 
 def test_names_that_this_version_does_not_know(tmp_path: Path) -> None:
