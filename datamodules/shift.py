@@ -60,6 +60,12 @@ def name_of(spec: DatasetSpec, value: int) -> str:
 def _of_another_layout(spec: DatasetSpec, values: Values) -> Doubt | None:
     common, never, found = spec.nearly_everywhere, spec.nowhere, []
     certain = False
+    if common == spec.ignore_label and (held := values.maps.get(common, 0)) < _NEARLY * values.total:
+        return Doubt(
+            "warning",
+            f"value {common}, the unlabelled pixels that nearly every map has, is in {held} of {values.total}: the "
+            "maps were cut out of larger ones, or labels are shifted",
+        )
     if common is not None and (held := values.maps.get(common, 0)) < _NEARLY * values.total:
         found.append(f"value {common}, which nearly every map has, is in {held} of {values.total}")
         certain = True

@@ -24,6 +24,7 @@ Cityscapes = DatasetSpec(
     image_suffix="_leftImg8bit",
     label_suffix="_gtFine_labelTrainIds",
     preparation="cityscapes",
+    nearly_everywhere=255,  # the car's bonnet and the border of every frame are not scored
     layouts={
         MMSEG: Layout(
             folders=("cityscapes", ""),
@@ -32,6 +33,7 @@ Cityscapes = DatasetSpec(
             image_suffix="_leftImg8bit",
             label_suffix="_gtFine_labelTrainIds",
             images_expected={500: ""},
+            nearly_everywhere=255,
         )
     },
 )

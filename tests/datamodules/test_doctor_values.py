@@ -7,6 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from datamodules.shift import Values, doubt
+from datamodules.spec import LAYOUTS
 from tests.datamodules.doctor_trees import card_of, change, findings, labels_of, paths, report, save, write
 
 
@@ -131,3 +133,15 @@ def test_classes_that_never_occur_are_told(tmp_path: Path, capsys: pytest.Captur
     finding = next(item for item in found["settings"]["VOC20"]["findings"] if item["kind"] == "classes")
     assert finding["level"] == "info"
     assert finding["message"] == "2 of 20 classes never occur: 'train', 'tv'"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_cityscapes_without_unlabelled_pixels_is_doubted(layout: str) -> None:
+    """Every frame has the car's bonnet and a border, which are not scored; maps without them may count from 1."""
+    (spec, *_) = card_of("Cityscapes").in_layout(layout)
+    maps = {1: 5, 3: 5, 11: 4}
+    doubted = doubt(spec, Values(dict.fromkeys(maps, 100), maps, 5))
+    assert doubted is not None
+    assert doubted.level == "warning"
+    assert "value 255, the unlabelled pixels that nearly every map has, is in 0 of 5" in doubted.sentence
+    assert doubt(spec, Values({**dict.fromkeys(maps, 100), 255: 9}, {**maps, 255: 5}, 5)) is None
