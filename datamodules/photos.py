@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cliptrase.common.georeference import Georeference, find_georeference
 from cliptrase.common.images import foreign_endings, readable_endings
-from cliptrase.common.resizing import resize_image
+from cliptrase.common.resizing import is_large, resize_image
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list
@@ -152,7 +152,15 @@ class PhotoDataset(SegmentationDataset):
             DataError: it cannot be read.
         """
         stem, path = self.files[index]
-        return Source(read_image(path, self.spec.reader), None, stem)
+        image = read_image(path, self.spec.reader)
+        height, width = image.shape[:2]
+        if not self.geometry.windowed and not self.geometry.crops and is_large((height, width)):
+            shown = self.geometry.shown(height, width)
+            note(
+                f"{stem}: {width} x {height} pixels are shown whole, at {shown[1]} x {shown[0]}; --config tiles shows "
+                "them at their own and takes less memory"
+            )
+        return Source(image, None, stem)
 
     def __getitem__(self, index: int) -> Item:
         try:

@@ -46,7 +46,7 @@ LAYERS = (
     {
         "global_patches",
         *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.band_file"),
-        *("runs.folder", "runs.run", "runs.large_pictures"),
+        *("runs.folder", "runs.run", "runs.large_pictures", "runs.progress"),
         *("runs.module", "runs.logger", "runs.printing"),
     },
     {"runs.callbacks", "evidence"},
@@ -95,7 +95,7 @@ ORDERS = {
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "folder", "run"),
-        *("large_pictures", "module"),
+        *("large_pictures", "progress", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),

@@ -11,6 +11,7 @@ import tifffile
 
 from cliptrase.cli import main
 from cliptrase.common import resizing
+from cliptrase.common.io import OutputError
 from cliptrase.inference import window_maps
 from cliptrase.inference.large import Band, LargePicture
 from cliptrase.runs.band_file import BandFile
@@ -172,6 +173,12 @@ def test_a_band_file_believes_only_its_own(tmp_path: Path) -> None:
     (labels,) = (tmp_path / "u").glob("*.labels")
     labels.write_bytes(labels.read_bytes()[:-1])  # a disk that lost the end
     assert BandFile(tmp_path / "u", "a/b", "one", (8, 6), 5).bands == 0
+    labels.unlink()
+    labels.mkdir()
+    with pytest.raises(
+        OutputError, match=r"\.labels cannot be written \(Is a directory\); make room or name another place"
+    ):
+        file.write(band)
     (state,) = (tmp_path / "u").glob("*.json")
     for broken in ("", "[]", json.dumps({"identity": "one"})):
         state.write_text(broken)

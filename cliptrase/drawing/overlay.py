@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from unicodedata import combining, normalize
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -23,6 +24,7 @@ _TONES = ((0.75, 0.90), (0.55, 1.00), (0.90, 0.65))  # saturation and brightness
 # From dark blue over blue and green to pale yellow, each as much lighter than the one before: the order of values is
 # seen whatever one's colour vision, and in grey.
 _RISING = "100a40 1c3d85 137aa0 45b08f b5d85c fffbd0"
+_SEEN = 2048  # pixels of the longer side of a large picture's overlay: what a screen shows
 UNLABELLED_COLOUR = (0, 0, 0)
 _STRIP_PIXELS = 1 << 18  # blended at a time: floating-point numbers of a whole photograph would take gigabytes
 
@@ -84,6 +86,23 @@ def overlay(image: Picture, labels: NDArray[np.integer], opacity: float = 0.6) -
         blended = image[part] * (1 - opacity) + colourise(labels[part]) * opacity
         mixed[part] = np.where((labels[part] >= 0)[..., None], blended.round(), image[part])
     return mixed
+
+
+def reduced(picture: Picture) -> Picture:
+    """A picture (H, W, 3) with at most 2048 pixels on its longer side, by means over areas."""
+    scale = min(1.0, _SEEN / max(picture.shape[:2]))
+    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def sampled(labels: NDArray[np.integer], height: int, width: int) -> NDArray[np.integer]:
+    """The labels in the middle of each of height x width equal parts of a label map (H, W)."""
+    rows, columns = (
+        ((np.arange(parts) + 0.5) * side / parts).astype(np.int64)
+        for parts, side in zip((height, width), labels.shape, strict=True)
+    )
+    chosen: NDArray[np.integer] = labels[rows[:, None], columns]
+    return chosen
 
 
 def hex_colour(label: int) -> str:

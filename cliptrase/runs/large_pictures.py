@@ -4,17 +4,17 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from cliptrase.common.errors import InputError
+from cliptrase.drawing.overlay import reduced
 from cliptrase.inference.large import Band, LargePicture
 from cliptrase.inference.naming import allowed_names
 from cliptrase.ops.classification import TextClassifier
@@ -22,7 +22,9 @@ from cliptrase.runs.band_file import BandFile
 from cliptrase.runs.batches import ShowsPictures
 from cliptrase.segmenter import Segmenter
 
-_SEEN = 2048  # pixels of the longer side of an overlay: what a screen shows
+Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
+"""Of a name and a number of windows: a bar that is told how many more were seen."""
+
 _COUNTED = 1 << 24  # pixels at a time
 
 
@@ -52,7 +54,7 @@ def label_large(
     classifier: TextClassifier,
     folder: Path | None,
     identity: Mapping[str, Any],
-    with_bar: bool,
+    bar: Bar,
 ) -> LargeLabels:
     """Labels a large picture by the segmenter's first method; a picture that cannot be read holds nobody up.
 
@@ -63,7 +65,7 @@ def label_large(
         classifier: the names.
         folder: of unfinished label maps; None for memory alone.
         identity: of the run; see `identity.identity`.
-        with_bar: whether to show a progress bar.
+        bar: shows progress; see `progress.windows_bar`.
 
     Raises:
         OutputError: a band cannot be written.
@@ -78,7 +80,7 @@ def label_large(
     file = BandFile(folder, stem, hashlib.sha256(told.encode()).hexdigest(), size, classifier.num_labels)
     if file.counts is not None:
         return LargeLabels(stem, file, None, file.counts)
-    seen = _reduced(picture)
+    seen = reduced(picture)
     shown = data.as_shown(picture)
     del picture  # where it is shown at another size
     if segmenter.methods[0].refine:
@@ -86,8 +88,8 @@ def label_large(
     else:
         large = segmenter.large(shown, classifier, size)
         _say(stem, large, file)
-        with tqdm(total=large.windows, desc=stem, unit="window", leave=False, disable=not with_bar) as bar:
-            _fill(file, large, bar.update)
+        with bar(stem, large.windows) as advanced:
+            _fill(file, large, advanced)
     return LargeLabels(stem, file, seen, _counts(file))
 
 
@@ -123,13 +125,6 @@ def _say(stem: str, large: LargePicture, file: BandFile) -> None:
     )
 
 
-def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture with at most `_SEEN` pixels on its longer side, by means over areas."""
-    scale = min(1.0, _SEEN / max(picture.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def _counts(file: BandFile) -> NDArray[np.int64]:
     labels = file.labels
     step = max(1, _COUNTED // labels.shape[1])
@@ -137,13 +132,3 @@ def _counts(file: BandFile) -> NDArray[np.int64]:
     for top in range(0, len(labels), step):
         total += np.bincount(labels[top : top + step].ravel(), minlength=file.num_labels)
     return total
-
-
-def sampled(labels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """The labels in the middle of each of height x width equal parts of a label map (H, W)."""
-    rows, columns = (
-        ((np.arange(parts) + 0.5) * side / parts).astype(np.int64)
-        for parts, side in zip((height, width), labels.shape, strict=True)
-    )
-    chosen: NDArray[Any] = labels[rows[:, None], columns]
-    return chosen

@@ -27,6 +27,7 @@ from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.batches import Data, ImageBatch, LabelMaps, ShowsPictures
 from cliptrase.runs.large_pictures import LargeLabels, label_large
 from cliptrase.runs.plan import Plan
+from cliptrase.runs.progress import windows_bar
 from cliptrase.runs.run import Run
 from cliptrase.runs.study_counts import SettingStudies
 from cliptrase.segmenter import Encoded, Segmenter, check_votes
@@ -258,9 +259,9 @@ class TrainingFreeSegmentation(LightningModule):
         if not isinstance(data, ShowsPictures):
             raise TypeError(f"{type(data).__name__} leaves large pictures out and cannot show them")
         folder = None if run.folder is None else run.folder / UNFINISHED
-        with_bar = getattr(self.trainer, "progress_bar_callback", None) is not None and self.trainer.is_global_zero
+        bar = partial(windows_bar, self.trainer)
         with listening(run.timer):
-            return label_large(stem, data, self.segmenter, classifier, folder, run.identity, with_bar)
+            return label_large(stem, data, self.segmenter, classifier, folder, run.identity, bar)
 
     def label_maps(self, group: ImageBatch, classifier: TextClassifier) -> LabelMaps | None:
         """Label maps of those images of a group that are valid; None where there are none.

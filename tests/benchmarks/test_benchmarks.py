@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks import compare, dino, measure, memory, precision, record, refinements, scaling, speed, startup, text
+from benchmarks import (
+    compare,
+    dino,
+    large_picture,
+    measure,
+    memory,
+    precision,
+    record,
+    refinements,
+    scaling,
+    speed,
+    startup,
+    text,
+)
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.guest_weights import load_guest
 from cliptrase.clip.weights import LoadedClip
@@ -177,3 +190,18 @@ def test_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library, command = rows_of(tmp_path / "startup.csv")
     assert (library["words"], library["ratio"], command["words"]) == ("import torch", "1.0", "--version")
     assert float(command["cpu_ratio"]) < 0.6
+
+
+def test_a_large_picture(tmp_path: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        large_picture,
+        "in_own_process",
+        lambda picture, method, options: large_picture.predicted(picture, tmp_path / method, method, options),
+    )
+    options = ["--side", "300", "--bands", "4", "--methods", "sclip", "vanilla", "--device", "cpu"]
+    large_picture.main([*options, "--model", f"local-dir:{tiny_clip}", "--out", str(tmp_path / "large.csv")])
+    first, second = rows_of(tmp_path / "large.csv")
+    assert (first["method"], second["method"], first["windows"]) == ("sclip", "vanilla", "4")
+    assert float(first["windows_a_second"]) == pytest.approx(4 / float(first["seconds"]))
+    assert float(first["peak_mib"]) > 100
+    assert len(list(tmp_path.glob("*/*/masks/Photos/aerial.png"))) == 2

@@ -23,6 +23,7 @@ _GREY, _RGB = 1, 2  # photometric interpretations whose numbers are brightness
 _ORIENTATION, _NODATA, _GEOGRAPHIC = 274, 42113, (33550, 33922, 34264, 34735)  # tags
 _ALPHA = (1, 2)  # kinds of extra samples
 _VALUES = 1 << 22  # read at a time where the file does not say how it is cut
+_BYTES = 1 << 24  # of strips and tiles, read at a time
 
 
 class BandsError(InputError):
@@ -217,7 +218,7 @@ class _Source:
         """Strips or tiles of a file, decoded one by one."""
         found = self.found
         channels = {band: channel for channel, band in enumerate(self.wanted)}
-        for values, (plane, _, top, left, _), shape in found.page.segments(maxworkers=1):
+        for values, (plane, _, top, left, _), shape in found.page.segments(maxworkers=1, buffersize=_BYTES):
             if self.planar and plane not in channels:
                 continue
             rows = slice(top, min(top + shape[1], found.height))
@@ -255,7 +256,7 @@ class _Source:
 def _decodes(page: Any) -> bool:
     """Whether tifffile knows the compression with what is installed; other faults show where the page is read."""
     try:
-        next(iter(page.segments(maxworkers=1)), None)
+        next(iter(page.segments(maxworkers=1, buffersize=_BYTES)), None)
     except ImportError:
         return False
     except Exception as error:

@@ -13,11 +13,12 @@ from PIL import Image
 from cliptrase.common.distributed import all_gather_rows
 from cliptrase.common.georeference import write_geotiff
 from cliptrase.common.io import write_bytes, write_text
+from cliptrase.common.resizing import is_large
 from cliptrase.common.tables import csv_text
-from cliptrase.drawing.overlay import hex_colour, overlay, palette, with_legend
+from cliptrase.drawing.overlay import hex_colour, overlay, palette, reduced, sampled, with_legend
 from cliptrase.runs.batches import ShowsPictures
 from cliptrase.runs.callbacks.base import RunCallback, Step
-from cliptrase.runs.large_pictures import LargeLabels, sampled
+from cliptrase.runs.large_pictures import LargeLabels
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.vocabulary import Vocabulary
 
@@ -56,7 +57,11 @@ class PhotoWriter(RunCallback):
                 # Under `paper` the label map is that of the part that the model saw.
                 alike = shown.shape[1:] == labels.shape
                 under = shown.permute(1, 2, 0).cpu().numpy() if alike else data.picture(stem)
-                sheet = with_legend(overlay(under, labels), vocabulary.label_names, share)
+                seen = labels
+                if is_large(labels.shape):
+                    under = reduced(under)
+                    seen = sampled(labels, *under.shape[:2])
+                sheet = with_legend(overlay(under, seen), vocabulary.label_names, share)
                 write_bytes(run.folder / "masks" / step.setting.name / f"{stem}_overlay.png", png(sheet))
                 _place(stem, labels, data, vocabulary, run.folder / "masks" / step.setting.name)
         for large in step.large:
