@@ -25,7 +25,9 @@ def main() -> int:
 
 def console() -> None:
     """Runs the command line and ends the process."""
-    prints = sys.argv[1:2] in ([], ["doctor"], ["list"]) or any(word in sys.argv for word in _PRINTING)
+    prints = sys.argv[1:2] in ([], ["compare"], ["doctor"], ["list"], ["verify"]) or any(
+        word in sys.argv for word in _PRINTING
+    )
     sys.exit(run(main, prints))
 
 

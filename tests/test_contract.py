@@ -37,6 +37,9 @@ ELSEWHERE = {
     "prepare": ("datamodules/test_prepare", "test_makes_the_folders_of_the_settings"),
     "doctor": ("datamodules/test_doctor", "test_good_tree_of_all"),
     "report": ("cliptrase/report/test_report", "test_the_command"),
+    "verify RUN": ("cliptrase/evidence/test_verification", "test_a_forged_count"),
+    "verify --model.clip": ("cliptrase/evidence/test_weights", "test_weights_that_are_what_they_say"),
+    "compare": ("cliptrase/evidence/test_pairing", "test_differences_are_those_of_one_run"),
     "the embedded demo without options": ("test_demo", "test_without_options_the_demo_runs"),
     "nothing of the demo with options": ("test_demo", "test_nothing_of_the_demo_reaches_another_run"),
     "shipped configurations": ("test_cli", "test_every_shipped_configuration_is_understood"),
@@ -238,6 +241,12 @@ def test_list_of_what_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
         ("test --data Folder --data.images no", 1, "no folder no; name another place by --data.images"),
         ("doctor --root no", 1, "--root no is no folder"),
         ("report --ot x", 2, "report has no option --ot; did you mean --out?"),
+        ("verify --help", 0, "usage: "),
+        ("compare --help", 0, "usage: "),
+        ("verify", 2, "verify needs a run's folder, or weights by --model.clip and --model.pretrained"),
+        ("compare x", 2, "compare needs two runs or more"),
+        ("verify --model.clip ViT-B-61", 1, "--model.clip 'ViT-B-61' is not an architecture of open_clip"),
+        ("test --data VOC20 --check x", 2, "--check x is not known; take published"),
     ],
 )
 def test_answers_without_torch(words: str, status: int, says: str) -> None:

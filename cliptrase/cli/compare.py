@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def _compare(options: argparse.Namespace) -> int:
     if len(options.run) > MOST_RUNS:
         raise UsageError(f"compare takes at most {MOST_RUNS} runs, not {len(options.run)}")
     known = known_data()
-    pairing = pair_runs([verify_run(path, known) for path in options.run])
+    runs = [verify_run(path, known) for path in options.run]
+    pairing = pair_runs(runs)
+    for run in runs:
+        for finding in run.findings:  # of another version; all else was refused
+            print(f"note: {run.name}: {finding.sentence}", file=sys.stderr)
     if options.json:
         print(json.dumps(pairing.record(), indent=2, ensure_ascii=False))
     elif options.csv:

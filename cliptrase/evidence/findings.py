@@ -17,6 +17,11 @@ class Unequal(NamedTuple):
     expected: Any
 
 
+# Where an expected value comes from that another version may give otherwise: published figures and what hangs on them.
+THIS_VERSION = "this version has"
+FROM_THAT = "this version's data give"
+
+
 class Finding(NamedTuple):
     """One thing that is wrong.
 
@@ -35,6 +40,11 @@ class Finding(NamedTuple):
     expected: Any
     source: str
     others: Sequence[Unequal] = ()
+
+    @property
+    def of_version(self) -> bool:
+        """Whether another version of cliptrase may say so rightly: no count, score or hash is in doubt."""
+        return self.source in (THIS_VERSION, FROM_THAT)
 
     @property
     def sentence(self) -> str:

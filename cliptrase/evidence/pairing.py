@@ -144,11 +144,12 @@ def pair_runs(runs: Sequence[Verification]) -> Pairing:
         runs: at least two.
 
     Raises:
-        InputError: a run does not hold together: no figure of it can be believed.
+        InputError: a run does not hold together: no figure of it can be believed. What another version may say
+            otherwise, published figures and remarks, does not count.
     """
     for run in runs:
-        if not run.verified:
-            raise InputError(f"{run.verdict} ({run.findings[0].sentence}); `verify` names all")
+        if doubts := [finding for finding in run.findings if not finding.of_version]:
+            raise InputError(f"{run.verdict} ({doubts[0].sentence}); `verify` names all")
     first, *others = runs
     pairs: list[Pair] = []
     unpaired = []

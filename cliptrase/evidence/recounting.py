@@ -10,7 +10,7 @@ import torch
 
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.scoreboard import Scoreboard
-from cliptrase.evidence.findings import Finding, Unequal, unequal
+from cliptrase.evidence.findings import FROM_THAT, THIS_VERSION, Finding, Unequal, unequal
 from cliptrase.evidence.told import ToldSetting, told_conditions
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.report.foreign import path_inside, read_regular, sentence_of
@@ -20,8 +20,9 @@ _LARGEST = 4 << 30  # bytes of a file of counts
 _SOURCE = "the counts give"
 # Values that follow from what this version knows, or from what the run says of itself, instead.
 _NOT_OF_COUNTS = {
-    **dict.fromkeys(("published", "published_source", "images_expected", "name"), "this version has"),
-    **dict.fromkeys(("remarks", "published_comparable"), "the rest gives"),
+    **dict.fromkeys(("published", "published_source", "images_expected"), THIS_VERSION),
+    **dict.fromkeys(("remarks", "published_comparable"), FROM_THAT),
+    "name": "the vocabulary has",
     **dict.fromkeys(("protocol", "protocol_hash", "definition"), "provenance gives"),
 }
 _OF_PROTOCOL = ("protocol", "protocol_hash", "published", "published_source", "published_comparable", "remarks")
@@ -139,13 +140,20 @@ def _headline(main: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _together(of_what: str, differing: Sequence[Unequal], source: str) -> Iterator[Finding]:
-    """One finding for all that differs, the score that people quote first."""
-    if differing:
-        first, *others = sorted(differing, key=_importance)
-        if source == _SOURCE and first.place:
-            source = next((_NOT_OF_COUNTS[key] for key in first.place if key in _NOT_OF_COUNTS), source)
+    """One finding for all that differs and follows from one source, the score that people quote first."""
+    by_source: dict[str, list[Unequal]] = {}
+    for one in sorted(differing, key=_importance):
+        by_source.setdefault(_source(one, source), []).append(one)
+    for of_source, (first, *others) in by_source.items():
         what = f"{_named(first)} {of_what}"
-        yield Finding("results.json", what, first.found, first.expected, source, tuple(others))
+        yield Finding("results.json", what, first.found, first.expected, of_source, tuple(others))
+
+
+def _source(one: Unequal, source: str) -> str:
+    """Words before the expected value."""
+    if source != _SOURCE:
+        return source
+    return next((_NOT_OF_COUNTS[key] for key in one.place if key in _NOT_OF_COUNTS), source)
 
 
 def _importance(one: Unequal) -> int:

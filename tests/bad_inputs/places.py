@@ -195,7 +195,7 @@ def run_cases() -> Iterator[Case]:
         )
     for name, change in RESULTS.items():
         yield changed(f"resume beside results: {name}", tampered("results.json", change), end="right", command=resuming)
-        if name not in ("a method null",):
+        if name in ("settings a list", "a score of words", "intervals a number", "a name of markup"):
             yield changed(
                 f"verify of results: {name}", tampered("results.json", change), end="refused", command=verifying
             )

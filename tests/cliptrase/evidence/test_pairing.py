@@ -160,6 +160,28 @@ def test_a_forged_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["compare", str(mine), str(theirs)]) == 0
 
 
+def test_another_versions_published_figures_hinder_nobody(tmp_path: Path) -> None:
+    """Counts, scores and hashes are what they were; `verify` says what differs all the same."""
+    mine, theirs = write_run(tmp_path / "mine"), write_run(tmp_path / "theirs")
+
+    def older(document: dict[str, Any]) -> None:
+        for part in (document, document["methods"]["cliptrase"]):
+            part["settings"]["VOC20"]["published"].update(mIoU=81.0)
+
+    change_document(theirs, older)
+    write_tables(theirs)
+    (finding,) = verify_run(theirs, known_data()).findings
+    assert finding.of_version
+    assert len(paired(mine, theirs).pairs) == 3
+    # A score that was forged with it is found all the same.
+    change_document(
+        theirs, lambda d: d["methods"]["cliptrase"]["settings"]["VOC20"]["scores"]["mmseg"].update(pAcc=1.5)
+    )
+    write_tables(theirs)
+    with pytest.raises(InputError, match=r"mmseg pAcc of cliptrase on VOC20 is 1.5, and the counts give"):
+        paired(mine, theirs)
+
+
 def test_the_tables_fit_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,7 +269,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     ),
     "a remark": (
         lambda d: voc(d, "cliptrase").update(remarks=[]),
-        "remarks of cliptrase on VOC20 is empty, and the rest gives 12 of 1449 images",
+        "remarks of cliptrase on VOC20 is empty, and this version's data give 12 of 1449 images",
     ),
     "the published score": (
         lambda d: voc(d, "cliptrase")["published"].update(mIoU=20.0),
