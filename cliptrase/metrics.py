@@ -50,32 +50,34 @@ def rounded(value: SupportsFloat) -> float | None:
     return None if math.isnan(number) else round(number, 2)
 
 
-def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int) -> Tensor:
-    """Counts of (ground truth, prediction) pairs; ground truth outside [0, num_labels) is left out.
+def confusion_matrix(prediction: Tensor, target: Tensor, num_labels: int, rows: int | None = None) -> Tensor:
+    """Counts of (ground truth, prediction) pairs; ground truth outside [0, rows) is left out.
 
     Args:
         prediction: integer tensor of any shape, values in [0, num_labels) where the target counts.
         target: integer tensor of the same shape.
         num_labels: C.
+        rows: R kinds of ground truth; None for C.
 
     Returns:
-        (C, C) int64, rows are ground truth.
+        (R, C) int64, rows are ground truth.
 
     Raises:
         ValueError: shapes differ, or a prediction that counts is out of range (it would land in another row).
     """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
+    rows = num_labels if rows is None else rows
     target = target.to(prediction.device, torch.int64)
-    ignored = (target < 0) | (target >= num_labels)
+    ignored = (target < 0) | (target >= rows)
     if prediction.numel() and not 0 <= int(prediction.min()) <= int(prediction.max()) < num_labels:
         chosen = prediction[~ignored]
         if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_labels:
             raise ValueError(f"predictions reach {int(chosen.min())}..{int(chosen.max())}, labels 0..{num_labels - 1}")
     # What is left out is counted apart, which is several times faster than picking out the rest.
-    pair = (target * num_labels + prediction).masked_fill_(ignored, num_labels**2)
-    counts = torch.bincount(pair.flatten(), minlength=num_labels**2 + 1)[:-1]
-    return counts.view(num_labels, num_labels)
+    pair = (target * num_labels + prediction).masked_fill_(ignored, rows * num_labels)
+    counts = torch.bincount(pair.flatten(), minlength=rows * num_labels + 1)[:-1]
+    return counts.view(rows, num_labels)
 
 
 def margins(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -212,3 +214,27 @@ def picture_counts(prediction: Tensor, target: Tensor, num_labels: int) -> Tenso
 
     hit = count(target, scored & (prediction == target))
     return torch.stack([hit, count(target, scored), count(prediction, scored)], 1).int()
+
+
+def batch_counts(prediction: Tensor, target: Tensor, num_labels: int) -> tuple[Tensor, Tensor]:
+    """`confusion_matrix` of a batch and its `picture_counts`; arguments and errors as for the first.
+
+    Of few labels both come from one pass over the pixels.
+
+    Args:
+        prediction: (B, H, W).
+        target: (B, H, W).
+        num_labels: C.
+
+    Returns:
+        (C, C) int64 and (B, 3, C) int32.
+    """
+    if num_labels**2 > math.prod(target.shape[1:]) or prediction.shape != target.shape:
+        confusion = confusion_matrix(prediction, target, num_labels)
+        return confusion, picture_counts(prediction, target, num_labels)
+    image = torch.arange(len(target), device=target.device).view(-1, 1, 1) * num_labels
+    scored = (target >= 0) & (target < num_labels)
+    # Truth of each picture as labels of its own: the rows are the pictures' matrices one after the other.
+    counts = confusion_matrix(prediction, (target + image).where(scored, -1), num_labels, len(target) * num_labels)
+    by_picture = counts.view(len(target), num_labels, num_labels)
+    return by_picture.sum(0), torch.stack(margins(by_picture), 1).int()

@@ -22,6 +22,7 @@ from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
+from cliptrase.inference.naming import Named
 from cliptrase.inference.pixels import (
     denormalise,
     fit_to_patches,
@@ -351,15 +352,27 @@ class Segmenter(nn.Module):
         Raises:
             InputError: features are those of other names; see `encode`.
         """
+        self._require_names(encoded, classifier)
+        with torch.autocast(self.device.type, enabled=False):
+            asked = [method.on(classifier.setting) for method in self.methods if methods is None or method in methods]
+            return {method.name: encoded.labels(method, classifier, present) for method in asked}
+
+    @torch.no_grad()
+    def named(self, encoded: Windows, classifier: TextClassifier, present: Tensor | None = None) -> dict[str, Named]:
+        """`label`, with what label maps are before the background's threshold."""
+        self._require_names(encoded, classifier)
+        with torch.autocast(self.device.type, enabled=False):
+            methods = [method.on(classifier.setting) for method in self.methods]
+            return {method.name: encoded.named(method, classifier, present) for method in methods}
+
+    def _require_names(self, encoded: Encoded, classifier: TextClassifier) -> None:
+        """Refuses names that features were not read with."""
         if encoded.text is not None and not torch.equal(encoded.text, classifier.background_first):
             reading = next(method.name for method in self.methods if loaded_reading(method).text)
             raise InputError(
                 f"method {reading} reads the names, and the images were encoded for others; encode them for each "
                 "vocabulary"
             )
-        with torch.autocast(self.device.type, enabled=False):
-            asked = [method.on(classifier.setting) for method in self.methods if methods is None or method in methods]
-            return {method.name: encoded.labels(method, classifier, present) for method in asked}
 
     def prepare(self, images: Tensor) -> Tensor:
         """Normalised model input: (B, 3, H, W) uint8 to (B, 3, H', W') float32; see `ops.pixels`.

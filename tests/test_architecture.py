@@ -39,7 +39,7 @@ LAYERS = (
     },
     {
         *("report", "inference.maps", "inference.window_maps", "inference.whole", "inference.windows"),
-        *("inference.naming", "inference.large", "clip.weights"),
+        *("inference.naming", "inference.grid", "inference.large", "clip.weights"),
     },
     {"segmenter"},
     {"studies"},
@@ -116,10 +116,10 @@ ORDERS = {
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
-    "inference": ("pixels", "maps", "naming", "window_maps", "whole", "windows", "large"),
+    "inference": ("pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
     "methods": ("options", "switches", "record", "table", "outside", "naming"),
-    "studies": ("base", "budget", "sweep"),
+    "studies": ("base", "oracles", "boundary", "budget", "sweep"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),

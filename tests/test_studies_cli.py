@@ -8,7 +8,7 @@ import pytest
 
 from cliptrase.cli import main
 from cliptrase.runs.folder import UNENDED
-from datamodules import PC59, VOC20
+from datamodules import PC59, VOC20, VOC21
 from tests.command import QUIET, complaint, run
 from tests.kit import write_detectron2_tree
 from tests.test_ddp import ddp, start
@@ -17,7 +17,7 @@ from tests.test_ddp import ddp, start
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[str]:
     root = tmp_path_factory.mktemp("datasets")
-    for seed, module in enumerate((VOC20, PC59)):
+    for seed, module in enumerate((VOC20, PC59, VOC21)):
         write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 70), (60, 90)), seed=seed)
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(root)]
@@ -32,11 +32,29 @@ def test_several_processes_count_what_one_does(studied: list[str], tmp_path: Pat
     one = run("test", tmp_path / "one", *studied).folder
     two, _ = start(tmp_path / "two", "test", *studied, *ddp(2))
     assert tables(two) == tables(one)
-    for name in ("VOC20", "PC59"):
-        path = f"studies/explain/{name}.npz"
-        with np.load(one / path) as mine, np.load(two / path) as theirs:
+    counted = [f"{study}/{name}.npz" for study in ("explain", "boundary") for name in ("VOC20", "PC59")]
+    for path in counted:
+        with np.load(one / "studies" / path) as mine, np.load(two / "studies" / path) as theirs:
             assert all((mine[key] == theirs[key]).all() for key in mine.files)
-    assert (one / "studies" / "explain.csv").read_text() == (two / "studies" / "explain.csv").read_text()
+    for table in ("explain.csv", "explain_2.csv", "explain_3.csv", "boundary.csv"):
+        assert (one / "studies" / table).read_text() == (two / "studies" / table).read_text()
+
+
+def test_parts_of_a_run_are_all_of_it(studied: list[str], tmp_path: Path) -> None:
+    """Under windows with a background's threshold there are all of them; the report draws a bar a method."""
+    at = studied.index("configs/paper_224.yaml")
+    windowed = ["configs/sclip.yaml", "--protocol.window", "64", "--protocol.stride", "32"]
+    windowed += ["--protocol.void", "background"]
+    options = [*studied[:at], *windowed, *studied[at + 1 :], "--data.settings", "[VOC21]"]
+    folder = run("test", tmp_path, *options).folder
+    split, alone, _ = json.loads((folder / "results.json").read_text())["studies"]["explain"]["tables"]
+    causes = ["patch grid", "boundaries", "window seams", "names", "grouping", "threshold"]
+    assert [row[2] for row in split["rows"]] == 2 * ["mIoU", *causes, "what is left"]
+    assert [row[2] for row in alone["rows"]] == 2 * causes
+    for rows in (split["rows"][:8], split["rows"][8:]):
+        assert sum(row[3] for row in rows) == pytest.approx(100, abs=0.05)
+    report = (folder / "report.html").read_text()
+    assert report.count('class="stack" role="img" aria-label="VOC21, ') == 2
 
 
 def test_what_an_interrupted_run_counted_is_taken_up(

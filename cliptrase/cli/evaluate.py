@@ -36,6 +36,7 @@ from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
 from cliptrase.runs.run import Run
 from cliptrase.studies.base import Study
+from cliptrase.studies.boundary import BoundaryIoU
 from cliptrase.studies.budget import ErrorBudget
 from cliptrase.studies.sweep import Sweep
 from datamodules import Geometry, SegmentationDataModule
@@ -301,7 +302,7 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.check and self.subcommand == "predict":
             raise InputError(f"--check {config.check} needs label maps to score; it goes with 'test'")
-        studies: list[Study] = [ErrorBudget()] if config.explain else []
+        studies: list[Study] = [ErrorBudget(config.protocol), BoundaryIoU()] if config.explain else []
         studies += [Sweep(config.protocol)] if config.sweep else []
         if studies and self.subcommand == "predict":
             raise InputError(f"--{studies[0].name} needs label maps to score; it goes with 'test'")

@@ -11,7 +11,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import stage
-from cliptrase.metrics import confusion_matrix, picture_counts
+from cliptrase.metrics import batch_counts
 
 MOST_LABELS = 20_000  # of a confusion matrix: 3.2 GB
 
@@ -106,8 +106,9 @@ class SegmentationCounts(Metric):
         counts = []
         for number, method in enumerate(self.methods if index else ()):
             with stage("scores", labels.device, [method]):
-                self.confusion[number] += confusion_matrix(predictions[method], labels, self.num_labels)
-                counts.append(picture_counts(predictions[method], labels, self.num_labels))
+                confusion, pictures = batch_counts(predictions[method], labels, self.num_labels)
+                self.confusion[number] += confusion
+                counts.append(pictures)
         with stage("scores", labels.device):
             self._append(torch.stack(counts, 1).cpu() if counts else None, index, left_out)
 

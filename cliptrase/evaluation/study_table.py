@@ -9,6 +9,7 @@ from cliptrase.metrics import rounded
 
 Kind = Literal["text", "count", "score", "points", "interval", "difference_interval"]
 Value = str | int | float | Sequence[float] | None
+CHARTS = ("", "stacked")
 KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "interval", "difference_interval")
 
 
@@ -34,12 +35,15 @@ class StudyTable:
         columns: of every row.
         rows: values, None where there is none.
         notes: sentences that stand below.
+        chart: one of `CHARTS`. `stacked`: the report shows a bar for each different text before the last text column,
+            of parts that the last text column names and the first number makes as long, 100 in all.
     """
 
     title: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[Value]]
     notes: Sequence[str] = ()
+    chart: str = ""
 
     def document(self) -> dict[str, Any]:
         """As `results.json` keeps it, numbers to two decimals."""
@@ -48,13 +52,14 @@ class StudyTable:
             "columns": [column._asdict() for column in self.columns],
             "rows": [[_kept(value) for value in row] for row in self.rows],
             "notes": list(self.notes),
+            "chart": self.chart,
         }
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "StudyTable":
         """What `document` kept."""
         columns = [Column(**column) for column in document["columns"]]
-        return cls(document["title"], columns, document["rows"], document["notes"])
+        return cls(document["title"], columns, document["rows"], document["notes"], document["chart"])
 
     @property
     def cells(self) -> list[list[str]]:

@@ -14,10 +14,15 @@ from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.report.foreign import path_inside
 from cliptrase.runs.counts_file import read_counts
 from cliptrase.studies.base import Studied, Study
+from cliptrase.studies.boundary import BoundaryIoU
 from cliptrase.studies.budget import ErrorBudget
 from cliptrase.studies.sweep import Sweep
 
-_STUDIES: Mapping[str, Callable[[EvaluationProtocol], Study]] = {"explain": lambda _: ErrorBudget(), "sweep": Sweep}
+_STUDIES: Mapping[str, Callable[[EvaluationProtocol], Study]] = {
+    "explain": ErrorBudget,
+    "boundary": lambda _: BoundaryIoU(),
+    "sweep": Sweep,
+}
 
 
 def restudied(

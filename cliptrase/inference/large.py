@@ -110,8 +110,8 @@ class LargePicture:
                     features, regions = window_rows.under(down.windows, column.windows)
                     tile = Tile(down, column)
                     maps = tile_maps(tile, features, regions, window_rows.grid, self.classifier)
-                    found, area = classify_part(maps, self.classifier, self.protocol, allowed=allowed)
-                labels[:, column.first : column.last] = found[0].cpu().numpy()
+                    named, area = classify_part(maps, self.classifier, self.protocol, allowed=allowed)
+                labels[:, column.first : column.last] = named.labels[0].cpu().numpy()
                 areas += area[0].cpu()
             yield Band(number, down.first, labels, areas.numpy())
 

@@ -3,6 +3,8 @@
 Source: mmseg's sliding inference as SCLIP (Wang et al., ECCV 2024) and ClearCLIP (Lan et al., ECCV 2024) run it.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -11,9 +13,23 @@ from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.refinements.maps import NameMaps, highest, only
 
 
+class Named(NamedTuple):
+    """Labels of label maps, or of a part of them.
+
+    Attributes:
+        labels: (B, H, W) int64.
+        free: (B, H, W) int64 labels before the background's threshold.
+        probability: (B, H, W) float32 that is compared with the threshold; None where there is none.
+    """
+
+    labels: Tensor
+    free: Tensor
+    probability: Tensor | None
+
+
 def classify_pixels(
     maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol, present: Tensor | None = None
-) -> Tensor:
+) -> Named:
     """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
 
     Args:
@@ -23,12 +39,12 @@ def classify_pixels(
         present: (B, num_labels) bool labels that each picture may get, None for all.
 
     Returns:
-        (B, H, W) int64 in [0, classifier.num_labels).
+        labels in [0, classifier.num_labels).
     """
-    labels, areas = classify_part(maps, classifier, protocol, present)
+    named, areas = classify_part(maps, classifier, protocol, present)
     if (allowed := allowed_names(areas, classifier, protocol, present)) is not None:
-        labels, _ = classify_part(maps, classifier, protocol, present, allowed)
-    return labels
+        named, _ = classify_part(maps, classifier, protocol, present, allowed)
+    return named
 
 
 def classify_part(
@@ -37,7 +53,7 @@ def classify_part(
     protocol: EvaluationProtocol,
     present: Tensor | None = None,
     allowed: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Named, Tensor]:
     """Labels of a part of label maps, as far as they do not depend on other parts.
 
     Args:
@@ -48,8 +64,8 @@ def classify_part(
         allowed: (B, C) names that may win, None for all; see `allowed_names`.
 
     Returns:
-        (B, H, W) int64 labels, and (B, labels) pixels of each label before the background's threshold, all 0 where no
-        rule asks for them.
+        labels, and (B, labels) pixels of each label before the background's threshold, all 0 where no rule asks for
+        them.
     """
     maps = only(maps, None if present is None else present[:, classifier.name_to_label])
     background = classifier.background_label
@@ -59,15 +75,16 @@ def classify_part(
     labels = classifier.name_to_label[name]
     areas = torch.zeros(len(labels), classifier.num_labels, dtype=torch.int64, device=labels.device)
     if background is None:
-        return labels, areas
+        return Named(labels, labels, None), areas
     if protocol.min_area:
         areas = torch.stack([torch.bincount(one.flatten(), minlength=classifier.num_labels) for one in labels])
-    if with_probability:
-        unsure = (logit - log_sum).exp() < protocol.background_threshold
-        if present is not None:
-            unsure &= present[:, background, None, None]
-        labels = labels.masked_fill(unsure, background)
-    return labels, areas
+    if not with_probability:
+        return Named(labels, labels, None), areas
+    probability = (logit - log_sum).exp()
+    unsure = probability < protocol.background_threshold
+    if present is not None:
+        unsure &= present[:, background, None, None]
+    return Named(labels.masked_fill(unsure, background), labels, probability), areas
 
 
 def allowed_names(

@@ -13,6 +13,7 @@ from cliptrase.clip.encoder import Encoding
 from cliptrase.clustering import dbscan
 from cliptrase.common.timing import stage
 from cliptrase.correlation import remove_global_patches, self_correlation
+from cliptrase.inference.grid import GridAxis, picture_axis
 from cliptrase.inference.maps import GuideOf, refined_maps
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
@@ -102,6 +103,17 @@ class WholePictures:
         if method.regions and (protocol.eps, protocol.min_samples) != (self.protocol.eps, self.protocol.min_samples):
             regions = regions | find_regions(self.encoding, [method], protocol, self.canvas, self.size)
         return replace(self, protocol=protocol, regions=regions)
+
+    def grid(self, method: str) -> tuple[GridAxis, GridAxis]:
+        """How a method's patches lie on the label map, from top to bottom and from left to right."""
+        device = self.encoding.features[method].device
+        down, across = zip(self.encoding.grids[method], self.canvas, self.size, strict=True)
+        return picture_axis(*down, device), picture_axis(*across, device)
+
+    @property
+    def seams(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Borders of windows between rows and between columns: none."""
+        return [], []
 
     def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels).

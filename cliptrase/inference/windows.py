@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from cliptrase.clip.encoder import Encoding, VisualEncoder
 from cliptrase.common.timing import stage
+from cliptrase.inference.grid import GridAxis, seam_places, windows_axis
 from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
-from cliptrase.inference.naming import allowed_names, classify_part, classify_pixels
+from cliptrase.inference.naming import Named, allowed_names, classify_part, classify_pixels
 from cliptrase.inference.pixels import fit_to_patches, under_patches
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import Block, SmoothMaps, VotedMaps, WindowAxis
@@ -73,6 +74,16 @@ class Windows:
             regions = regions | {method.name: torch.cat(made).view_as(regions[method.name])}
         return replace(self, protocol=protocol, regions=regions)
 
+    def grid(self, method: str) -> tuple[GridAxis, GridAxis]:
+        """How a method's patches of all windows lie on the label map, from top to bottom and from left to right."""
+        (height, width), device = self.grids[method], self.features[method].device
+        return windows_axis(self.rows, height, device), windows_axis(self.columns, width, device)
+
+    @property
+    def seams(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Borders of windows between rows and between columns; see `seam_places`."""
+        return seam_places(self.rows), seam_places(self.columns)
+
     def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
         """Names by window, averaged: (B, H, W) int64 in [0, classifier.num_labels).
 
@@ -83,6 +94,10 @@ class Windows:
             classifier: any names.
             present: (B, num_labels) bool labels that each picture may get, None for all.
         """
+        return self.named(method, classifier, present).labels
+
+    def named(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Named:
+        """`labels`, with what they are before the background's threshold."""
         whole = Tile(self.rows.whole(), self.columns.whole())
         tiles = [whole] if method.refine else tiles_of(self.rows, self.columns)
         named = [(tile, partial(self._maps, tile, method, classifier)) for tile in tiles]
@@ -242,19 +257,26 @@ def _classify_tiles(
     classifier: TextClassifier,
     protocol: EvaluationProtocol,
     present: Tensor | None,
-) -> Tensor:
-    """(B, H, W) labels of all tiles; see `classify_pixels`."""
+) -> Named:
+    """Labels of all tiles; see `classify_pixels`."""
 
-    def labelled(allowed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        rows: dict[int, list[Tensor]] = {}
+    def labelled(allowed: Tensor | None = None) -> tuple[Named, Tensor]:
+        rows: dict[int, list[Named]] = {}
         areas = []
         for tile, maps in named:
-            labels, area = classify_part(maps(), classifier, protocol, present, allowed)
-            rows.setdefault(tile.rows.first, []).append(labels)
+            part, area = classify_part(maps(), classifier, protocol, present, allowed)
+            rows.setdefault(tile.rows.first, []).append(part)
             areas.append(area)
-        return torch.cat([torch.cat(row, 2) for row in rows.values()], 1), torch.stack(areas).sum(0)
+        return _joined([_joined(row, 2) for row in rows.values()], 1), torch.stack(areas).sum(0)
 
     labels, areas = labelled()
     if (allowed := allowed_names(areas, classifier, protocol, present)) is not None:
         labels, _ = labelled(allowed)
     return labels
+
+
+def _joined(parts: Sequence[Named], axis: int) -> Named:
+    """Parts of label maps side by side."""
+    sure = [part.probability for part in parts if part.probability is not None]
+    labels, free = (torch.cat(maps, axis) for maps in zip(*((part.labels, part.free) for part in parts), strict=True))
+    return Named(labels, free, torch.cat(sure, axis) if sure else None)

@@ -7,7 +7,7 @@ from typing import Any
 from cliptrase.evaluation.document import MEANS, SCHEMA
 from cliptrase.evaluation.domains import DomainScores
 from cliptrase.evaluation.formatting import COLUMNS
-from cliptrase.evaluation.study_table import KINDS
+from cliptrase.evaluation.study_table import CHARTS, KINDS
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.foreign import UNBOUNDED, SchemaError, ShapeError
 
@@ -114,6 +114,8 @@ def _studies(studies: Mapping[str, Any]) -> None:
                 raise ShapeError(f"a table of {where} has no title")
             _short_list(table, "notes", str, where)
             _short_list(table, "columns", Mapping, where)
+            if table.get("chart") not in CHARTS:
+                raise ShapeError(f"a table of {where} has a chart that is none of {', '.join(filter(None, CHARTS))}")
             columns, rows = table["columns"], table.get("rows")
             if any(column.get("kind") not in KINDS or not isinstance(column.get("name"), str) for column in columns):
                 raise ShapeError(f"a column of {where} has no name, or a kind that is none of {', '.join(KINDS)}")

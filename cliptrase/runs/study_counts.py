@@ -55,8 +55,8 @@ class SettingStudies(nn.Module):
         # Apart from the run's own stages: studies are no part of how fast a method is.
         with stage("studies", labels.device), listening(StageTimer()):
             for study, prepared in zip(self.studies, self._prepared, strict=True):
-                maps = prepared.label_maps(seen) if seen else {}
-                self.counts[study.name].update(maps, labels, index, left_out)  # type: ignore[operator]
+                maps, truth = (prepared.label_maps(seen), prepared.truth(seen)) if seen else ({}, labels)
+                self.counts[study.name].update(maps, truth, index, left_out)  # type: ignore[operator]
 
     def finish(self) -> StudyCounts:
         """Counts over all processes, which must all call this; they are given up here."""

@@ -41,6 +41,10 @@ class PreparedStudy(Protocol):
     def label_maps(self, seen: Seen) -> Mapping[str, Tensor]:
         """By variant (B, H, W) int64 label maps in [0, num_labels)."""
 
+    def truth(self, seen: Seen) -> Tensor:
+        """(B, H, W) int64 what the variants are compared with, outside [0, num_labels) where not scored."""
+        return seen.labels
+
 
 class Study(Protocol):
     """A study; it is stateless, and what it counts is kept by the run.
@@ -154,3 +158,13 @@ def by_method(studied: Studied) -> Iterator[tuple[Setting, str]]:
     for setting in studied.settings:
         for method in studied.methods:
             yield setting, method.name
+
+
+def present_labels(seen: Seen) -> Tensor:
+    """(B, num_labels) bool labels that the truth of each picture holds."""
+    number = seen.classifier.num_labels
+    scored = (seen.labels >= 0) & (seen.labels < number)
+    image = torch.arange(len(seen.labels), device=seen.labels.device).view(-1, 1, 1)
+    found = torch.zeros(len(seen.labels), number + 1, dtype=torch.bool, device=seen.labels.device)
+    found[image, seen.labels.where(scored, number)] = True
+    return found[:, :number]

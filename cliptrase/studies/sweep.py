@@ -19,7 +19,7 @@ from cliptrase.methods import Method
 from cliptrase.metrics import scores
 from cliptrase.protocols.protocol import EvaluationProtocol, as_text
 from cliptrase.segmenter import Segmenter
-from cliptrase.studies.base import Seen, Studied, by_method, figures, variant
+from cliptrase.studies.base import PreparedStudy, Seen, Studied, by_method, figures, variant
 
 Constants = Mapping[str, Any]
 
@@ -124,7 +124,7 @@ class Sweep:
         ]
 
 
-class PreparedSweep:
+class PreparedSweep(PreparedStudy):
     """Points of one data set.
 
     Args:

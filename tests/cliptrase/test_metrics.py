@@ -12,6 +12,7 @@ from torch import Tensor
 from cliptrase.common.errors import InputError
 from cliptrase.metrics import (
     Scores,
+    batch_counts,
     class_scores,
     confusion_matrix,
     margins,
@@ -86,6 +87,21 @@ def test_counts_of_pictures_add_up_to_the_scores(case: tuple[int, np.ndarray, np
         together = scores(*torch.stack([counts.sum(0), counts[0]]).unbind(-2), definition)  # (2,) each
         expected = of_matrix(confusion, definition)
         assert [float(value[0]) for value in together] == pytest.approx(list(expected), rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize(("number", "side"), [(5, 4), (4, 4), (3, 40)])  # above, at and below as many pixels
+def test_one_pass_over_a_batch_counts_the_same(number: int, side: int) -> None:
+    generator = torch.Generator().manual_seed(number)
+    prediction = torch.randint(0, number, (3, side, side), generator=generator)
+    target = torch.randint(-1, number + 1, (3, side, side), generator=generator)
+    confusion, pictures = batch_counts(prediction, target, number)
+    assert torch.equal(confusion, confusion_matrix(prediction, target, number))
+    assert torch.equal(pictures, picture_counts(prediction, target, number))
+    prediction[0, 0, 0], target[0, 0, 0] = number, 0
+    with pytest.raises(ValueError, match=f"labels 0..{number - 1}"):
+        batch_counts(prediction, target, number)
+    with pytest.raises(ValueError, match="differ in shape"):
+        batch_counts(prediction[:2], target, number)
 
 
 def test_a_class_predicted_but_absent_counts_in_mmsegs_mean() -> None:

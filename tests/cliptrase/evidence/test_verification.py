@@ -116,8 +116,9 @@ def test_a_real_run_and_what_it_leaves(tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["verify", str(made.folder / "results.json")]) == 0
     out = capsys.readouterr().out
-    assert "config.yaml, results.csv, comparison.csv, studies/explain.csv, studies/sweep.csv" in out
-    assert "the tables of explain, sweep follow from their counts" in out
+    tables = [f"studies/{name}.csv" for name in ("explain", "explain_2", "explain_3", "boundary", "sweep")]
+    assert ", ".join(["config.yaml, results.csv, comparison.csv", *tables]) in out
+    assert "the tables of explain, boundary, sweep follow from their counts" in out
     studies_are_checked(made.folder)
     config = made.folder / "config.yaml"
     text = config.read_text()

@@ -219,7 +219,7 @@ def test_decision_against_all_probabilities(background: int | None, threshold: f
     names = classifier(torch.zeros(7, 1), name_to_label, background)
     found = classify_pixels(
         lambda: ((first, cosines[:, first : first + step]) for first in range(0, 7, step)), names, protocol
-    )
+    ).labels
     wanted = torch.stack([plain_decision(one, name_to_label, protocol, background) for one in cosines])
     torch.testing.assert_close(found, wanted)
     if background is not None and (threshold or area):
