@@ -111,13 +111,15 @@ def test_an_interrupted_run_goes_on(
             write(self, band)
             done.append(band.number)
             if len(done) == stop:
-                raise StoppedError
+                raise KeyboardInterrupt
 
         done.clear()
         with monkeypatch.context() as patch:
             patch.setattr(BandFile, "write", stopping)
-            with pytest.raises(StoppedError):
-                main(["predict", *chosen, *QUIET, *root, *["--resume"] * resumes])
+            assert main(["predict", *chosen, *QUIET, *root, *["--resume"] * resumes]) == 130
+        left = "error: interrupted: what is finished is in "
+        assert left in (said := capsys.readouterr().err)
+        assert "the same command with --resume goes on with large pictures there" in said
     (folder,) = (tmp_path / "out").iterdir()
     assert len(list((folder / "unfinished").glob("*.labels"))) == 1  # a's is finished
     capsys.readouterr()

@@ -23,8 +23,9 @@ from cliptrase.inference.window_maps import Block, SmoothMaps, VotedMaps, Window
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import NameMaps
+from cliptrase.refinements.maps import Maps, NameMaps
 
+_COSINES = 1 << 25  # of patches with names held at once: 128 MiB, more than any benchmark has
 _PIXELS = 1 << 21  # of windows that the tower sees at once: about 40 of 224 x 224
 
 
@@ -147,11 +148,25 @@ def tile_maps(tile: Tile, features: Tensor, regions: Tensor | None, grid: Size, 
         grid: (h, w) patches of a window.
         classifier: the names.
     """
-    cosines = patch_logits(features.flatten(0, 2), classifier.embeddings, 1.0, grid)
-    cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, C, h, w)
-    if regions is None:
-        return SmoothMaps(cosines, tile.rows, tile.columns)
-    return VotedMaps(cosines, regions, tile.rows, tile.columns)
+    text = classifier.embeddings
+    step = max(1, _COSINES // features[..., 0].numel())
+
+    def of_names(first: int) -> NameMaps:
+        cosines = patch_logits(features.flatten(0, 2), text[first : first + step], 1.0, grid)
+        cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, c, h, w)
+        if regions is None:
+            return SmoothMaps(cosines, tile.rows, tile.columns)
+        return VotedMaps(cosines, regions, tile.rows, tile.columns)
+
+    if len(text) <= step:
+        return of_names(0)
+
+    def of_many_names() -> Maps:
+        for first in range(0, len(text), step):
+            for number, part in of_names(first)():
+                yield first + number, part
+
+    return of_many_names
 
 
 def encode_windows(

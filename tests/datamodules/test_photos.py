@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cliptrase.common import resizing
 from cliptrase.common.errors import InputError
 from datamodules import DataError, Geometry, Photos
-from datamodules.dataset import FILLER
+from datamodules.dataset import FILLER, group_by_size
 from datamodules.photo_files import OVERLAY, find_pictures, name_files
 from datamodules.photos import read_words
 from tests.kit import scene
@@ -202,3 +203,38 @@ def test_narrow_pictures_keep_a_pixel(size: tuple[int, int], shown: tuple[int, i
     photos.setup("predict")
     item = photos.datasets[0][0]
     assert (item.size, tuple(item.image.shape[1:])) == (size, shown)
+
+
+def test_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under windows their pixels are left out, and read by whoever computes; else one line says how they are shown."""
+    Image.fromarray(SCENE).save(tmp_path / "large.png")
+    Image.fromarray(SCENE[:20, :20]).save(tmp_path / "small.png")
+    monkeypatch.setattr(resizing, "_LARGE", 1000)
+    for geometry in (Geometry("whole_image", "own", windowed=True), Geometry("whole_image", 80, 100)):
+        photos = Photos(images=str(tmp_path), words="cat; dog", geometry=geometry)
+        photos.setup("predict")
+        large, small = photos.datasets[0][0], photos.datasets[0][1]
+        assert (large.size, large.large, small.size, small.large) == ((40, 60), geometry.windowed, (20, 20), False)
+        assert photos.as_shown(SCENE).shape[:2] == ((40, 60) if geometry.windowed else (67, 100))
+        said = capsys.readouterr().err
+        assert ("note: large: 60 x 40 pixels are shown whole, at 100 x 67; --config tiles" in said) != geometry.windowed
+        assert "small" not in said
+    groups = group_by_size([large._replace(large=True), small, large])
+    assert [(group.large, group.stems) for group in groups] == [
+        (True, ["large"]),
+        (False, ["small"]),
+        (False, ["large"]),
+    ]
+
+
+def test_a_pictures_digest_is_of_its_content_and_its_reading(tmp_path: Path) -> None:
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+
+    def digest(**options: str) -> str:
+        return Photos(images=str(tmp_path / "a.png"), words="cat; dog", **options).picture_digest("a")  # type: ignore[arg-type]
+
+    first = digest()
+    assert digest() == first
+    assert len({first, digest(bands="3,2,1"), digest(stretch="minmax"), digest(stretch="percentile 2 98")}) == 4
+    Image.fromarray(SCENE[::-1].copy()).save(tmp_path / "a.png")
+    assert digest() != first

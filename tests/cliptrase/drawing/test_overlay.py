@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from cliptrase.drawing.overlay import colourise, heat, hex_colour, overlay, palette, with_legend
+from cliptrase.drawing.overlay import colourise, heat, hex_colour, overlay, palette, reduced, sampled, with_legend
 from tests.kit import scene
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -203,3 +203,15 @@ def test_long_names_are_cut_before_the_share() -> None:
 @pytest.mark.parametrize("name", ["two\nlines", "tab\tbed", " many   spaces ", "a\u2028b"])
 def test_names_stay_on_one_line(name: str) -> None:
     assert np.array_equal(entry(name), entry(" ".join(name.split())))
+
+
+def test_large_pictures_are_reduced_alike() -> None:
+    """A picture by means, its label map by what lies in the middle."""
+    labels = np.arange(12).reshape(3, 4).repeat(1024, axis=0).repeat(1024, axis=1)
+    picture = np.repeat((labels * 20).astype(np.uint8)[..., None], 3, axis=2)
+    small = reduced(picture)
+    assert small.shape == (1536, 2048, 3)
+    np.testing.assert_array_equal(sampled(labels, *small.shape[:2]) * 20, small[..., 0])
+    assert reduced(small) is not picture
+    np.testing.assert_array_equal(reduced(small), small)
+    np.testing.assert_array_equal(sampled(labels, *labels.shape), labels)

@@ -129,6 +129,20 @@ def test_going_on_from_any_band(loaded_clip: LoadedClip) -> None:
             np.testing.assert_array_equal(again.labels, band.labels)
 
 
+@pytest.mark.parametrize("method", ["sclip", "cliptrase"])
+@torch.no_grad()
+def test_many_names_are_taken_some_at_a_time(
+    method: str, loaded_clip: LoadedClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = get_protocol("tiles", window=64, stride=32, background_threshold=0.25)
+    segmenter = Segmenter(loaded_clip, protocol, [method])
+    picture = scene(3, 150, 120)[0]
+    names = classifier(segmenter, torch.from_numpy(picture).permute(2, 0, 1)[None], background=True)
+    together = joined(segmenter.large(picture, names, (150, 120)))
+    monkeypatch.setattr(windows, "_COSINES", 1500)  # two or three names of a tile
+    np.testing.assert_array_equal(joined(segmenter.large(picture, names, (150, 120))), together)
+
+
 def test_many_names_take_sixteen_bits(loaded_clip: LoadedClip) -> None:
     segmenter = Segmenter(loaded_clip, get_protocol("tiles", window=64, stride=64), ["vanilla"])
     text = F.normalize(torch.randn(300, loaded_clip.model.visual.output_dim), dim=-1)
