@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 
+from cliptrase.cli.known import known_data
 from cliptrase.common.errors import InputError
 from cliptrase.evaluation.domain_lines import domain_tables
 from cliptrase.evaluation.intervals import LEVEL
+from cliptrase.evidence.verification import verify_run
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.load import read_run
 from cliptrase.report.page import page
@@ -161,6 +163,12 @@ def test_the_csv_has_22_figures_five_domains_and_the_mean(mess: Run) -> None:
             assert float(row["low"]) <= float(row["mIoU"]) <= float(row["high"])
             assert (row["difference"] == "") == (method == METHODS[0])
         assert [(row["name"], row["figures"]) for row in rows if row["kind"] == "mean"] == [("MESS", "22")]
+
+
+def test_its_figures_follow_from_the_counts(mess: Run) -> None:
+    found = verify_run(mess.folder, known_data())
+    assert [finding.sentence for finding in found.findings] == []
+    assert "benchmarks.csv" in found.verdict
 
 
 def test_the_report_shows_all_of_it(mess: Run) -> None:

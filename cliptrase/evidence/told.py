@@ -1,6 +1,7 @@
 """A run's data sets and protocol as its `results.json` tells them, ready to be scored anew."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
 from cliptrase.protocols.table import PROTOCOLS, get_protocol
-from cliptrase.vocabulary import Vocabulary, single_names
+from cliptrase.vocabulary import BACKGROUND, Vocabulary, single_names
 
 
 class Known(NamedTuple):
@@ -111,8 +112,17 @@ def _vocabulary(result: Mapping[str, Any], known: Known) -> tuple[Vocabulary, bo
     digest, names = result["vocabulary_hash"], tuple(row["name"] for row in result["per_class"])
     if digest in known.vocabularies:
         return known.vocabularies[digest], True
-    try:
-        single = Vocabulary(single_names(names))
-    except InputError:
-        return _Unknown(digest, names), False
-    return (single, True) if single.digest == digest else (_Unknown(digest, names), False)
+    for plain in _plain_vocabularies(names):
+        if plain.digest == digest:
+            return plain, True
+    return _Unknown(digest, names), False
+
+
+def _plain_vocabularies(names: Sequence[str]) -> Iterator[Vocabulary]:
+    """Vocabularies of one name a class that labels of these names may have, with and without a background."""
+    classes = tuple(name for name in names if name != BACKGROUND)
+    with suppress(InputError):
+        yield Vocabulary(single_names(names))
+    if len(classes) == len(names) - 1:
+        with suppress(InputError):
+            yield Vocabulary(single_names(classes), (BACKGROUND,), names.index(BACKGROUND))

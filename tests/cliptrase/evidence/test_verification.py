@@ -162,9 +162,10 @@ def studies_are_checked(folder: Path) -> None:
 def test_names_that_this_version_does_not_know(tmp_path: Path) -> None:
     """Single names are proved by their digest; of synonyms it is said that they are not."""
     single, several = Vocabulary((("moss",), ("rock",))), Vocabulary((("moss", "lichen"), ("rock",)))
+    ground = Vocabulary((("moss",), ("rock",)), ("background",), 0)
     specs = [
         replace(DATASETS["VOC20"], name=name, vocabulary=names, vocabularies={}, images_expected={})
-        for name, names in (("Plain", single), ("Synonyms", several))
+        for name, names in (("Plain", single), ("Ground", ground), ("Synonyms", several))
     ]
     found = verified(write_run(tmp_path / "run", ("gem",), specs=specs))
     assert found.verified
