@@ -195,23 +195,47 @@ class Segmenter(nn.Module):
             InputError: the model gives a name no direction (not finite, or zero), or all names the same one; or its
                 text tower cannot tell names apart, see `check_names`.
         """
-        templates = TEMPLATES[self.protocol.templates]
-        check_names(self.clip.tokenizer, vocabulary.names, vocabulary.name_to_label, templates)
-        with stage("text"):
-            embeddings = self.cache.load(vocabulary.names, templates)
-            if embeddings is None or not has_direction(embeddings).all():
-                embeddings = encode_names(self.model, self.clip.tokenizer, vocabulary.names, templates, progress)
-                _require_directions(embeddings, vocabulary.names)
-                self.cache.save(vocabulary.names, templates, embeddings)
-        name_to_label = torch.tensor(vocabulary.name_to_label, device=self.device)
+        self.check_names(vocabulary)
         return TextClassifier(
-            embeddings.to(self.device),
-            name_to_label,
+            self.embeddings(vocabulary.names, progress=progress),
+            torch.tensor(vocabulary.name_to_label, device=self.device),
             vocabulary.num_labels,
             vocabulary.background_index,
             class_token_weighting and self.protocol.class_token_weight != "none",
             setting,
         )
+
+    def check_names(self, vocabulary: Vocabulary) -> None:
+        """Asks whether the text tower can tell a vocabulary's names apart.
+
+        Raises:
+            InputError: see `text.check_names`, which warns of long ones, too.
+        """
+        templates = TEMPLATES[self.protocol.templates]
+        check_names(self.clip.tokenizer, vocabulary.names, vocabulary.name_to_label, templates)
+
+    def embeddings(self, names: Sequence[str], templates: Sequence[str] = (), progress: bool = True) -> Tensor:
+        """Text embeddings of names, from the cache where they were encoded before.
+
+        Args:
+            names: C of them, at least one.
+            templates: prompts with `{}` where a name goes; none stands for the protocol's.
+            progress: whether to show a progress bar while encoding.
+
+        Returns:
+            (C, E) float32 unit rows.
+
+        Raises:
+            InputError: the model gives a name no direction (not finite, or zero), or all names the same one.
+        """
+        names, templates = tuple(names), tuple(templates) or TEMPLATES[self.protocol.templates]
+        with stage("text"):
+            embeddings = self.cache.load(names, templates)
+            if embeddings is None or not has_direction(embeddings).all():
+                embeddings = encode_names(self.model, self.clip.tokenizer, names, templates, progress)
+                _require_directions(embeddings, names)
+                self.cache.save(names, templates, embeddings)
+        return embeddings.to(self.device)
 
     @torch.no_grad()
     def forward(

@@ -90,7 +90,7 @@ ORDERS = {
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
-        *("protocol_option", "evaluate"),
+        *("protocol_option", "stress", "evaluate"),
         *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
     ),
     "runs": (
@@ -119,11 +119,11 @@ ORDERS = {
     "inference": ("pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
     "methods": ("options", "switches", "record", "table", "outside", "naming"),
-    "studies": ("base", "oracles", "boundary", "budget", "sweep"),
+    "studies": ("base", "oracles", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
-        *("comparison_html", "domain_html", "score_html", "setting_html", "study_html"),
+        *("comparison_html", "domain_html", "score_html", "setting_html", "curve_html", "study_html"),
         "page",
     ),
 }

@@ -21,7 +21,8 @@ def studied(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[s
         write_detectron2_tree(root, module.spec, sizes=((96, 96), (80, 70), (60, 90)), seed=seed)
     chosen = ["--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
     data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(root)]
-    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}", "--explain", "--sweep"]
+    chosen += ["--protocol.templates", "vild", "--explain", "--sweep", "--stress", "names"]
+    return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}"]
 
 
 def tables(folder: Path) -> object:
@@ -32,11 +33,12 @@ def test_several_processes_count_what_one_does(studied: list[str], tmp_path: Pat
     one = run("test", tmp_path / "one", *studied).folder
     two, _ = start(tmp_path / "two", "test", *studied, *ddp(2))
     assert tables(two) == tables(one)
-    counted = [f"{study}/{name}.npz" for study in ("explain", "boundary") for name in ("VOC20", "PC59")]
+    counted = [f"{study}/{name}.npz" for study in ("explain", "boundary", "names") for name in ("VOC20", "PC59")]
     for path in counted:
         with np.load(one / "studies" / path) as mine, np.load(two / "studies" / path) as theirs:
             assert all((mine[key] == theirs[key]).all() for key in mine.files)
-    for table in ("explain.csv", "explain_2.csv", "explain_3.csv", "boundary.csv"):
+    names = ("names.csv", "names_2.csv", "names_3.csv", "names_4.csv")
+    for table in ("explain.csv", "explain_2.csv", "explain_3.csv", "boundary.csv", *names):
         assert (one / "studies" / table).read_text() == (two / "studies" / table).read_text()
 
 

@@ -13,6 +13,7 @@ _DEFAULT_CONFIG = "paper_336"
 _DEFAULT_CONFIGS = {"Folder": "whole", "Photos": "photos"}
 PUBLISHED = "published"  # what --check takes
 _FLAGS = ("--resume", "--explain", "--sweep", "--print_config", "--help", "-h")
+STRESSES = ("names",)  # of `--stress`
 DATA = list(datamodules.DATA_NAMES)
 NO_DATA = f"no data: give --data with one of {', '.join(DATA)}, or --config {_DEMO}"
 

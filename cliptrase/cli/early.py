@@ -26,10 +26,10 @@ PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothi
 _LINKED = {"model": ("protocol", "run", "studies"), "data": ("geometry", "label_scheme")}
 _WHOLE = (
     *("--check", "--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
-    *("--resume", "--sweep"),
+    *("--resume", "--stress", "--sweep"),
 )
 _FURTHER = ("--seed_everything", "--trainer")
-_SECTIONS = ("check", "data", "explain", "model", "protocol", "resume", "seed_everything", "sweep", "trainer")
+_SECTIONS = ("check", "data", "explain", "model", "protocol", "resume", "seed_everything", "stress", "sweep", "trainer")
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 
@@ -90,6 +90,7 @@ def check(command: str, words: Sequence[str]) -> None:
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
     if values.get("check") not in (None, arguments.PUBLISHED):
         raise UsageError(f"--check {values['check']} is not known; take {arguments.PUBLISHED}")
+    _check_stress(any(option == "--stress" for option, _ in pairs), values.get("stress"))
     _check_methods(values)
     _check_towers(pairs, values)
     if data in DATA and not any(option == "--print_config" for option, _ in pairs):
@@ -156,6 +157,13 @@ def _unknown_key(path: Path, key: str, known: Sequence[str]) -> UsageError:
     near = did_you_mean(key, known)
     meant = f"did you mean {near}?" if near else f"take one of {', '.join(known)}"
     return UsageError(f"--config {path} has an entry {key} that nothing reads; {meant}")
+
+
+def _check_stress(typed: bool, stress: Any) -> None:
+    """Refuses a study that there is not; nothing typed, or null in a configuration, asks for none."""
+    if stress not in arguments.STRESSES and (typed or stress is not None):
+        said = f"--stress {stress} is nothing that can be studied" if stress is not None else "--stress has no value"
+        raise UsageError(f"{said}; take {', '.join(arguments.STRESSES)}")
 
 
 def _check_methods(values: Mapping[str, Any]) -> None:

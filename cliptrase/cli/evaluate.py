@@ -17,10 +17,11 @@ from pytorch_lightning import Callback, LightningDataModule, LightningModule, Tr
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
 from cliptrase.cli import configs
-from cliptrase.cli.arguments import PUBLISHED, SUBCOMMANDS
+from cliptrase.cli.arguments import PUBLISHED, STRESSES, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
+from cliptrase.cli.stress import naming_stress
 from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.common.errors import InputError, one_line, suggestion
@@ -260,6 +261,7 @@ class EvaluationCLI(LightningCLI):
         parser.add_argument("--check", choices=[PUBLISHED], help="end with status 1 unless published scores come out")
         parser.add_argument("--explain", action="store_true", help="split what is lost of mIoU by cause")
         parser.add_argument("--sweep", action="store_true", help="score other constants of the protocol, too")
+        parser.add_argument("--stress", choices=STRESSES, help="score other names and absent ones in the same pass")
         parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
         parser.link_arguments("protocol", "model.protocol")
         parser.link_arguments("protocol", "data.init_args.geometry", compute_fn=Geometry.of)
@@ -302,11 +304,16 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.check and self.subcommand == "predict":
             raise InputError(f"--check {config.check} needs label maps to score; it goes with 'test'")
-        studies: list[Study] = [ErrorBudget(config.protocol), BoundaryIoU()] if config.explain else []
-        studies += [Sweep(config.protocol)] if config.sweep else []
-        if studies and self.subcommand == "predict":
-            raise InputError(f"--{studies[0].name} needs label maps to score; it goes with 'test'")
-        return studies
+        asked: dict[str, list[Study]] = {}
+        if config.explain:
+            asked["--explain"] = [ErrorBudget(config.protocol), BoundaryIoU()]
+        if config.stress:
+            asked[f"--stress {config.stress}"] = [naming_stress()]
+        if config.sweep:
+            asked["--sweep"] = [Sweep(config.protocol)]
+        if asked and self.subcommand == "predict":
+            raise InputError(f"{next(iter(asked))} needs label maps to score; it goes with 'test'")
+        return [study for studies in asked.values() for study in studies]
 
     def _set_seed(self) -> None:
         try:

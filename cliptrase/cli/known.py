@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from cliptrase.cli.stress import naming_stress
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evidence.told import Known
 from cliptrase.protocols.protocol import EvaluationProtocol
@@ -12,10 +13,11 @@ from datamodules.specs import DATASETS
 
 
 def known_data() -> Known:
-    """Data sets by name and vocabularies by digest."""
+    """Data sets by name, vocabularies by digest, and studies with lists of names."""
     lists = (names for spec in DATASETS.values() for names in (spec.vocabulary, *spec.vocabularies.values()))
     vocabularies = [Vocabulary(single_names(NAMES)), *lists]
-    return Known(_settings, {vocabulary.digest: vocabulary for vocabulary in vocabularies})
+    by_digest = {vocabulary.digest: vocabulary for vocabulary in vocabularies}
+    return Known(_settings, by_digest, {study.name: study for study in (naming_stress(),)})
 
 
 def _settings(name: str, protocol: EvaluationProtocol) -> Sequence[Setting]:

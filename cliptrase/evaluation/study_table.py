@@ -7,10 +7,10 @@ from typing import Any, Literal, NamedTuple
 from cliptrase.evaluation.formatting import format_interval, format_score
 from cliptrase.metrics import rounded
 
-Kind = Literal["text", "count", "score", "points", "interval", "difference_interval"]
+Kind = Literal["text", "count", "score", "points", "coefficient", "interval", "difference_interval"]
 Value = str | int | float | Sequence[float] | None
-CHARTS = ("", "stacked")
-KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "interval", "difference_interval")
+CHARTS = ("", "stacked", "curve")
+KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "coefficient", "interval", "difference_interval")
 
 
 class Column(NamedTuple):
@@ -18,8 +18,8 @@ class Column(NamedTuple):
 
     Attributes:
         name: its head.
-        kind: `text`; `count` of whole things; `score` in percent; `points`, a signed difference of scores; an
-            `interval` of a score, or of a difference.
+        kind: `text`; `count` of whole things; `score` in percent; `points`, a signed difference of scores; a
+            `coefficient` from -1 to 1; an `interval` of a score, or of a difference.
     """
 
     name: str
@@ -37,6 +37,8 @@ class StudyTable:
         notes: sentences that stand below.
         chart: one of `CHARTS`. `stacked`: the report shows a bar for each different text before the last text column,
             of parts that the last text column names and the first number makes as long, 100 in all.
+            `curve`: a line for each different text before the last text column, over what that column names, as high as
+            the first score and with the first interval.
     """
 
     title: str

@@ -31,6 +31,7 @@ def restudied(
     protocol: EvaluationProtocol,
     settings: Sequence[ToldSetting],
     counts: Mapping[str, Mapping[str, Counts]],
+    known: Mapping[str, Study],
 ) -> tuple[list[str], list[Finding]]:
     """Which studies cannot be made anew here, and where the tables of the others are not what their counts give.
 
@@ -42,13 +43,15 @@ def restudied(
         protocol: of the run.
         settings: its data sets.
         counts: the run's own, by data set and method.
+        known: further studies by name.
     """
+    studies = {name: make(protocol) for name, make in _STUDIES.items()} | dict(known)
     unknown: list[str] = []
     findings: list[Finding] = []
     for name, told in document["studies"].items():
         made = None
         if all(setting.named for setting in settings) and counts.keys() == document["settings"].keys():
-            made = _tables(name, folder, document, protocol, settings, counts)
+            made = _tables(name, studies.get(name), folder, document, protocol, settings, counts)
         if made is None:
             unknown.append(name)
         elif differing := list(unequal(told, made)):
@@ -58,6 +61,7 @@ def restudied(
 
 def _tables(
     name: str,
+    study: Study | None,
     folder: Path,
     document: Mapping[str, Any],
     protocol: EvaluationProtocol,
@@ -66,7 +70,6 @@ def _tables(
 ) -> dict[str, Any] | None:
     """A study as `results.json` has it; None where it cannot be made here."""
     provenance = document["provenance"]
-    study = _STUDIES[name](protocol) if name in _STUDIES else None
     identities, hashes = provenance.get("studies"), provenance.get("study_counts")
     if study is None or not isinstance(identities, Mapping) or identities.get(name) != study.identity:
         return None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cliptrase.common.errors import InputError
@@ -11,6 +12,7 @@ from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
 from cliptrase.protocols.table import PROTOCOLS, get_protocol
+from cliptrase.studies.base import Study
 from cliptrase.vocabulary import BACKGROUND, Vocabulary, single_names
 
 
@@ -20,10 +22,12 @@ class Known(NamedTuple):
     Attributes:
         settings: a data set's by its name under a protocol, once for each layout of its files; none for an unknown one.
         vocabularies: by digest.
+        studies: by name those that hold lists of names.
     """
 
     settings: Callable[[str, EvaluationProtocol], Sequence[Setting]]
     vocabularies: Mapping[str, Vocabulary]
+    studies: Mapping[str, Study] = MappingProxyType({})
 
 
 @dataclass(frozen=True)

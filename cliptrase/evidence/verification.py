@@ -97,7 +97,7 @@ def verify_run(path: Path, known: Known) -> Verification:
     findings += provenance_findings(document)
     findings += of_config
     findings += study_findings(folder, document)
-    unstudied, of_studies = restudied(folder, document, protocol, settings, counts)
+    unstudied, of_studies = restudied(folder, document, protocol, settings, counts, known.studies)
     findings += of_studies
     tables, of_tables = table_findings(folder, document)
     findings += of_tables

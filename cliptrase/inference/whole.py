@@ -115,29 +115,45 @@ class WholePictures:
         """Borders of windows between rows and between columns: none."""
         return [], []
 
-    def labels(self, method: Method, classifier: TextClassifier, present: Tensor | None = None) -> Tensor:
+    def logits(self, method: Method, text: Tensor) -> Tensor:
+        """What `labels` starts from.
+
+        Args:
+            method: of the run.
+            text: (C, E) unit embeddings of names.
+
+        Returns:
+            (B, C, h, w) float32, without the class token's weights; cosines for a method that refines.
+        """
+        features = self._features(method)
+        with stage("classification", features.device, [method.name]):
+            return patch_logits(features[:, 1:], text, self._scale(method), self.encoding.grids[method.name])
+
+    def labels(
+        self,
+        method: Method,
+        classifier: TextClassifier,
+        present: Tensor | None = None,
+        logits: Tensor | None = None,
+    ) -> Tensor:
         """Names by patch, then by region: (B, H, W) int64 in [0, classifier.num_labels).
 
         Args:
             method: of the run.
             classifier: any names.
             present: (B, num_labels) bool labels that each picture may get, None for all.
+            logits: of the classifier's names, where `logits` was asked for more names already.
         """
         allowed = None if present is None else present[:, classifier.name_to_label]
-        features = self.encoding.features[method.name].float()
-        device = features.device
+        if logits is None:
+            logits = self.logits(method, classifier.embeddings)
+        device = logits.device
         regions = self.regions.get(method.name)
         by_mean = regions is not None and (method.vote or self.protocol.vote) == "mean"
-        scale = 1.0 if method.refine else self.scale  # refinements get cosines
         with stage("classification", device, [method.name]):
-            if self.protocol.unit_features:
-                features = F.normalize(features, dim=-1)
-            logits = patch_logits(
-                features[:, 1:], classifier.embeddings, scale, self.encoding.grids[method.name]
-            )  # (B, C, h, w)
             weight = means = None
             if classifier.class_token_weighting:
-                weight = scale * features[:, 0] @ classifier.embeddings.T  # (B, C)
+                weight = self._scale(method) * self._features(method)[:, 0] @ classifier.embeddings.T  # (B, C)
             if weight is not None and (
                 method.refine or allowed is not None or self.protocol.class_token_weight == "patches"
             ):
@@ -161,6 +177,14 @@ class WholePictures:
             # Weighting before the upsampling or after it is the same: a name has one weight.
             weighted = logits if weight is None else logits * weight[:, :, None, None]
             return classifier.name_to_label[mean_logits_vote(weighted, regions, names, self.canvas)]
+
+    def _features(self, method: Method) -> Tensor:
+        """(B, 1 + N, E) float32, the class token first."""
+        features = self.encoding.features[method.name].float()
+        return F.normalize(features, dim=-1) if self.protocol.unit_features else features
+
+    def _scale(self, method: Method) -> float:
+        return 1.0 if method.refine else self.scale  # refinements get cosines
 
 
 def _names_and_means(maps: Maps, regions: Tensor | None) -> tuple[Tensor, Tensor | None]:

@@ -2,8 +2,9 @@
 
 Pixels between the same four patches form a cell, and inside a cell a bilinear map stays between its values at the
 four corners. A map that lies below one and the same other map at all four corners is therefore nowhere the highest
-inside. What is left, a handful of maps a cell however many there are, is upsampled cell by cell under a running
-maximum: cost and memory hardly grow with the number of maps. On a GPU a kernel keeps that maximum over all maps.
+inside; the few maps that are highest by their least corner or by all four together are what others are compared with.
+What is left, a handful of maps a cell however many there are, is upsampled cell by cell under a running maximum: cost
+and memory hardly grow with the number of maps. On a GPU a kernel keeps that maximum over all maps.
 """
 
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from cliptrase.ops.classification import Size
 # Of the largest magnitude: far above what rounding moves an upsampled value (some 5e-7), so that leaving maps out
 # never changes the result, ties included.
 _MARGIN = 1e-5
+_RIVALS = 3  # by their least corner, and as many by all four together
 # Cells upsampled at a time: a CPU wants their pixels in its cache, a GPU wants few kernels.
 _CELLS = {"cpu": 512, "cuda": 1 << 20}
 
@@ -131,14 +133,32 @@ def _corners(padded: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _candidates(padded: Tensor) -> _Candidates:
     """Candidates among (B, h + 2, w + 2, C) of each of B * (h + 1) * (w + 1) cells, row-major."""
     corners = _corners(padded)
-    least = torch.minimum(torch.minimum(*corners[:2]), torch.minimum(*corners[2:]))  # (B, h + 1, w + 1, C)
-    rival = least.argmax(-1, keepdim=True)
-    margin = _MARGIN * padded.abs().amax()
-    below = torch.ones_like(least, dtype=torch.bool)
-    for corner in corners:
-        below &= corner < corner.gather(-1, rival) - margin
-    cell, name = (~below).flatten(0, 2).nonzero(as_tuple=True)
-    number = torch.bincount(cell, minlength=least[..., 0].numel())
+    few = min(_RIVALS, padded.shape[-1])
+    value = corners[0] + corners[1]  # (B, h + 1, w + 1, C)
+    by_middle = value.add_(corners[2]).add_(corners[3]).topk(few).indices
+    least = torch.minimum(*corners[:2], out=value)
+    for corner in corners[2:]:
+        torch.minimum(least, corner, out=least)
+    rivals = torch.stack([least.topk(few).indices, by_middle], -1).flatten(3)  # (B, h + 1, w + 1, R)
+    del value, least
+    margin = _MARGIN * max(abs(bound) for bound in padded.aminmax())
+    bounds = [corner.gather(-1, rivals) - margin for corner in corners]
+    possible = torch.ones_like(corners[0], dtype=torch.bool)
+    for rival in range(2):
+        below = torch.ones_like(possible)
+        for corner, bound in zip(corners, bounds, strict=True):
+            below &= corner < bound[..., rival : rival + 1]
+        possible &= below.logical_not_()
+    cell, name = possible.flatten(0, 2).nonzero(as_tuple=True)
+    # Two rivals leave little, and so the others look at nothing else.
+    below = torch.ones(len(name), rivals.shape[-1] - 2, dtype=torch.bool, device=name.device)
+    height, width = possible.shape[1:3]
+    place = cell // (height * width), cell // width % height, cell % width
+    for corner, bound in zip(corners, bounds, strict=True):
+        below &= corner[*place, name].unsqueeze(1) < bound.flatten(0, 2)[cell, 2:]
+    kept = ~below.any(1)
+    cell, name = cell[kept], name[kept]
+    number = torch.bincount(cell, minlength=possible[..., 0].numel())
     return _Candidates(name, number.cumsum(0) - number, number)
 
 

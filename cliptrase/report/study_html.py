@@ -5,6 +5,7 @@ from typing import Any
 
 from cliptrase.evaluation.formatting import format_score
 from cliptrase.evaluation.study_table import StudyTable, study_tables
+from cliptrase.report.curve_html import curve_parts
 from cliptrase.report.markup import Html, element
 
 _SHADES = 8  # in the style sheet
@@ -12,7 +13,7 @@ _WRITTEN = 3  # points from which a part has room for its figure
 
 
 def study_parts(document: Mapping[str, Any], run: str = "") -> Iterator[Html]:
-    """A heading and a table for everything that a run's studies found.
+    """A heading, a chart where there is one, and a table for everything that a run's studies found.
 
     Args:
         document: content of `results.json`.
@@ -23,6 +24,8 @@ def study_parts(document: Mapping[str, Any], run: str = "") -> Iterator[Html]:
         yield element("h2", f"{title}, {run}" if run else title)
         if study.chart == "stacked":
             yield from _stacked_bars(study)
+        elif study.chart == "curve":
+            yield from curve_parts(study)
         yield element("div", _table(study), class_="scroll", tabindex=0)
         if study.notes:
             yield element("p", " ".join(study.notes), class_="notes")

@@ -21,8 +21,10 @@ from benchmarks import (
     scaling,
     speed,
     startup,
+    subjects,
     text,
 )
+from benchmarks import names as naming
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.guest_weights import load_guest
 from cliptrase.clip.weights import LoadedClip
@@ -131,6 +133,25 @@ def test_memory_that_cannot_be_measured_says_why(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(subprocess, "run", lambda command, **options: failed)
     with pytest.raises(SystemExit, match="out of memory"):
         memory.main(["--names", "3", "--out", str(tmp_path / "memory.csv")])
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_names(tmp_path: Path) -> None:
+    options = ["--model", "tiny", "--batch", "1", "--names", "4", "--vocabularies", "7", "--rounds", "1"]
+    naming.main([*options, "--device", "cpu", "--out", str(tmp_path / "names.csv")])
+    (row,) = rows_of(tmp_path / "names.csv")
+    assert row["vocabularies"] == "7"
+    assert float(row["all/one"]) == pytest.approx(float(row["all"]) / float(row["one"]))
+
+
+def test_as_many_vocabularies_are_counted_as_are_said(tiny_subject: LoadedClip) -> None:
+    """The run's own, 10, 50 and 200 more, draws, and one of present names."""
+    segmenter = Segmenter(tiny_subject, methods=["vanilla"])
+    own = subjects.classifier(9, 64, CPU)
+    study = naming.prepared(segmenter, own, 7)
+    variants = [name for name in study.choices if name] + ["present"]
+    assert len(variants) + 1 == 7
+    assert len({tuple(choice.columns.tolist()) for choice in study.choices.values()}) == len(study.choices)
 
 
 def test_text(tiny_subject: LoadedClip) -> None:
