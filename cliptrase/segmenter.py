@@ -18,6 +18,7 @@ from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encod
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
 from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike, to_rgb
+from cliptrase.common.resizing import is_large
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit
 from cliptrase.inference.large import LargePicture
@@ -160,9 +161,13 @@ class Segmenter(nn.Module):
             )
         vocabulary = parse_words(words, background)
         whole = to_rgb(picture)
-        shown = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation).to(self.device)
-        labels = self(shown, self.classifier(vocabulary), whole.shape[:2]).labels[self.methods[0].name][0]
-        return Segmentation(whole, labels.cpu().numpy(), vocabulary.label_names)
+        names, size = self.classifier(vocabulary), whole.shape[:2]
+        shown = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation)
+        if self.protocol.windowed and not self.methods[0].refine and is_large(size, (shown.shape[2], shown.shape[3])):
+            labels = self.large(shown[0].permute(1, 2, 0).numpy(), names, size).label_map()
+        else:
+            labels = self(shown.to(self.device), names, size).labels[self.methods[0].name][0].cpu().numpy()
+        return Segmentation(whole, labels, vocabulary.label_names)
 
     @property
     def patch(self) -> Size:

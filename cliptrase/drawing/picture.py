@@ -1,6 +1,7 @@
 """One picture in, a label map and an overlay out: for notebooks and scripts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,12 @@ class Segmentation:
 
     Attributes:
         picture: (H, W, 3) uint8 RGB, upright.
-        labels: (H, W) int64 indices into `names`.
+        labels: (H, W) indices into `names`: int64, or uint8 or uint16 of a large picture that windows are laid on.
         names: a name for each label.
     """
 
     picture: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.integer[Any]]
     names: tuple[str, ...]
 
     @property

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cliptrase.clip.encoder import VisualEncoder
-from cliptrase.inference.naming import classify_part
+from cliptrase.inference.naming import allowed_names, classify_part
 from cliptrase.inference.window_maps import WindowAxis
 from cliptrase.inference.windows import Tile, encode_part, tile_maps, windows_at_once
 from cliptrase.methods import Method
@@ -84,6 +84,15 @@ class LargePicture:
     def side(self) -> Size:
         """(height, width) of a window in pixels as shown."""
         return self.rows.side, self.columns.side
+
+    def label_map(self) -> NDArray[np.unsignedinteger]:
+        """(H, W) uint8, or uint16 over 256 labels: all bands together."""
+        bands = list(self.bands())
+        areas = torch.from_numpy(np.stack([band.areas for band in bands]).sum(0, keepdims=True))
+        areas = areas.to(self.classifier.name_to_label.device)
+        if (allowed := allowed_names(areas, self.classifier, self.protocol)) is not None:
+            bands = list(self.bands(allowed=allowed))
+        return np.concatenate([band.labels for band in bands])
 
     @torch.no_grad()
     def bands(

@@ -1,20 +1,19 @@
 """Tiles give the very same label maps as whole pictures, wherever an axis is cut and wherever a run goes on."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from cliptrase.clip.weights import LoadedClip
+from cliptrase.common import resizing
 from cliptrase.common.errors import InputError
 from cliptrase.drawing.picture import fit
 from cliptrase.inference import window_maps, windows
-from cliptrase.inference.large import LargePicture
-from cliptrase.inference.naming import allowed_names
 from cliptrase.inference.window_maps import WindowAxis
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.ops.upsampling import bilinear_matrix, bilinear_rows
@@ -31,16 +30,6 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window_maps, "_UNCUT", 64)
     monkeypatch.setattr(window_maps, "_BLOCK", 40)
     monkeypatch.setattr(windows, "_PIXELS", 5 * 64 * 64)
-
-
-def joined(large: LargePicture) -> NDArray[np.unsignedinteger]:
-    """The label map of a large picture, in two passes where the rule for small classes asks for a second."""
-    bands = list(large.bands())
-    areas = torch.from_numpy(np.stack([band.areas for band in bands]).sum(0, keepdims=True))
-    if (allowed := allowed_names(areas, large.classifier, large.protocol)) is not None:
-        bands = list(large.bands(allowed=allowed))
-    assert [band.first for band in bands] == [0, *np.cumsum([len(band.labels) for band in bands])[:-1]]
-    return np.concatenate([band.labels for band in bands])
 
 
 def classifier(segmenter: Segmenter, image: Tensor, background: bool) -> TextClassifier:
@@ -85,7 +74,7 @@ def test_tiles_are_the_whole_picture(
     whole = segmenter(shown, names, own).labels[method][0].numpy()
     large = segmenter.large(shown[0].permute(1, 2, 0).numpy(), names, own)
     assert len(large.rows.blocks()) * len(large.columns.blocks()) > 2
-    found = joined(large)
+    found = large.label_map()
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, whole)
     assert len(np.unique(found)) >= 2
@@ -102,8 +91,9 @@ def test_the_rule_for_small_classes_sees_the_whole_picture(loaded_clip: LoadedCl
     segmenter = Segmenter(loaded_clip, protocol, ["sclip"])
     picture = scene(3, 150, 203)[0]
     names = classifier(segmenter, torch.from_numpy(picture).permute(2, 0, 1)[None], background=True)
-    free = joined(Segmenter(loaded_clip, replace(protocol, min_area=0.0), ["sclip"]).large(picture, names, (150, 203)))
-    held = joined(segmenter.large(picture, names, (150, 203)))
+    freely = Segmenter(loaded_clip, replace(protocol, min_area=0.0), ["sclip"])
+    free = freely.large(picture, names, (150, 203)).label_map()
+    held = segmenter.large(picture, names, (150, 203)).label_map()
     areas = np.bincount(free.ravel(), minlength=6)
     small = {label for label in range(5) if areas[label] <= 0.2 * areas[:5].sum()}
     assert small & set(np.unique(free))
@@ -138,9 +128,24 @@ def test_many_names_are_taken_some_at_a_time(
     segmenter = Segmenter(loaded_clip, protocol, [method])
     picture = scene(3, 150, 120)[0]
     names = classifier(segmenter, torch.from_numpy(picture).permute(2, 0, 1)[None], background=True)
-    together = joined(segmenter.large(picture, names, (150, 120)))
+    together = segmenter.large(picture, names, (150, 120)).label_map()
     monkeypatch.setattr(windows, "_COSINES", 1500)  # two or three names of a tile
-    np.testing.assert_array_equal(joined(segmenter.large(picture, names, (150, 120))), together)
+    np.testing.assert_array_equal(segmenter.large(picture, names, (150, 120)).label_map(), together)
+
+
+def test_segment_takes_tiles_where_a_picture_is_large(
+    loaded_clip: LoadedClip, text_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = get_protocol("tiles", window=64, stride=32, min_area=0.3, templates="vild")
+    segmenter = Segmenter(loaded_clip, protocol, ["cliptrase"], cache_dir=text_cache)
+    picture = scene(3, 150, 120)[0]
+    whole = segmenter.segment(picture, "cat; dog; tree", "wall")
+    monkeypatch.setattr(resizing, "_LARGE", 100 * 100)
+    tiled = segmenter.segment(picture, "cat; dog; tree", "wall")
+    assert (whole.labels.dtype, tiled.labels.dtype) == (np.int64, np.uint8)
+    np.testing.assert_array_equal(tiled.labels, whole.labels)
+    assert tiled.shares == whole.shares
+    np.testing.assert_array_equal(np.array(tiled.overlay()), np.array(whole.overlay()))
 
 
 def test_many_names_take_sixteen_bits(loaded_clip: LoadedClip) -> None:
