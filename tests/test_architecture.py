@@ -118,8 +118,8 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
-    "methods": ("options", "switches", "record", "table", "outside", "naming"),
-    "studies": ("base", "oracles", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
+    "methods": ("options", "switches", "record", "parts", "table", "outside", "naming"),
+    "studies": ("base", "oracles", "audit", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
     "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
@@ -217,6 +217,7 @@ SET_ON_OTHERS = {
     "warnings.formatwarning",
     "threading.excepthook",
     "model.pretrained",  # of the parsed configuration
+    "model.compare",  # likewise
     "namespace.protocol",  # of a copy of it
     "again.resume",  # of a copy of it
 }

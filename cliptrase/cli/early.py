@@ -25,11 +25,14 @@ PUBLISHED = "SpecDataModule"  # class of the data sets that are a spec and nothi
 # Parameters that others decide on: the protocol, or options of their own.
 _LINKED = {"model": ("protocol", "run", "studies"), "data": ("geometry", "label_scheme")}
 _WHOLE = (
-    *("--check", "--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config", "--protocol"),
-    *("--resume", "--stress", "--sweep"),
+    *("--audit", "--check", "--config", "-c", "--data", "--explain", "--help", "-h", "--model", "--print_config"),
+    *("--protocol", "--resume", "--stress", "--sweep"),
 )
 _FURTHER = ("--seed_everything", "--trainer")
-_SECTIONS = ("check", "data", "explain", "model", "protocol", "resume", "seed_everything", "stress", "sweep", "trainer")
+_SECTIONS = (
+    *("audit", "check", "data", "explain", "model", "protocol", "resume", "seed_everything", "stress", "sweep"),
+    "trainer",
+)
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 

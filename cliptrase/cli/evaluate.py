@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -25,6 +25,8 @@ from cliptrase.cli.stress import naming_stress
 from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.common.errors import InputError, one_line, suggestion
+from cliptrase.methods import Method, get_method, split_methods
+from cliptrase.methods.parts import parts_off
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.band_file import UNFINISHED
@@ -36,6 +38,7 @@ from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
 from cliptrase.runs.run import Run
+from cliptrase.studies.audit import Audit
 from cliptrase.studies.base import Study
 from cliptrase.studies.boundary import BoundaryIoU
 from cliptrase.studies.budget import ErrorBudget
@@ -260,6 +263,7 @@ class EvaluationCLI(LightningCLI):
         )
         parser.add_argument("--check", choices=[PUBLISHED], help="end with status 1 unless published scores come out")
         parser.add_argument("--explain", action="store_true", help="split what is lost of mIoU by cause")
+        parser.add_argument("--audit", action="store_true", help="run each method without each of its parts, too")
         parser.add_argument("--sweep", action="store_true", help="score other constants of the protocol, too")
         parser.add_argument("--stress", choices=STRESSES, help="score other names and absent ones in the same pass")
         parser.add_argument("--protocol", type=parsed, default=get_protocol(), help="see cliptrase/protocols/table.py")
@@ -273,6 +277,8 @@ class EvaluationCLI(LightningCLI):
         own_weights = str(model.clip).startswith(OWN_WEIGHTS)
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
+        if self.config[self.subcommand].audit:
+            model.compare = _with_parts_off(model.method, split_methods(model.compare))
         self.run = self._make_run()
         self.parser.add_instantiator(self._instantiate_model, TrainingFreeSegmentation, subclasses=False, prepend=True)
 
@@ -307,6 +313,8 @@ class EvaluationCLI(LightningCLI):
         asked: dict[str, list[Study]] = {}
         if config.explain:
             asked["--explain"] = [ErrorBudget(config.protocol), BoundaryIoU()]
+        if config.audit:
+            asked["--audit"] = [Audit()]
         if config.stress:
             asked[f"--stress {config.stress}"] = [naming_stress()]
         if config.sweep:
@@ -342,6 +350,22 @@ class EvaluationCLI(LightningCLI):
             raise InputError(refusal(error, config.trainer)) from error
         supervise(trainer, config.trainer.strategy)
         return trainer
+
+
+def _with_parts_off(method: str, compare: Sequence[str | Method]) -> list[str]:
+    """Further methods of an audit: those asked for, and each without each of its parts.
+
+    Raises:
+        InputError: a method that there is not, or none has a part.
+    """
+    asked = [method, *map(str, compare)]
+    without = [other for spec in asked for other in parts_off(spec, get_method(spec)).values()]
+    if not without:
+        raise InputError(
+            f"--audit leaves out parts of methods, and there are none in {', '.join(asked)}; take a method with "
+            "regions or parts of its own, such as cliptrase or resclip"
+        )
+    return list(dict.fromkeys([*asked[1:], *without]))
 
 
 def check_writable(root: Path) -> None:

@@ -74,6 +74,7 @@ def _command(command: str) -> str:
         "",
         "Runs:",
         *(_option("--explain", "split what is lost of mIoU by cause") if command == "test" else ()),
+        *(_option("--audit", "run each method without each of its parts, too") if command == "test" else ()),
         *(_option("--stress names", "score other names and absent ones in the same pass") if command == "test" else ()),
         *(_option("--sweep", "score other constants of the protocol, too") if command == "test" else ()),
         *(_option("--check published", "status 1 unless published scores come out") if command == "test" else ()),

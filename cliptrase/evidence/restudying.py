@@ -13,6 +13,7 @@ from cliptrase.methods import Method, get_method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.report.foreign import path_inside
 from cliptrase.runs.counts_file import read_counts
+from cliptrase.studies.audit import Audit
 from cliptrase.studies.base import Studied, Study
 from cliptrase.studies.boundary import BoundaryIoU
 from cliptrase.studies.budget import ErrorBudget
@@ -21,6 +22,7 @@ from cliptrase.studies.sweep import Sweep
 _STUDIES: Mapping[str, Callable[[EvaluationProtocol], Study]] = {
     "explain": ErrorBudget,
     "boundary": lambda _: BoundaryIoU(),
+    "audit": lambda _: Audit(),
     "sweep": Sweep,
 }
 

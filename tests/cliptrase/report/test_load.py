@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cliptrase.cli.report import main
 from cliptrase.common.errors import InputError
 from cliptrase.drawing.canvas import png_bytes
+from cliptrase.evaluation.study_table import Column, StudyTable
 from cliptrase.report.load import read_run
 from cliptrase.report.page import page
 from tests.results_documents import class_row, columns, run_document, setting_entry
@@ -52,6 +53,9 @@ def document() -> dict[str, Any]:
         for number, name in enumerate(("clearclip", NASTY))
     }
     average = {"settings": [NASTY, "VOC21"], "mIoU": 20.0, "intervals": None}
+    heads = [Column(NASTY), Column("part"), Column("points", "score"), Column("interval", "difference_interval")]
+    rows = [[NASTY, NASTY, 60.0, None], [NASTY, "rest", 40.0, [-1.0, 41.5]]]
+    split = StudyTable(NASTY, heads, rows, [NASTY], "stacked")
     return run_document(
         methods,
         {
@@ -74,7 +78,7 @@ def document() -> dict[str, Any]:
             "unfinished": [],
         },
         dict.fromkeys(methods, average),
-    )
+    ) | {"studies": {NASTY: {"tables": [split.document()]}}}
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -188,6 +192,7 @@ def test_documents_tampered_at_several_places(
         (("schema",), "2", "it names no schema"),
         (("headline", "definition"), "nonsense", "definition of the headline is none of released, detectron2, mmseg"),
         (("headline",), None, "no table 'headline'"),
+        (("studies", NASTY, "tables", 0, "chart"), "pie", "has a chart that is none of stacked"),
         (("provenance",), None, "no table 'provenance'"),
         (("settings", "VOC21", "scores", "released"), None, "no table 'released'"),
     ],
