@@ -166,16 +166,41 @@ def domain_table(table: DomainTable, narrow: bool = False) -> Table:
 
 
 def study_table(study: StudyTable, narrow: bool = False) -> Table:
-    """What a study finds; `narrow` leaves out lines between columns."""
-    table = _table(study.title, study.notes, narrow)
-    for column in study.columns:
-        if column.kind == "text":
-            table.add_column(Text(column.name), overflow="fold")
+    """What a study finds.
+
+    Args:
+        study: its table.
+        narrow: leaves out lines between columns, puts intervals below their figures, and what all rows say into the
+            title.
+    """
+    columns = [[place] for place in range(len(study.columns))]
+    title, cells = study.title, study.cells
+    if narrow:
+        same = [place for (place,) in columns if _says_nothing(study, place)]
+        title = ", ".join([title, *(cells[0][place] for place in same)])
+        columns = []
+        for place, column in enumerate(study.columns):
+            if "interval" in column.kind and columns and study.columns[columns[-1][0]].kind != "text":
+                columns[-1].append(place)
+            elif place not in same:
+                columns.append([place])
+    table = _table(title, study.notes, narrow)
+    for places in columns:
+        head = Text("\n".join(study.columns[place].name for place in places))
+        if study.columns[places[0]].kind == "text":
+            table.add_column(head, overflow="fold")
         else:
-            table.add_column(Text(column.name), justify="right", no_wrap=True)
-    for row in study.cells:
-        table.add_row(*map(Text, row))
+            table.add_column(head, justify="right", no_wrap=True)
+    for row in cells:
+        table.add_row(*(Text("\n".join(filter(None, (row[place] for place in places)))) for places in columns))
     return table
+
+
+def _says_nothing(study: StudyTable, place: int) -> bool:
+    """Whether a column of text says the same in each of several rows."""
+    return (
+        study.columns[place].kind == "text" and len(study.cells) > 1 and len({row[place] for row in study.cells}) == 1
+    )
 
 
 def narrow_comparison_table(comparison: Comparison) -> Table:

@@ -80,7 +80,7 @@ def name_tables(
     notes = [*([_left_out(left_out)] if left_out else []), *unvaried]
     tables = [
         StudyTable(
-            "mIoU by other names, percent, 95 % intervals",
+            "other names: mIoU, percent, 95 % intervals",
             (*_HEADS, *_FIGURES),
             _wordings(studied, counted, vocabularies),
             notes,
