@@ -60,6 +60,7 @@ ORDERS = {
         "errors",
         "resizing",
         "tables",
+        "sheets",
         "timing",
         "extensions",
         *("images.formats", "images.turning", "images.scaling", "images.bands"),

@@ -155,7 +155,7 @@ def test_printing_decides_on_no_file_and_a_run_that_ended_is_not_resumed(
         raise BrokenPipeError
 
     with monkeypatch.context() as patch, contextlib.suppress(BrokenPipeError):
-        patch.setattr("cliptrase.runs.printing.print_table", closed)
+        patch.setattr("cliptrase.runs.printing.print_sheets", closed)
         main(plain)
     (folder,) = (tmp_path / "out").iterdir()
     assert (folder / "report.html").is_file()

@@ -33,10 +33,10 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json and options.csv:
         raise UsageError("--json and --csv ask for two forms of one answer; take one")
     from cliptrase.cli.known import known_data
+    from cliptrase.common.sheets import print_sentence, print_sheets
     from cliptrase.evidence.pairing import MOST_RUNS, pair_runs
-    from cliptrase.evidence.pairing_tables import pairing_csv, pairing_tables
+    from cliptrase.evidence.pairing_tables import pairing_csv, pairing_sheets
     from cliptrase.evidence.verification import verify_run
-    from cliptrase.report.terminal import print_table
 
     if len(options.run) > MOST_RUNS:
         raise UsageError(f"compare takes at most {MOST_RUNS} runs, not {len(options.run)}")
@@ -51,13 +51,15 @@ def _compare(options: argparse.Namespace) -> int:
     elif options.csv:
         print(pairing_csv(pairing), end="")
     else:
-        print("\n".join(pairing.origins))
-        for table in pairing_tables(pairing):
-            print_table(table)
+        for origin in pairing.origins:
+            print_sentence(origin)
+        for table in pairing_sheets(pairing):
+            print_sheets(table)
         for letter, names in pairing.differing.items():
-            print(f"A and {letter} differ in: {', '.join(names)}." if names else f"A and {letter} were made alike.")
+            found = f"differ in: {', '.join(names)}" if names else "were made alike"
+            print_sentence(f"A and {letter} {found}.")
         for left in pairing.unpaired:
-            print(f"{left.sentence}.")
+            print_sentence(f"{left.sentence}.")
     if pairing.pairs:
         return 0
     if pairing.unpaired:

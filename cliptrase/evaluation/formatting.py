@@ -9,7 +9,7 @@ from cliptrase.metrics import Scores
 
 COLUMNS = Scores._fields
 INTERVAL = f"{100 * LEVEL:g} % interval"
-MARKS = "> main method; bold: the best"
+MAIN = "> main method"
 
 
 def format_score(value: float | None) -> str:

@@ -1,11 +1,8 @@
-"""Pairs of runs on a terminal of 80 columns, and as CSV."""
+"""Pairs of runs on a terminal, and as CSV."""
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
+from cliptrase.common.sheets import Cell, Column, Sheet
 from cliptrase.common.tables import csv_text
 from cliptrase.evaluation.formatting import INTERVAL, format_interval, format_score
 from cliptrase.evidence.pairing import Pair, Pairing
@@ -13,24 +10,24 @@ from cliptrase.evidence.pairing import Pair, Pairing
 _WORDS = ("data set", "method", "run")
 
 
-def pairing_tables(pairing: Pairing) -> Iterator[Table]:
+def pairing_sheets(pairing: Pairing) -> Iterator[Sheet]:
     """Same methods of both runs, methods beside the first run's main one, and what could not be paired."""
     main = next(iter(pairing.runs[0].document["methods"]))
     same = [pair for pair in pairing.pairs if pair.same_method]
     others = [pair for pair in pairing.pairs if not pair.same_method]
     if same:
         heads = ["data set", "method", "A", "run", "mIoU", "difference", INTERVAL, "equal\npictures"]
-        yield _table("The same method in both runs: mIoU, percent", heads, [_same(pair) for pair in same])
+        yield _sheet("The same method in both runs: mIoU, percent", heads, [_same(pair) for pair in same])
     if others:
         heads = ["data set", "run", "method", "mIoU", "difference", INTERVAL]
-        yield _table(f"Beside {main} of A: mIoU, percent", heads, [_other(pair) for pair in others])
+        yield _sheet(f"Beside {main} of A: mIoU, percent", heads, [_other(pair) for pair in others])
     if left := list(dict.fromkeys(one.setting for one in pairing.unpaired)):
         rows = [
             [name, one.run, one.method, format_score(one.mIoU), format_interval(one.interval) if one.interval else ""]
             for name in left
             for one in pairing.scores[name]
         ]
-        yield _table("Not paired: mIoU, percent", ["data set", "run", "method", "mIoU", INTERVAL], rows)
+        yield _sheet("Not paired: mIoU, percent", ["data set", "run", "method", "mIoU", INTERVAL], rows)
 
 
 def pairing_csv(pairing: Pairing) -> str:
@@ -69,11 +66,8 @@ def _difference(pair: Pair) -> list[str]:
     return [f"{pair.difference.value:+.2f}", format_interval(pair.difference.interval, signed=True)]
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for head in heads:
-        words = head in _WORDS
-        table.add_column(Text(head), justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+def _sheet(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Sheet:
+    columns = [
+        Column(head, "key" if head in _WORDS else "interval" if head == INTERVAL else "number") for head in heads
+    ]
+    return Sheet(title, columns, [[*map(Cell, row)] for row in rows])

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from cliptrase.common.errors import InputError, counted, first_few
+from cliptrase.common.sheets import print_sheets
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.domain_lines import domain_tables
 from cliptrase.evaluation.published import published_beside
 from cliptrase.evaluation.published_check import check_published
 from cliptrase.evaluation.study_table import study_tables
 from cliptrase.report.terminal import (
-    comparison_table,
-    domain_table,
-    narrow_comparison_table,
-    print_table,
-    score_table,
-    study_table,
+    comparison_sheet,
+    domain_sheet,
+    long_comparison_sheet,
+    score_sheet,
+    study_sheet,
 )
 from cliptrase.runs.run import Run
 
@@ -22,14 +22,13 @@ from cliptrase.runs.run import Run
 def print_results(run: Run) -> None:
     """Shows the scores, and says where the files are: every file is written, so that printing decides on none."""
     compared = Comparison(run.document)
-    shown = run.results, run.protocol.label, compared.notes
-    print_table(score_table(*shown), score_table(*shown, narrow=True))
+    print_sheets(score_sheet(run.results, run.protocol.label, compared.notes))
     if len(run.results) > 1:
-        print_table(comparison_table(compared), narrow_comparison_table(compared))
+        print_sheets(comparison_sheet(compared), long_comparison_sheet(compared))
     for table in domain_tables(run.document):
-        print_table(domain_table(table), domain_table(table, narrow=True))
+        print_sheets(domain_sheet(table))
     for study in study_tables(run.document):
-        print_table(study_table(study), study_table(study, narrow=True))
+        print_sheets(study_sheet(study))
     for name in ("results.json", "report.html"):
         if run.folder is not None and (path := run.folder / name).exists():
             print(f"{path.stem}: {path}")

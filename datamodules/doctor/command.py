@@ -8,12 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from cliptrase.common.errors import UsageError
 from cliptrase.common.options import Parser, answer
+from cliptrase.common.sheets import Cell, Column, Sheet, print_sheets
 from datamodules.doctor.findings import Finding, elsewhere, files, places, prepared, some
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
@@ -210,9 +207,9 @@ def _setting_json(root: Path | None, report: Report) -> dict[str, Any]:
 
 
 def _print(reports: Sequence[Report]) -> None:
-    table = Table("setting", "state", "layout")
-    for name in ("pictures", "label maps", "expected"):
-        table.add_column(name, justify="right")
+    columns = [Column("setting", "key"), Column("state", "words"), Column("layout", "words")]
+    columns += [Column(name) for name in ("pictures", "label maps", "expected")]
+    rows = []
     # A benchmark of dozens of data sets that nobody asked for takes a line.
     folded = [report for report in reports if report.spec.benchmark and report.state == "not there"]
     for report in reports:
@@ -224,8 +221,8 @@ def _print(reports: Sequence[Report]) -> None:
         )
         counts = ("", "") if report.scan is None else (str(report.pictures), str(report.maps))
         style = {"good": "green", "faulty": "red", "not there": "dim"}[report.state]
-        table.add_row(report.spec.name, Text(report.state, style), layout, *counts, expected)
-    Console().print(table)
+        rows.append([Cell(report.spec.name), Cell(report.state, style), *map(Cell, (layout, *counts, expected))])
+    print_sheets(Sheet("", columns, rows))
     for report in reports:
         for finding in report.findings if report not in folded else ():
             print(f"{report.spec.name}: {finding.level}: {finding.message}")

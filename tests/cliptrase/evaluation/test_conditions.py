@@ -11,10 +11,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
-from rich.table import Table
 from torch.utils.data import DataLoader
 
+from cliptrase.common.sheets import Sheet
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.conditions import Conditions, Extent, Guest, Model, count_remark, extent, images_text
 from cliptrase.evaluation.counts import Counts
@@ -31,11 +30,12 @@ from cliptrase.report.csv_tables import comparison_csv, results_csv
 from cliptrase.report.load import LoadedRun
 from cliptrase.report.markdown import comparison_markdown, markdown_scores
 from cliptrase.report.page import page
-from cliptrase.report.terminal import comparison_table, narrow_comparison_table, score_table
+from cliptrase.report.terminal import comparison_sheet, long_comparison_sheet, score_sheet
 from datamodules import COCO171, PC59, VOC20, VOC21
 from datamodules.dataset import UnpaddedDistributedSampler
 from datamodules.spec import DatasetSpec, LabelScheme
 from tests.results_documents import run_document, setting_entry
+from tests.sheets import printed
 
 OPENAI = Model("ViT-B-16", "openai", "quick_gelu")
 DINO = "vit_base_patch8_224.dino"
@@ -159,17 +159,16 @@ def made(
     return results, results_document(results, own.averages(results), provenance)
 
 
+def one_line(sheet: Sheet) -> str:
+    return " ".join(printed(sheet, width=None).split())
+
+
 def all_tables(results: dict[str, list[SettingResult]], document: dict[str, Any]) -> dict[str, str]:
     found = Comparison(document)
 
-    def terminal(table: Any) -> str:
-        console = Console(width=400, file=io.StringIO(), color_system=None)
-        console.print(table)
-        return " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]  # titles are wrapped
-
     return {
-        "terminal": terminal(score_table(results, found.protocol, found.notes)),
-        "comparison": terminal(comparison_table(found)),
+        "terminal": one_line(score_sheet(results, found.protocol, found.notes)),
+        "comparison": one_line(comparison_sheet(found)),
         "comparison.md": comparison_markdown(found),
         "comparison.csv": comparison_csv(found),
         "results.csv": results_csv(document),
@@ -333,10 +332,7 @@ def test_bold_is_the_best_and_the_main_method_is_marked_otherwise() -> None:
         assert f"<strong>{values[0]:.2f}</strong>" in strong
         assert f"<strong>{values[1]:.2f}</strong>" not in strong
         assert strong.index('class="main"') < strong.index(ordered[0], strong.index('class="main"'))
-        table = comparison_table(found)
-        heads = [str(cell) for cell in table.columns[0]._cells]
-        bold = [any(span.style == "bold" for span in cell.spans) for cell in table.columns[1]._cells]  # type: ignore[union-attr]
-        assert dict(zip(heads, bold, strict=True)) == {
+        assert {row[0].text: row[1].mark == "best" for row in comparison_sheet(found).rows} == {
             ("> " if method == ordered[0] else "") + method: method == "vanilla" for method in ordered
         }
 
@@ -351,17 +347,11 @@ def test_equal_figures_are_all_bold_and_one_method_has_none() -> None:
     assert math.isfinite(results["vanilla"][0].headline.mIoU)
 
 
-def lines_of(table: Table, width: int) -> list[str]:
-    console = Console(width=width, file=io.StringIO(), color_system=None)
-    console.print(table)
-    return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
-
-
 def test_a_narrow_comparison_fits_80_columns() -> None:
     """No line of it is folded, and it holds every score, interval and difference."""
     _, document = made(Conditions(OPENAI), [VOC20.spec, PC59.spec], methods="cliptrase cliptrase-regions")
     comparison = Comparison(document)
-    lines = [line.split() for line in lines_of(narrow_comparison_table(comparison), 80)]
+    lines = [line.split() for line in printed(long_comparison_sheet(comparison), width=80).splitlines()]
     rows = {(line[0], line[1].strip(">") or line[2]): line for line in lines if line[:1] in (["VOC20"], ["average"])}
     for row in comparison.rows:
         for name, cell in (("VOC20", row.cells["VOC20"]), ("average", row.average)):
@@ -370,7 +360,7 @@ def test_a_narrow_comparison_fits_80_columns() -> None:
             expected = [f"{cell.mIoU:.2f}", *format_interval(cell.interval).split()]
             if cell.difference is not None and cell.difference_interval is not None:
                 expected += [f"{cell.difference:+.2f}", *format_interval(cell.difference_interval, signed=True).split()]
-            assert rows[name, row.method][-len(expected) :] == expected
+            assert [cell.removeprefix("*") for cell in rows[name, row.method][-len(expected) :]] == expected
 
 
 def test_names_in_square_brackets_are_not_taken_for_styles() -> None:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from cliptrase.common.io import write_bytes, write_json, write_text
+from cliptrase.common.sheets import Cell, Column, Sheet, print_sheets
 from cliptrase.evaluation.document import SCHEMA, results_document
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.intervals import Difference, Estimate, Interval
@@ -21,7 +20,8 @@ from cliptrase.evaluation.records import Average, ResultKey, SettingResult
 from cliptrase.metrics import Scores, margins, scores
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.report.csv_tables import results_csv
-from cliptrase.report.terminal import print_table, score_table
+from cliptrase.report.terminal import score_sheet
+from tests.sheets import printed
 
 CONFUSION = torch.tensor([[6, 2, 0], [1, 1, 0], [0, 0, 0]])  # the last class is neither there nor predicted
 KEY = ResultKey("paper 336, eps 1", "0123456789abcdef", "fedcba9876543210", "PASCAL in Detail")
@@ -125,9 +125,7 @@ def test_csv_agrees_with_json() -> None:
 
 
 def shown(results: dict[str, list[SettingResult]]) -> str:
-    console = Console(width=200, file=io.StringIO())
-    console.print(score_table(results, "paper 336"))
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+    return printed(score_sheet(results, "paper 336"), width=None)
 
 
 def test_table() -> None:
@@ -169,10 +167,10 @@ def test_the_protocols_own_definition_comes_first() -> None:
 
 def test_a_table_in_a_file_is_not_wrapped(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    print_table(score_table({"a-method-of-a-long-name": [result(published=True)]}, "paper 336"))
+    print_sheets(score_sheet({"a-method-of-a-long-name": [result(published=True)]}, "paper 336"))
     assert any("a-method-of-a-long-name" in line and "80.95" in line for line in capsys.readouterr().out.splitlines())
-    wide = Table(*(f"a column of its own, number {number}" for number in range(20)))
-    print_table(wide)
+    heads = [Column(f"a column of its own, number {number}") for number in range(20)]
+    print_sheets(Sheet("", heads, [[Cell("")] * 20]))
     assert any("number 0 " in line and "number 19 " in line for line in capsys.readouterr().out.splitlines())
 
 

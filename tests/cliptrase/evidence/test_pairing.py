@@ -185,7 +185,8 @@ def test_another_versions_published_figures_hinder_nobody(tmp_path: Path) -> Non
 def test_the_tables_fit_a_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    for name, value in (("COLUMNS", "80"), ("TTY_COMPATIBLE", "1"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
     runs = [
         write_run(tmp_path / name, methods, ("VOC20", "COCO171"))
         for name, methods in (("mine", ("cliptrase", "gem")), ("theirs", ("gem", "resclip-sfr+frozen", "cliptrase")))

@@ -1,9 +1,8 @@
 """A study's table in a narrow window: nothing is lost, and columns that say one thing make room."""
 
-from rich.console import Console
-
 from cliptrase.evaluation.study_table import Column, StudyTable
-from cliptrase.report.terminal import study_table
+from cliptrase.report.terminal import study_sheet
+from tests.sheets import printed
 
 COLUMNS = (
     *map(Column, ("setting", "method", "names")),
@@ -19,15 +18,12 @@ ROWS = (
 )
 
 
-def printed(study: StudyTable) -> list[str]:
-    console = Console(width=80)
-    with console.capture() as capture:
-        console.print(study_table(study, narrow=True))
-    return capture.get().splitlines()
+def lines_of(study: StudyTable) -> list[str]:
+    return printed(study_sheet(study), width=64).splitlines()
 
 
 def test_intervals_stand_below_their_figures_and_what_all_rows_say_in_the_title() -> None:
-    title, *lines = printed(StudyTable("names", COLUMNS, ROWS))
+    title, *lines = lines_of(StudyTable("names", COLUMNS, ROWS))
     assert title.rstrip() == "names, VOC20, cliptrase-regions"
     text = [" ".join(line.split()) for line in lines if line.strip()]
     assert text[:2] == ["mIoU difference", "names interval its interval lost"]
@@ -41,7 +37,7 @@ def test_intervals_stand_below_their_figures_and_what_all_rows_say_in_the_title(
 
 def test_a_column_that_tells_rows_apart_stays() -> None:
     rows = [*ROWS, ("PC59", *ROWS[0][1:])]
-    title, *lines = printed(StudyTable("names", COLUMNS, rows))
+    title, *lines = lines_of(StudyTable("names", COLUMNS, rows))
     assert title.rstrip() == "names, cliptrase-regions"
     assert sum("VOC20" in line for line in lines) == 2
-    assert printed(StudyTable("names", COLUMNS, ROWS[:1]))[0].rstrip() == "names"
+    assert lines_of(StudyTable("names", COLUMNS, ROWS[:1]))[0].rstrip() == "names"
