@@ -1,6 +1,7 @@
 """One data module for every setting: folders in, batches of pictures and label maps out."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -110,10 +111,14 @@ class SegmentationDataModule(LightningDataModule, ABC):
 
     def test_dataloader(self) -> list[DataLoader[Item]]:
         """One loader a setting that is still to be scored."""
-        # A model that goes on with an interrupted run says what was finished there.
+        # A model that goes on with an interrupted run says what was finished there, and what was looked at.
         model = self.trainer.lightning_module if self.trainer is not None else None
-        finished = getattr(model, "finished", ())
-        return [self._loader(dataset) for dataset in self.datasets if dataset.spec.name not in finished]
+        finished, counted = getattr(model, "finished", ()), getattr(model, "counted", {})
+        return [
+            self._loader(dataset, counted.get(dataset.spec.name, ()))
+            for dataset in self.datasets
+            if dataset.spec.name not in finished
+        ]
 
     def digests(self) -> dict[str, dict[str, str]]:
         """By data set digests of its `data` and of how `labels` are read, their `edition`, and the images' `geometry`.
@@ -137,12 +142,12 @@ class SegmentationDataModule(LightningDataModule, ABC):
         """One loader a setting, pictures only."""
         return self.test_dataloader()
 
-    def _loader(self, dataset: SegmentationDataset) -> DataLoader[Item]:
+    def _loader(self, dataset: SegmentationDataset, counted: Collection[int]) -> DataLoader[Item]:
         world, rank = (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
         return Loader(
             Batches(dataset, group_by_size),
             batch_size=self.batch_size,
-            sampler=UnpaddedDistributedSampler(dataset, world, rank),
+            sampler=UnpaddedDistributedSampler(dataset, world, rank, counted),
             num_workers=self.num_workers,
             collate_fn=as_it_is,
             pin_memory=torch.cuda.is_available(),

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -213,11 +213,19 @@ class UnpaddedDistributedSampler(DistributedSampler[int]):
 
     Lightning replaces samplers by one that pads, but leaves a DistributedSampler alone. It would also leave a process
     without any sample out of the run, where the others then wait for it: such a process gets a filler.
+
+    Args:
+        dataset: the samples.
+        replicas: number of processes.
+        rank: of this process.
+        counted: numbers of samples that an interrupted run looked at.
     """
 
-    def __init__(self, dataset: SegmentationDataset, replicas: int, rank: int) -> None:
+    def __init__(self, dataset: SegmentationDataset, replicas: int, rank: int, counted: Collection[int] = ()) -> None:
         super().__init__(dataset, num_replicas=replicas, rank=rank, shuffle=False)
-        self.indices = range(rank, len(dataset), replicas) or (FILLER,)
+        before = set(counted)
+        left = [number for number in range(len(dataset)) if number not in before] if before else range(len(dataset))
+        self.indices = left[rank::replicas] or (FILLER,)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)

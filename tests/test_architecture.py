@@ -46,6 +46,7 @@ LAYERS = (
     {
         "global_patches",
         *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.band_file"),
+        "runs.partial",
         *("runs.folder", "runs.run", "runs.large_pictures", "runs.progress"),
         *("runs.module", "runs.logger", "runs.printing"),
     },
@@ -95,7 +96,8 @@ ORDERS = {
         *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
     ),
     "runs": (
-        *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "folder", "run"),
+        *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
+        *("folder", "run"),
         *("large_pictures", "progress", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),

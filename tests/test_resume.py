@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -333,3 +334,116 @@ def test_a_signal_leaves_what_there_is(signum: int, word: str, options: list[str
     sentence = f"{word}: finished settings are in {folder}; the same command with --resume goes on"
     assert [line for line in complaints.splitlines() if not line.startswith("note: ")] == [f"error: {sentence}"]
     assert list(json.loads((folder / "results.json").read_text())["settings"]) == ["VOC20", "PC59"]
+
+
+@pytest.fixture(scope="module")
+def within(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> tuple[list[str], Path]:
+    """A command of two data sets with a study and sheets, and the folder of an unbroken run of it."""
+    place = tmp_path_factory.mktemp("within")
+    for seed, module in enumerate((VOC20, PC59)):
+        write_detectron2_tree(place / "datasets", module.spec, sizes=((96, 96), (80, 70)) * 6, seed=seed)
+    labels = place / "datasets" / PC59.spec.folder / PC59.spec.labels
+    for number in (0, 5):  # nothing to score there
+        (file,) = labels.glob(f"scene_{number}.*")
+        with Image.open(file) as picture:
+            save_labels(file, np.full_like(np.array(picture), PC59.spec.ignore_label))
+    sheets = "[{class_path: cliptrase.runs.callbacks.TensorBoardMasks, init_args: {pictures: 1, worst: 1}}]"
+    chosen = ["test", "--config", "configs/paper_224.yaml", "--protocol.size", "64", "--model.compare", "[vanilla]"]
+    data = ["--data", "Benchmark", "--data.settings", "[VOC20, PC59]", "--data.root", str(place / "datasets")]
+    command = [*chosen, *data, "--data.batch_size", "1", "--model.clip", f"local-dir:{tiny_clip}", "--explain", *QUIET]
+    command += ["--trainer.callbacks", sheets]
+    assert main([*command, "--trainer.default_root_dir", str(place / "whole")]) == 0
+    return command, next((place / "whole").iterdir())
+
+
+def equal_files(folder: Path, whole: Path) -> None:
+    """Figures, counts, tables and sheets of two runs are the same, byte by byte but for archives' own times."""
+    document, expected = (json.loads((place / "results.json").read_text()) for place in (folder, whole))
+    assert {key for key in expected if document[key] != expected[key]} == {"provenance"}
+    names = [str(path.relative_to(whole)) for path in sorted(whole.rglob("*")) if path.is_file()]
+    for name in names:
+        if name.endswith(".npz"):
+            with np.load(folder / name) as found, np.load(whole / name) as right:
+                assert sorted(found.files) == sorted(right.files)
+                assert all(np.array_equal(found[key], right[key]) for key in right.files), name
+        elif (name.endswith(".csv") and name != "comparison.csv") or name.startswith("sheets/"):
+            assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not (folder / "unfinished").exists()
+
+
+@pytest.mark.parametrize("after", [1, 5, 14])
+def test_a_run_goes_on_within_a_data_set(
+    after: int, within: tuple[list[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped at the first image, in the first data set and in the second, then once more."""
+    command, whole = within
+    arguments = [*command, "--trainer.default_root_dir", str(tmp_path / "out")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cliptrase.runs.partial.EVERY", 0)
+        for number, goes_on in enumerate(([], ["--resume"])):
+            with pytest.MonkeyPatch.context() as stopping:
+                stop_after(after if not number else 2, stopping)
+                with pytest.raises(StoppedError):
+                    main([*arguments, *goes_on])
+    capsys.readouterr()
+    looked = []
+    original = Segmenter.forward
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Segmenter, "forward", lambda self, *a, **b: looked.append(a) or original(self, *a, **b))
+        assert main([*arguments, "--resume"]) == 0
+    (folder,) = (tmp_path / "out").iterdir()
+    assert f"resumed: {folder} holds " in capsys.readouterr().out
+    sheets = 2 if after < 14 else 4  # of data sets that were not seen whole
+    assert len(looked) <= 22 - after - 2 + sheets
+    equal_files(folder, whole)
+
+
+def counted_images(out: Path) -> int:
+    """How many images the kept files of all processes hold."""
+    found = 0
+    for path in out.glob("*/unfinished/counts/*.npz"):
+        with contextlib.suppress(OSError, ValueError, EOFError), np.load(path) as stored:
+            found += len(stored["|numbers"]) + len(stored["|empty"])
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills a group of processes")
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_a_run_killed_at_a_random_image_goes_on_with_another_number_of_processes(
+    before: int, after: int, within: tuple[list[str], Path], tmp_path: Path
+) -> None:
+    command, whole = within
+    image = random.Random().randint(1, 11)  # of the first data set's twelve
+    root = Path(__file__).resolve().parent.parent
+    keeps = tmp_path / "keeps_after_every_batch.py"
+    keeps.write_text(
+        "from cliptrase.runs import partial\npartial.EVERY = 0.0\nif __name__ == '__main__':\n"
+        "    from cliptrase.__main__ import console\n    console()\n"
+    )
+    print(f"killed at image {image}")
+
+    def started(processes: int, *more: str) -> subprocess.Popen[str]:
+        program = [sys.executable, str(keeps), *command, *more]
+        several = ["--trainer.devices", str(processes), "--trainer.strategy", "ddp" if processes > 1 else "auto"]
+        return subprocess.Popen(
+            [*program, *several, "--trainer.default_root_dir", str(tmp_path / "out")],
+            cwd=root,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    process = started(before)
+    until = time.monotonic() + 120
+    while counted_images(tmp_path / "out") < image and not list(tmp_path.glob("out/*/results.json")):
+        assert time.monotonic() < until
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    printed, complaints = started(after, "--resume").communicate(timeout=180)
+    (folder,) = (tmp_path / "out").iterdir()
+    assert f"resumed: {folder} holds " in printed, complaints
+    equal_files(folder, whole)

@@ -36,6 +36,7 @@ from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSu
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
+from cliptrase.runs.partial import kept_datasets
 from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
 from cliptrase.runs.run import Run
 from cliptrase.studies.audit import Audit
@@ -254,6 +255,8 @@ class EvaluationCLI(LightningCLI):
             return f"finished masks are in {path / 'masks'}; the same command makes all anew"
         if (path / "results.json").is_file():
             return f"finished settings are in {path}; the same command with --resume goes on"
+        if kept_datasets(path):
+            return f"what was counted is in {path}; the same command with --resume goes on"
         return "nothing was finished yet; start again by the same command"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

@@ -11,7 +11,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import stage
-from cliptrase.metrics import batch_counts
+from cliptrase.metrics import batch_counts, margins
 
 MOST_LABELS = 20_000  # of a confusion matrix: 3.2 GB
 
@@ -43,6 +43,37 @@ class Counts(_Counts):
         if confusion.ndim == 0:  # torchmetrics hands on a matrix of one class without its dimensions
             confusion = confusion.reshape(1, 1)
         return super().__new__(cls, confusion, images, pictures, list(stems), list(left_out))
+
+
+class SoFar(NamedTuple):
+    """What one process has counted of a data set that is under way, for M methods and C labels.
+
+    Attributes:
+        confusion: (M, C, C) int64.
+        pictures: (P, M, 3, C) int32.
+        numbers: (P,) int64, of the images in their data set.
+        empty: (E,) int64 numbers of images with nothing to score.
+    """
+
+    confusion: Tensor
+    pictures: Tensor
+    numbers: Tensor
+    empty: Tensor
+
+    def check(self, methods: int, labels: int) -> None:
+        """Asks whether it agrees with itself.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if self.confusion.shape != (methods, labels, labels) or self.confusion.dtype != torch.int64:
+            raise ValueError("its matrices are of another shape")
+        if self.pictures.shape != (len(self.numbers), methods, 3, labels) or self.pictures.dtype != torch.int32:
+            raise ValueError("its images are of another shape")
+        if self.numbers.dtype != torch.int64 or self.empty.dtype != torch.int64 or self.empty.ndim != 1:
+            raise ValueError("its numbers are of another kind")
+        if not torch.equal(self.pictures.long().sum(0), torch.stack(margins(self.confusion), 1)):
+            raise ValueError("its images do not add up to its sums")
 
 
 class SegmentationCounts(Metric):
@@ -111,6 +142,19 @@ class SegmentationCounts(Metric):
                 counts.append(pictures)
         with stage("scores", labels.device):
             self._append(torch.stack(counts, 1).cpu() if counts else None, index, left_out)
+
+    def so_far(self) -> SoFar:
+        """What this process has counted, copied to the CPU."""
+        self._begin()
+        lists = (dim_zero_cat(getattr(self, name)).cpu() for name in ("pictures", "index", "empty"))
+        return SoFar(self.confusion.cpu().clone(), *lists)
+
+    def go_on(self, earlier: SoFar) -> None:
+        """Adds what was counted before, of other images; to be called in one process."""
+        self.confusion += earlier.confusion.to(self.confusion.device)
+        entries = zip(("pictures", "index", "empty"), (earlier.pictures, earlier.numbers, earlier.empty), strict=True)
+        for name, entry in entries:
+            getattr(self, name).append(entry)
 
     def compute(self) -> dict[str, Counts]:
         """Counts by method over all processes, which must all call this: the same for any split into batches.

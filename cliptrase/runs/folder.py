@@ -13,8 +13,9 @@ from cliptrase.common.errors import InputError
 from cliptrase.common.io import FolderLock, read_regular, write_json
 from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.identity import differences
+from cliptrase.runs.partial import kept_datasets
 
-_PREDICTS = "run.json"
+_BEGUN = "run.json"
 UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives
 
 
@@ -102,25 +103,30 @@ def take_unfinished(root: Path, identity: dict[str, Any], scores: bool = True) -
 
 def predicted_before(folder: Path) -> dict[str, Any]:
     """What a run of `predict` that did not end says of itself; nothing where it cannot be read."""
+    return _begun(folder, scores=False)
+
+
+def tell_begun(folder: Path, identity: dict[str, Any], scores: bool) -> None:
+    """Leaves in a folder what its run is, before anything is finished."""
+    write_json(folder / UNFINISHED / _BEGUN, {"scores": scores, "identity": identity})
+
+
+def _begun(folder: Path, scores: bool) -> dict[str, Any]:
+    """What `tell_begun` left; nothing where it cannot be read, or tells of the other command."""
     try:
-        told = json.loads(read_regular(folder / UNFINISHED / _PREDICTS))
-        return {"identity": told["identity"]}
+        told = json.loads(read_regular(folder / UNFINISHED / _BEGUN))
+        return {"identity": told["identity"]} if told["scores"] is scores else {}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
-def tell_predicting(folder: Path, identity: dict[str, Any]) -> None:
-    """Leaves in a folder what its run of `predict` is; see `predicted_before`."""
-    write_json(folder / UNFINISHED / _PREDICTS, {"identity": identity})
-
-
-def end_predicting(folder: Path) -> None:
+def forget_begun(folder: Path) -> None:
     """Takes away what only an interrupted run needs."""
     shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def scored_before(folder: Path) -> dict[str, Any]:
-    """What a run that did not end says of itself; nothing where it finished nothing, or cannot be read."""
+    """What a run of `test` that did not end says of itself; nothing where it counted nothing, or cannot be read."""
     path = folder / "results.json"
     if odd := next((str(entry) for entry in _known(folder) if entry.exists() and not entry.is_file()), ""):
         rank_zero_warn(f"{folder} is passed over: {odd} is not a file")
@@ -129,8 +135,9 @@ def scored_before(folder: Path) -> dict[str, Any]:
         provenance = json.loads(read_regular(path))["provenance"]
         if not all(isinstance(provenance[key], dict) for key in ("counts", "study_counts", "identity")):
             raise TypeError("it is not of this form")
-    except FileNotFoundError:
-        return {}
+    except FileNotFoundError:  # no data set is finished, but some images of the first may be counted
+        begun = _begun(folder, scores=True) if kept_datasets(folder) else {}
+        return begun and {**begun, "counts": {}, "study_counts": {}}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         rank_zero_warn(f"{folder} is passed over: {path.name} cannot be read ({type(error).__name__}: {error})")
         return {}

@@ -112,6 +112,11 @@ class TrainingFreeSegmentation(LightningModule):
         """Names of data sets that need no loader: an interrupted run finished them."""
         return self.run.resumed
 
+    @property
+    def counted(self) -> Mapping[str, Collection[int]]:
+        """By data set numbers of images that an interrupted run looked at."""
+        return self.run.partial.counted
+
     def setup(self, stage: str) -> None:
         """Looks at the Trainer's options before anything large is read.
 
@@ -178,8 +183,12 @@ class TrainingFreeSegmentation(LightningModule):
             warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
 
     def on_test_start(self) -> None:
-        """Encodes the vocabularies, once for all processes of a node."""
+        """Encodes the vocabularies, once for all processes of a node, and takes up what was counted before."""
         self._start()
+        for setting, counts, studies in zip(self.run.left, self._counts, self._studied, strict=True):
+            if earlier := self.run.partial.states(setting.name):
+                counts.go_on(earlier[""])  # type: ignore[operator]
+                studies.go_on(earlier)  # type: ignore[operator]
 
     def on_predict_start(self) -> None:
         """Encodes the vocabularies, once for all processes of a node."""
@@ -239,6 +248,9 @@ class TrainingFreeSegmentation(LightningModule):
             outputs += [maps] if maps else []
         if batch_idx + 1 >= self.trainer.num_test_batches[dataloader_idx]:
             self._finish(dataloader_idx)
+        else:
+            name = self.run.left[dataloader_idx].name
+            self.run.keep(name, self.global_rank, lambda: {"": counts.so_far(), **studies.so_far()})  # type: ignore[operator]
         return outputs
 
     def predict_step(

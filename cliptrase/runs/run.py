@@ -19,8 +19,9 @@ from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.counts_file import read_counts, write_counts
-from cliptrase.runs.folder import end_predicting, take_run_folder, take_unfinished, tell_predicting
+from cliptrase.runs.folder import forget_begun, take_run_folder, take_unfinished, tell_begun
 from cliptrase.runs.identity import identity
+from cliptrase.runs.partial import PartialCounts, States, Wanted
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.study_counts import StudyCounts
 from cliptrase.studies.base import Studied
@@ -68,6 +69,7 @@ class Run:
         self._written: dict[str, str] = {}  # SHA-256 of files of counts by data set
         self._studied: dict[str, StudyCounts] = {}  # by data set
         self._studies_written: dict[str, dict[str, str]] = {}  # SHA-256 of files of counts by data set and study
+        self.partial = PartialCounts()
         self._peak_memory_mib = 0
         self._results: dict[str, list[SettingResult]] | None = None
         self._document: dict[str, Any] | None = None
@@ -96,8 +98,9 @@ class Run:
                 self._take_folder(plan)
             except Exception as error:  # the other processes wait for word
                 failure = error
-        told = (self.folder, self._resumed, failure is not None, self.identity)
-        folder, self._resumed, failed, self.identity = broadcast(told)
+        told = (self.folder, self._resumed, failure is not None, self.identity, self.partial.told)
+        folder, self._resumed, failed, self.identity, partial = broadcast(told)
+        self.partial.hear(partial)
         if failed:
             raise failure or InputError("the first process of this run stopped, for the reason that it gave")
         self.folder = folder
@@ -116,9 +119,9 @@ class Run:
             if taken:
                 remove_half_written(self.folder)
                 print(f"resumed: {self.folder}; of large pictures what is finished stays")
-            tell_predicting(self.folder, self.identity)
         elif taken:
             self._take_up(plan)
+        tell_begun(self.folder, self.identity, plan.scores)
         write_text(self.folder / "config.yaml", self.config)
 
     def _take_up(self, plan: Plan) -> None:
@@ -140,7 +143,29 @@ class Run:
                 self._written[name] = digest
                 self._resumed.append(name)
                 self._add(name, {method: one._replace(left_out=left_out) for method, one in counts.items()}, studied)
-        print(f"resumed: {self.folder} holds {', '.join(self._resumed) or 'nothing that can be used'}")
+        self._take_up_partial(plan)
+        images = {dataset.spec.name: len(dataset) for dataset in plan.data.datasets}
+        begun = [f"{len(numbers)} of {images[name]} images of {name}" for name, numbers in self.partial.counted.items()]
+        print(f"resumed: {self.folder} holds {', '.join([*self._resumed, *begun]) or 'nothing that can be used'}")
+
+    def _take_up_partial(self, plan: Plan) -> None:
+        """Reads what the interrupted run had counted of data sets that it did not finish."""
+        assert self.folder is not None
+        wanted = {}
+        for dataset in plan.data.datasets if not plan.limits else ():
+            setting = dataset.spec
+            shapes = {"": (len(self.methods), setting.vocabulary.num_labels)} | {
+                study.name: (len(study.variants(setting, self.methods)), study.num_labels(setting))
+                for study in plan.studies
+            }
+            if setting.name not in self._resumed:
+                wanted[setting.name] = Wanted(shapes, len(dataset))
+        self.partial.take_up(self.folder, wanted, self.identity)
+
+    def keep(self, name: str, rank: int, states: Callable[[], States]) -> None:
+        """Keeps what a process has counted of a data set that is under way, now and then; see `PartialCounts.keep`."""
+        if self.folder is not None and not self.plan.limits:
+            self.partial.keep(self.folder, name, rank, states, self.identity)
 
     def _read_studies(self, plan: Plan, setting: Setting) -> StudyCounts:
         """What studies counted of a data set that an interrupted run finished."""
@@ -186,7 +211,7 @@ class Run:
         """Ends the run: its last file is written, so that `--resume` looks for no more."""
         if self._lock is not None:
             if self.folder is not None:
-                end_predicting(self.folder)
+                forget_begun(self.folder)
             self._lock.remove()
             self._lock = None
 
@@ -298,7 +323,9 @@ class Run:
         plan, (protocol, methods, start) = self.plan, self._asked
         main = methods[0].name
         images = sum(
-            counts[main].images for name, counts in self._finished.items() if counts and name not in self._resumed
+            counts[main].images - self.partial.scored(name)
+            for name, counts in self._finished.items()
+            if counts and name not in self._resumed
         )
         seconds = self.timer.seconds()
         # Where nothing is computed any more, how long it took is what the interrupted run measured.

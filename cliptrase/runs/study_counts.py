@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cliptrase.common.timing import StageTimer, listening, stage
-from cliptrase.evaluation.counts import Counts, SegmentationCounts
+from cliptrase.evaluation.counts import Counts, SegmentationCounts, SoFar
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.methods import Method
 from cliptrase.segmenter import Segmenter
@@ -57,6 +57,16 @@ class SettingStudies(nn.Module):
             for study, prepared in zip(self.studies, self._prepared, strict=True):
                 maps, truth = (prepared.label_maps(seen), prepared.truth(seen)) if seen else ({}, labels)
                 self.counts[study.name].update(maps, truth, index, left_out)  # type: ignore[operator]
+
+    def so_far(self) -> dict[str, SoFar]:
+        """By study what this process has counted."""
+        return {name: counts.so_far() for name, counts in self.counts.items()}  # type: ignore[operator]
+
+    def go_on(self, earlier: Mapping[str, SoFar]) -> None:
+        """Adds what was counted before; see `SegmentationCounts.go_on`."""
+        for name, counts in self.counts.items():
+            if name in earlier:
+                counts.go_on(earlier[name])  # type: ignore[operator]
 
     def finish(self) -> StudyCounts:
         """Counts over all processes, which must all call this; they are given up here."""

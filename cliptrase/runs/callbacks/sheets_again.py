@@ -1,4 +1,4 @@
-"""Sheets of settings that an interrupted run had scored, but not drawn to the end: their pictures are computed anew."""
+"""Sheets of settings that an interrupted run had scored, or begun to: their pictures are computed anew."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def sheets_left(
     drawn = {(line["setting"], line["kind"], line["stem"]) for line in lines_of(folder)}
     for dataset in module.data.datasets:
         setting = dataset.spec
-        if setting.name not in run.resumed:
+        if setting.name not in run.resumed and setting.name not in run.partial.counted:
             continue
         counts = run.finished[setting.name][run.main_method]
         lines = chosen(lines_from_counts(counts, names, worst), pictures, worst)

@@ -98,6 +98,8 @@ class TensorBoardMasks(RunCallback):
         if step.setting.name != self._setting:
             self._finish(module)
             self._setting = step.setting.name
+        if self._setting in module.run.partial.counted:
+            return  # of some of its images nothing is known but counts, which decide at the end
         if self._choice is None:
             self._choice = Choice(self.pictures, self.names, self.worst)
         for maps in step.maps:
