@@ -44,7 +44,7 @@ def test_results_document(voc: Path, tiny_clip: Path, tmp_path: Path, capsys: py
     options = [*small(voc, tiny_clip), "--data", "VOC20", "--model.compare", "[vanilla, vanilla+regions]"]
     finished = run("test", tmp_path / "out", *options)
     document = finished.results
-    assert set(document) == {"schema", "headline", "settings", "methods", "provenance"}
+    assert set(document) == {"schema", "headline", "settings", "methods", "studies", "provenance"}
     assert list(document["methods"]) == ["cliptrase", "vanilla", "vanilla+regions"]
     result = document["settings"]["VOC20"]
     assert document["methods"]["cliptrase"]["settings"]["VOC20"] == result

@@ -3,9 +3,9 @@
 import copy
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -21,11 +21,15 @@ from cliptrase.cli.evaluate import EvaluationCLI
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.timing import StageTimer, listening
 from cliptrase.evaluation.counts import SegmentationCounts
+from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.global_patches.analysis import denoised_map
 from cliptrase.methods import METHODS
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols import table
 from cliptrase.protocols.table import get_protocol
+from cliptrase.studies.base import Seen
+from cliptrase.studies.boundary import BoundaryIoU
+from cliptrase.studies.budget import ErrorBudget
 from datamodules import VOC20
 from tests.command import run
 from tests.kit import scene_batch, write_detectron2_tree
@@ -119,6 +123,42 @@ def test_label_maps_and_counts(name: str, loaded_clip: LoadedClip, tmp_path: Pat
     for key, expected in found[0].items():
         assert torch.equal(found[1][key], expected), key
     assert len(found[0]["vanilla"].unique()) > 2
+
+
+@dataclass(frozen=True)
+class Named:
+    """A data set as studies see it."""
+
+    name: str = "VOC21"
+    vocabulary: Vocabulary = NAMES
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("name", ["paper", "sclip"])
+def test_label_maps_of_studies(name: str, loaded_clip: LoadedClip, tmp_path: Path) -> None:
+    """Grid, borders, seams, regions and thresholds, with pixels that are not scored."""
+    protocol, setting = PROTOCOLS[name], cast(Setting, Named())
+    size = (224, 224) if name == "paper" else (240, 256)
+    images = scene_batch((21, 22), *size)
+    truth = (torch.arange(size[0]) // 30 % 5).view(-1, 1).expand(2, *size).clone()
+    truth[:, :9] = 255
+    found: list[dict[str, Tensor]] = []
+    for device in (torch.device("cpu"), DEVICE):
+        clip = replace(loaded_clip, model=copy.deepcopy(loaded_clip.model).requires_grad_(False))
+        segmenter = Segmenter(clip, protocol, ["cliptrase", "vanilla"], tmp_path).to(device)
+        classifier = segmenter.classifier(NAMES, progress=False, setting="VOC21")
+        with sdpa_kernel(SDPBackend.MATH):
+            prediction = segmenter(images.to(device), classifier)
+            seen = Seen(prediction.encoded, classifier, prediction.labels, truth.to(device))
+            maps: dict[str, Tensor] = {}
+            for study in (ErrorBudget(protocol), BoundaryIoU()):
+                prepared = study.prepare(segmenter, setting, progress=False)
+                maps |= prepared.label_maps(seen)
+                maps[f"truth of {study.name}"] = prepared.truth(seen)
+        assert {isinstance(one, PretendTensor) for one in maps.values()} == {device == DEVICE}
+        found.append({key: one.cpu() for key, one in maps.items()})
+    for key, expected in found[0].items():
+        assert torch.equal(found[1][key], expected), key
 
 
 @pytest.mark.usefixtures("pretended")
