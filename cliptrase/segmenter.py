@@ -17,10 +17,11 @@ from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
 from cliptrase.common.errors import InputError
-from cliptrase.common.images import PictureLike, to_rgb
+from cliptrase.common.images import PictureLike
 from cliptrase.common.resizing import is_large
 from cliptrase.common.timing import stage
-from cliptrase.drawing.picture import Segmentation, fit
+from cliptrase.drawing.picture import Segmentation, fit, rgb_of
+from cliptrase.inference.features import PatchFeatures
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
 from cliptrase.inference.naming import Named
@@ -43,6 +44,9 @@ from cliptrase.vocabulary import Vocabulary, parse_words
 
 Encoded = WholePictures | Windows
 """A batch as the tower saw it, ready for any names."""
+
+
+_ATTRIBUTES = ("clip", "encoder", "methods", "model", "protocol", "scale", "to")
 
 
 class Prediction(NamedTuple):
@@ -138,12 +142,13 @@ class Segmenter(nn.Module):
         return cls(load_clip(clip, pretrained, activation), protocol, methods, guest=guest)
 
     def segment(
-        self, picture: PictureLike, words: str | Sequence[str], background: str | Sequence[str] = ""
+        self, picture: PictureLike | Tensor, words: str | Sequence[str], background: str | Sequence[str] = ""
     ) -> Segmentation:
         """Segments one picture of any size by words.
 
         Args:
-            picture: a path, a PIL image of any mode, or an array of uint8, (H, W, 3) RGB or (H, W) grey.
+            picture: a path, a PIL image of any mode, an array, (H, W, 3) RGB or (H, W) grey, or a tensor, (3, H, W) or
+                (1, H, W); numbers are uint8 or in [0, 1].
             words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a list of such texts.
             background: "wall, floor": prompts for everything else.
 
@@ -160,7 +165,7 @@ class Segmenter(nn.Module):
                 f"{self.protocol.name!r} has view {self.protocol.view}; forward() takes batches"
             )
         vocabulary = parse_words(words, background)
-        whole = to_rgb(picture)
+        whole = rgb_of(picture)
         names, size = self.classifier(vocabulary), whole.shape[:2]
         shown = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation)
         if self.protocol.windowed and not self.methods[0].refine and is_large(size, (shown.shape[2], shown.shape[3])):
@@ -168,6 +173,67 @@ class Segmenter(nn.Module):
         else:
             labels = self(shown.to(self.device), names, size).labels[self.methods[0].name][0].cpu().numpy()
         return Segmentation(whole, labels, vocabulary.label_names)
+
+    @torch.no_grad()
+    def features(
+        self,
+        picture: PictureLike | Tensor,
+        method: str | Method | None = None,
+        layer: int | None = None,
+        words: str | Sequence[str] = "",
+        background: str | Sequence[str] = "",
+    ) -> PatchFeatures:
+        """Dense features of one picture of any size.
+
+        A method's features are those that its patches are named by, before regions and refinements, which act on
+        names. A block before the last gives CLIP's own tokens, which methods share: no method changes them, except that
+        a second stream runs beside its last blocks, and has no features of its own there.
+
+        Args:
+            picture: see `segment`.
+            method: one of the segmenter's; None takes the first.
+            layer: a block, counted from 0, or from the end: -1 is the last. None takes the method's features, as the
+                last block does.
+            words: for methods that read the names; see `segment`.
+            background: likewise.
+
+        Raises:
+            InputError: windows are the protocol's, or it crops; no such method or block; a block where the method has a
+                second stream; a method that reads names gets none; or a picture that cannot be read.
+        """
+        if self.protocol.view != "whole_image" or self.protocol.windowed:
+            raise InputError(
+                f"features() shows pictures whole, as {DEFAULT_FOR_PHOTOS!r} does, and {self.protocol.name!r} shows "
+                f"{'windows' if self.protocol.windowed else self.protocol.view}; encode() takes batches under it"
+            )
+        asked = self._method(method)
+        blocks = len(self.encoder.tower.transformer.resblocks)
+        block = _block(asked, blocks, layer)
+        whole = rgb_of(picture)
+        images = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation).to(self.device)
+        pixels, size = self.prepare(images), (whole.shape[0], whole.shape[1])
+        canvas = self._canvas(images, size, self.protocol)
+        if block < blocks - 1:
+            tokens = self.encoder.tokens(pixels, block, asked.position_embedding)[0].float()
+            grid = (pixels.shape[2] // self.patch[0], pixels.shape[3] // self.patch[1])
+        else:
+            text = None
+            if loaded_reading(asked).text:
+                text = self.classifier(parse_words(words, background)).background_first
+            encoding = self.encoder(pixels, [asked], text, self._window(images, self.protocol))
+            _require_features(encoding.features)
+            tokens, grid = encoding.features[asked.name][0].float(), encoding.grids[asked.name]
+        return PatchFeatures(tokens[1:].unflatten(0, grid), tokens[0], block == blocks - 1, size, canvas)
+
+    def _method(self, name: str | Method | None) -> Method:
+        """One of the segmenter's methods."""
+        for method in self.methods:
+            if name is None or name in (method, method.name):
+                return method
+        raise InputError(
+            f"the segmenter has no method {name if isinstance(name, str) else getattr(name, 'name', name)!r}; it has "
+            f"{', '.join(method.name for method in self.methods)}, and takes others where it is made"
+        )
 
     @property
     def patch(self) -> Size:
@@ -297,7 +363,6 @@ class Segmenter(nn.Module):
         size = size or (images.shape[2], images.shape[3])
         if min(size) < 1:
             raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
-        shown = (images.shape[2], images.shape[3])
         protocol = self.protocol.on(setting)
         methods = [method.on(setting) for method in self.methods]
         text = None
@@ -312,14 +377,12 @@ class Segmenter(nn.Module):
             windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, guide, keep)
             _require_features(windows.features)
             return windows
-        covered = protocol.pads and protocol.label_area == "image"
-        canvas = padded_canvas(shown, size, shown_cell(self.patch, protocol.fit)) if covered else size
-        window = under_patches(self._normalised(images), self.patch, protocol.fit) if protocol.fit == "trim" else None
-        encoding = self.encoder(pixels, methods, text, window)
+        canvas = self._canvas(images, size, protocol)
+        encoding = self.encoder(pixels, methods, text, self._window(images, protocol))
         _require_features(encoding.features)
         regions = find_regions(encoding, methods, protocol, canvas, size)
         # Where the label map is stretched over the padding too, so is what guides refinements.
-        stretched = protocol.pads and not covered
+        stretched = protocol.pads and protocol.label_area != "image"
         guide = self._guide(images, size, pixels if stretched else None)
         return WholePictures(encoding, regions, protocol, self.scale, canvas, size, guide, text)
 
@@ -411,6 +474,21 @@ class Segmenter(nn.Module):
         pixels = self._normalised(images)
         return pixels if self.protocol.windowed else fit_to_patches(pixels, self.patch, self.protocol.fit)
 
+    def _canvas(self, images: Tensor, size: Size, protocol: EvaluationProtocol) -> Size:
+        """(height, width) in pixels of a label map of `size` that the grid of whole images is stretched over."""
+        if protocol.pads and protocol.label_area == "image":
+            shown = (images.shape[2], images.shape[3])
+            return padded_canvas(shown, size, shown_cell(self.patch, protocol.fit))
+        return size
+
+    def _window(self, images: Tensor, protocol: EvaluationProtocol) -> Tensor | None:
+        """What the grid of whole images is stretched over, where that is more than the tower sees."""
+        return under_patches(self._normalised(images), self.patch, protocol.fit) if protocol.fit == "trim" else None
+
+    def __dir__(self) -> list[str]:
+        """Names for completion: the segmenter's own, without what every `nn.Module` has."""
+        return sorted(name for name in (*vars(type(self)), *_ATTRIBUTES) if name[0] != "_")
+
     def _normalised(self, images: Tensor) -> Tensor:
         return normalise(images, self.mean, self.std, self.protocol.normalisation)
 
@@ -428,6 +506,28 @@ class Segmenter(nn.Module):
         shown = denormalise(pixels, self.mean, self.std, self.protocol.normalisation)
         made: dict[object, object] = {}
         return lambda text: Guide(pixels, shown, text, made=made)
+
+
+def _block(method: Method, blocks: int, layer: int | None) -> int:
+    """A block, counted from 0, whose features a method has.
+
+    Raises:
+        InputError: there is no such block, or a second stream of the method runs through it.
+    """
+    if layer is None:
+        return blocks - 1
+    if isinstance(layer, bool) or not isinstance(layer, int) or not -blocks <= layer < blocks:
+        raise InputError(
+            f"`layer` {layer!r} is no block of this tower; give 0 to {blocks - 1}, or -{blocks} to -1 from the end"
+        )
+    block = layer % blocks
+    first = blocks - loaded_reading(method).depth
+    if first <= block < blocks - 1:
+        raise InputError(
+            f"method {method.name} has a second stream from block {first} on, and features of its last block only; "
+            f"give a layer below {first}, or none"
+        )
+    return block
 
 
 def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:

@@ -162,6 +162,23 @@ class VisualEncoder(nn.Module):
             x = complete_block(block, query_key(p), x)
         yield project(last, x, grid)
 
+    def tokens(self, pixels: Tensor, block: int, how: PositionEmbedding = "dino") -> Tensor:
+        """(B, N+1, W) tokens after a block of CLIP's own pass, class token first.
+
+        Args:
+            pixels: (B, 3, H, W) normalised, H and W multiples of the patch.
+            block: counted from 0.
+            how: how the position embedding is resampled where the grid is not the tower's own.
+
+        Raises:
+            ValueError: H or W is not a multiple of the patch.
+        """
+        grid = self._grid(pixels)
+        x = self._embed(self._patches(pixels, grid), grid, "dino" if tuple(self.tower.grid_size) == grid else how)
+        for module in list(self.tower.transformer.resblocks)[: block + 1]:
+            x = complete_block(module, query_key(project(module, x, grid)), x)
+        return x
+
     def _guest_features(self, pixels: Tensor, methods: Sequence[Method]) -> GuestFeatures | None:
         """What the guest says of normalised pixels, (B, 3, H, W), where a method asks."""
         names = [method.name for method in methods if loaded_reading(method).guest]

@@ -22,7 +22,7 @@ class PatchMap:
 
     values: NDArray[np.floating]
     patch: tuple[int, int]
-    cell: tuple[int, int]
+    cell: tuple[float, float]
 
     @property
     def highest(self) -> float:

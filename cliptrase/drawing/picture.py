@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from cliptrase.common.errors import InputError
+from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.common.resizing import resize_image, whole_size
 from cliptrase.drawing.overlay import overlay, with_legend
 
@@ -37,6 +39,47 @@ class Segmentation:
         """The label map over the picture, with a legend below."""
         shares = np.array(list(self.shares.values()))
         return Image.fromarray(with_legend(overlay(self.picture, self.labels), self.names, shares))
+
+
+def rgb_of(picture: PictureLike | NDArray[np.floating] | Tensor) -> NDArray[np.uint8]:
+    """A picture as a caller has it: upright (H, W, 3) uint8 RGB.
+
+    Args:
+        picture: what `images.to_rgb` takes; an array of floating-point numbers in [0, 1], (H, W, 3) RGB or (H, W)
+            grey; or a tensor on any device, (3, H, W) RGB or (1, H, W) grey, uint8 or in [0, 1]. Numbers in [0, 1] are
+            rounded to 255ths.
+
+    Raises:
+        InputError: a file that cannot be read, another shape or type, or numbers outside [0, 1].
+    """
+    if not isinstance(picture, Tensor | np.ndarray):
+        return to_rgb(picture)
+    array: NDArray[Any] = _array_of(picture) if isinstance(picture, Tensor) else picture
+    if not np.issubdtype(array.dtype, np.floating) or not array.size:
+        return to_rgb(array)
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):
+        raise InputError(
+            f"a picture of floating-point numbers holds {low:g} to {high:g}; give numbers in [0, 1], or uint8"
+        )
+    return to_rgb((array * 255).round().astype(np.uint8))
+
+
+def _array_of(picture: Tensor) -> NDArray[Any]:
+    """(3, H, W) or (1, H, W) as (H, W, 3) or (H, W).
+
+    Raises:
+        InputError: the tensor has another shape or type.
+    """
+    known = picture.dtype == torch.uint8 or picture.is_floating_point()
+    if not known or picture.ndim != 3 or picture.shape[0] not in (1, 3):
+        raise InputError(
+            f"a tensor of {str(picture.dtype).removeprefix('torch.')} and of shape {tuple(picture.shape)} is no "
+            "picture; give (3, H, W) RGB or (1, H, W) grey, uint8 or floating-point numbers in [0, 1]"
+        )
+    channels_last = picture.detach().cpu().movedim(0, 2)
+    array: NDArray[Any] = (channels_last.float() if picture.is_floating_point() else channels_last).numpy()
+    return array if picture.shape[0] == 3 else array[..., 0]
 
 
 def fit(picture: NDArray[np.uint8], size: int | str, longest: int, interpolation: str = "bicubic") -> Tensor:

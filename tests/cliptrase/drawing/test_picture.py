@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cliptrase import Segmenter
 from cliptrase.common.errors import InputError
-from cliptrase.drawing.picture import fit
+from cliptrase.drawing.picture import fit, rgb_of
 from cliptrase.protocols.table import get_protocol
 from tests.kit import scene
 
@@ -47,6 +48,35 @@ def test_paths_and_arrays_are_pictures_too(whole: Segmenter, tmp_path: Path) -> 
         np.testing.assert_array_equal(labels, found[0])
     with pytest.raises(InputError, match="an object of type int is no picture; give a path"):
         whole.segment(3, "cat; dog")  # type: ignore[arg-type]
+
+
+def test_tensors_and_numbers_from_0_to_1_are_pictures_too() -> None:
+    picture = scene(3, 40, 60)[0]
+    channels_first = torch.from_numpy(picture).permute(2, 0, 1)
+    for given in (channels_first, channels_first / 255, (channels_first / 255).requires_grad_(), picture / 255):
+        np.testing.assert_array_equal(rgb_of(given), picture)
+    grey = picture[..., 0]
+    for given in (channels_first[:1], channels_first[:1].double() / 255, grey / 255):
+        np.testing.assert_array_equal(rgb_of(given), rgb_of(grey))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (torch.zeros(40, 60, 3), r"a tensor of float32 and of shape \(40, 60, 3\) is no picture; give \(3, H, W\)"),
+        (torch.zeros(1, 3, 4, 6), r"of shape \(1, 3, 4, 6\) is no picture"),
+        (torch.zeros(3, 4, 6, dtype=torch.int64), "a tensor of int64"),
+        (torch.zeros(3, 0, 6), r"an array of float32 and of shape \(0, 6, 3\) is no picture"),
+        (torch.full((3, 4, 6), 255.0), r"holds 255 to 255; give numbers in \[0, 1\], or uint8"),
+        (np.full((4, 6, 3), np.nan), "holds nan to nan"),
+        (np.full((4, 6, 3), -0.5), "holds -0.5 to -0.5"),
+        (np.zeros((3, 4, 6)), r"an array of uint8 and of shape \(3, 4, 6\) is no picture"),
+    ],
+)
+def test_what_is_no_picture_is_said_in_a_sentence(wrong: object, words: str) -> None:
+    with pytest.raises(InputError, match=words) as told:
+        rgb_of(wrong)  # type: ignore[arg-type]
+    assert "\n" not in str(told.value)
 
 
 def test_the_longer_side_is_bounded() -> None:
