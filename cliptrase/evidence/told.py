@@ -11,7 +11,7 @@ from cliptrase.evaluation.conditions import Conditions, Extent, Guest, Model
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import FIELDS, EvaluationProtocol
-from cliptrase.protocols.table import PROTOCOLS, get_protocol
+from cliptrase.protocols.table import get_protocol, rows_named
 from cliptrase.studies.base import Study
 from cliptrase.vocabulary import BACKGROUND, Vocabulary, single_names
 
@@ -69,8 +69,7 @@ def told_protocol(values: Mapping[str, Any]) -> EvaluationProtocol:
         raise InputError(f"protocol.{missing[0]} is missing")
     protocol = get_protocol(plain)
     # Which row the values were made from is told by the label alone.
-    rows = [row for row in PROTOCOLS.values() if row.name == protocol.name]
-    changed = (replace(protocol, base=row.values()) for row in rows)
+    changed = (replace(protocol, base=row.values()) for row in rows_named(protocol.name))
     return next((one for one in (protocol, *changed) if one.label == values.get("label")), protocol)
 
 

@@ -229,11 +229,12 @@ def get_protocol(spec: ProtocolLike = DEFAULT, **changes: Any) -> EvaluationProt
         require_field(name)
     protocol = _resolved(spec)
     if "size" in changes and protocol in PROTOCOLS.values():
-        protocol = _nearest(_rows(protocol.name), changes["size"])
+        protocol = _nearest(rows_named(protocol.name), changes["size"])
     return _changed(protocol, changes)
 
 
-def _rows(name: str) -> list[EvaluationProtocol]:
+def rows_named(name: str) -> list[EvaluationProtocol]:
+    """Rows of the table by their key, or by the name that several sizes share."""
     return [row for key, row in PROTOCOLS.items() if name in (key, row.name)]
 
 
