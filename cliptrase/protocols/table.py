@@ -254,7 +254,7 @@ def _changed(protocol: EvaluationProtocol, changes: Mapping[str, Any]) -> Evalua
     if "name" in changes:
         return replace(protocol, base=None, **changes)
     changed = replace(protocol, **changes)
-    if _rows(changed.name) or not changed.changes():
+    if rows_named(changed.name) or not changed.changes():
         return changed
     return replace(changed, base=None, name=", ".join([protocol.name, *changed.changes()]))
 
@@ -263,7 +263,7 @@ def _resolved(spec: Any) -> EvaluationProtocol:
     """The protocol that a name, file, module or content stands for."""
     if isinstance(spec, EvaluationProtocol):
         return spec
-    if isinstance(spec, str) and (rows := _rows(spec)):
+    if isinstance(spec, str) and (rows := rows_named(spec)):
         return rows[-1]
     if isinstance(spec, Mapping):
         return _from_fields(spec)
@@ -300,7 +300,7 @@ def _from_fields(content: Mapping[str, Any]) -> EvaluationProtocol:
         require_field(name, ("base", *FIELDS))
     values = {name: value for name, value in content.items() if name != "base"}
     if base := content.get("base"):
-        if not isinstance(base, str) or not (_rows(base) or ":" in base):
+        if not isinstance(base, str) or not (rows_named(base) or ":" in base):
             meant = did_you_mean(str(base), PROTOCOLS)
             raise InputError(
                 f"protocol.base must be one of {', '.join(PROTOCOLS)}, or package.module:NAME, not {base!r}"
@@ -313,7 +313,7 @@ def _from_fields(content: Mapping[str, Any]) -> EvaluationProtocol:
             f"a protocol without protocol.base needs all fields, and has no {', '.join(missing)}; give them, or base: "
             "the name of a protocol that has the rest"
         )
-    rows = _rows(values["name"]) if isinstance(values["name"], str) else []
+    rows = rows_named(values["name"]) if isinstance(values["name"], str) else []
     return EvaluationProtocol(**values, base=_nearest(rows, values["size"]).base if rows else None)
 
 
