@@ -45,7 +45,7 @@ def _line(head: str, what: str, source: str) -> str:
     """One line of at most `WIDTH` columns; what the thing is gives way to where it comes from."""
     tail = f" ({source})" if source else ""
     room = WIDTH - len(head) - len(tail)
-    text = what if len(what) <= room else f"{what[: room - 3].rstrip()}..."
+    text = what if len(what) <= room else textwrap.shorten(what, room, placeholder=" ...")
     return f"{head}{text}{tail}"[:WIDTH].rstrip()
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from cliptrase.common.errors import UsageError
 from cliptrase.common.options import Parser, answer
-from cliptrase.common.sheets import Cell, Column, Sheet, print_sheets
+from cliptrase.common.sheets import Cell, Column, Sheet, print_sentence, print_sheets
 from datamodules.doctor.findings import Finding, elsewhere, files, places, prepared, some
 from datamodules.doctor.scan import Scan, scan
 from datamodules.doctor.values import never_seen, values
@@ -225,11 +225,11 @@ def _print(reports: Sequence[Report]) -> None:
     print_sheets(Sheet("", columns, rows))
     for report in reports:
         for finding in report.findings if report not in folded else ():
-            print(f"{report.spec.name}: {finding.level}: {finding.message}")
+            print_sentence(f"{report.spec.name}: {finding.level}: {finding.message}")
     for benchmark, absent in groupby(folded, key=lambda report: report.spec.benchmark and report.spec.benchmark.name):
         names = [report.spec.name for report in absent]
         where = f"`--setting {names[0]}` says where one is looked for"
-        print(f"{benchmark}: info: {len(names)} data sets are not there ({some(names)}); {where}")
+        print_sentence(f"{benchmark}: info: {len(names)} data sets are not there ({some(names)}); {where}")
 
 
 def _parser() -> Parser:
