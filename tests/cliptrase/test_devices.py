@@ -58,6 +58,7 @@ PROTOCOLS = {
     "scclip": get_protocol("scclip", window=112, stride=56, eps=1.1, min_samples=7),
     "sfp": get_protocol("sfp"),
     "proxyclip": get_protocol("proxyclip"),
+    "tiles": get_protocol("tiles"),
 }
 
 
