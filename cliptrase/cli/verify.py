@@ -54,6 +54,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _runs(options: argparse.Namespace) -> int:
     from cliptrase.cli.known import known_data
+    from cliptrase.common.sheets import print_sentence
     from cliptrase.evidence.verification import verify_run
 
     known, records, status = known_data(), [], 0
@@ -70,9 +71,9 @@ def _runs(options: argparse.Namespace) -> int:
         records.append(found.record())
         if not options.json:
             for finding in found.findings:
-                print(finding.sentence)
+                print_sentence(finding.sentence)
             if found.verified:
-                print(found.verdict)
+                print_sentence(found.verdict)
             else:
                 complain(found.verdict)
     if options.json:
@@ -85,6 +86,7 @@ def _weights(options: argparse.Namespace) -> int:
 
     check(options.clip, options.pretrained)
     from cliptrase.clip.weights import load_clip, weights_file
+    from cliptrase.common.sheets import print_sentence
     from cliptrase.evidence.weights import check_weights, read_facts
 
     facts = read_facts(options.facts)
@@ -100,5 +102,5 @@ def _weights(options: argparse.Namespace) -> int:
     print("\n".join(found.lines))
     if not found.verified:
         return complain(found.verdict)
-    print(found.verdict)
+    print_sentence(found.verdict)
     return 0

@@ -5,8 +5,10 @@
 
 import io
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -70,8 +72,12 @@ def run(main: Callable[[], int], prints: bool = False) -> int:
 
 
 def complain(sentence: str, status: int = 1) -> int:
-    """Prints the sentence and gives the exit status."""
-    print(f"error: {sentence}", file=sys.stderr)
+    """Prints the sentence and gives the exit status; on a terminal lines end between words, and a path stays whole."""
+    text = f"error: {sentence}"
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    print(text, file=sys.stderr)
     return status
 
 

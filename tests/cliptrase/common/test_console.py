@@ -1,5 +1,6 @@
 """Programs end on signals and closed streams with a sentence and the conventional status, never with a traceback."""
 
+import io
 import os
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from cliptrase.common import console
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -157,3 +160,19 @@ def test_without_the_packages() -> None:
     assert done.stderr.count("\n") == 1
     assert "is not installed for" in done.stderr
     assert "uv run python cli.py" in done.stderr
+
+
+def test_a_complaint_on_a_terminal_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    path = "/data/" + 30 * "long-name"
+    for stream, lines in (
+        (Terminal(), ["error: no picture in", path, "was read"]),
+        (io.StringIO(), [f"error: no picture in {path} was read"]),
+    ):
+        monkeypatch.setattr("sys.stderr", stream)
+        monkeypatch.setenv("COLUMNS", "24")
+        assert console.complain(f"no picture in {path} was read", 3) == 3
+        assert stream.getvalue().splitlines() == lines
