@@ -1,6 +1,6 @@
 """Pixels and a vocabulary in, label maps out: the method without Lightning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from cliptrase.common.images import PictureLike
 from cliptrase.common.resizing import is_large
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit, rgb_of
+from cliptrase.inference.checks import check_votes, require_directions, require_features, require_whole_patches
 from cliptrase.inference.features import PatchFeatures
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
@@ -105,7 +106,7 @@ class Segmenter(nn.Module):
         self.encoder.require(self.methods)
         check_guest(self.methods, guest.name if guest is not None else None)
         self.model = clip.model
-        _require_whole_patches(self.protocol, self.patch)
+        require_whole_patches(self.protocol, self.patch)
         check_votes(self.protocol, self.methods)
         self.scale = float(clip.model.logit_scale.exp())
         self.cache = TextCache(
@@ -221,7 +222,7 @@ class Segmenter(nn.Module):
             if loaded_reading(asked).text:
                 text = self.classifier(parse_words(words, background)).background_first
             encoding = self.encoder(pixels, [asked], text, self._window(images, self.protocol))
-            _require_features(encoding.features)
+            require_features(encoding.features)
             tokens, grid = encoding.features[asked.name][0].float(), encoding.grids[asked.name]
         return PatchFeatures(tokens[1:].unflatten(0, grid), tokens[0], block == blocks - 1, size, canvas)
 
@@ -304,7 +305,7 @@ class Segmenter(nn.Module):
             embeddings = self.cache.load(names, templates)
             if embeddings is None or not has_direction(embeddings).all():
                 embeddings = encode_names(self.model, self.clip.tokenizer, names, templates, progress)
-                _require_directions(embeddings, names)
+                require_directions(embeddings, names)
                 self.cache.save(names, templates, embeddings)
         return embeddings.to(self.device)
 
@@ -375,11 +376,11 @@ class Segmenter(nn.Module):
         if protocol.windowed:
             guide = self._guide(images, size)
             windows = encode_windows(pixels, self.encoder, self.patch, methods, protocol, size, text, guide, keep)
-            _require_features(windows.features)
+            require_features(windows.features)
             return windows
         canvas = self._canvas(images, size, protocol)
         encoding = self.encoder(pixels, methods, text, self._window(images, protocol))
-        _require_features(encoding.features)
+        require_features(encoding.features)
         regions = find_regions(encoding, methods, protocol, canvas, size)
         # Where the label map is stretched over the padding too, so is what guides refinements.
         stretched = protocol.pads and protocol.label_area != "image"
@@ -420,7 +421,7 @@ class Segmenter(nn.Module):
             protocol,
             classifier,
             classifier.background_first if loaded_reading(method).text else None,
-            _require_features,
+            require_features,
         )
 
     @torch.no_grad()
@@ -528,65 +529,6 @@ def _block(method: Method, blocks: int, layer: int | None) -> int:
             f"give a layer below {first}, or none"
         )
     return block
-
-
-def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:
-    """Refuses regions that vote with labels where there are only logits.
-
-    Raises:
-        InputError: a method asks for it under a protocol with windows.
-    """
-    majority = next((method.name for method in methods if method.vote == "majority"), None)
-    if protocol.windowed and majority:
-        raise InputError(
-            f"method {majority}: protocol {protocol.name} averages the logits of windows, so regions vote by "
-            "their mean; leave out +majority"
-        )
-
-
-def _require_whole_patches(protocol: EvaluationProtocol, patch: Size) -> None:
-    """Refuses sizes, those of single data sets too, that are no whole patches where the protocol asks for such."""
-    side = patch[0]
-    for name in ("", *protocol.overrides):
-        size = protocol.on(name).size
-        if protocol.fit == "exact" and isinstance(size, int) and any(size % step for step in patch):
-            below = size // side * side
-            field = f"overrides.{name}.size" if name else "size"
-            raise InputError(
-                f"`protocol.{field}` {size} is not a multiple of the tower's patch of {side} pixels; "
-                f"take {below + side}" + (f" or {below}" if below else "")
-            )
-
-
-def _require_directions(embeddings: Tensor, names: Sequence[str]) -> None:
-    """Questions new text embeddings, (C, E): without a direction, or all with one, they name pixels at random."""
-    if not (sound := has_direction(embeddings)).all():
-        name = names[int(sound.int().argmin())]
-        raise InputError(
-            f"the model's text embedding of {name!r} is zero or not finite (NaN or infinite), so that no pixel can be "
-            "named; take undamaged weights"
-        )
-    if len(set(names)) > 1 and bool((embeddings == embeddings[0]).all()):
-        raise InputError(
-            f"the model gives all {len(names)} names the same text embedding, so that none can be told from another; "
-            "take undamaged weights"
-        )
-
-
-def _require_features(features: Mapping[str, Tensor]) -> None:
-    """Questions features of every method, (..., E) each; one answer is waited for, however many methods there are."""
-    sound = torch.stack([has_direction(values).all() for values in features.values()])
-    if not sound.all():
-        name, values = next(
-            (name, values) for (name, values), one in zip(features.items(), sound, strict=True) if not one
-        )
-        cure = "take undamaged weights"
-        if values.dtype != torch.float32 or torch.is_autocast_enabled(values.device.type):
-            cure = "take `trainer.precision` 32-true, or undamaged weights"
-        raise InputError(
-            f"method {name}: image features are zero or not finite (NaN or infinite), so that no pixel can be named; "
-            f"{cure}"
-        )
 
 
 def _text_identity(clip: LoadedClip) -> str:

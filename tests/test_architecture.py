@@ -40,6 +40,7 @@ LAYERS = (
     {
         *(
             "report",
+            "inference.checks",
             "inference.features",
             "inference.maps",
             "inference.window_maps",
@@ -126,7 +127,7 @@ ORDERS = {
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
-    "inference": ("features", "pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
+    "inference": ("checks", "features", "pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),
     "methods": ("options", "switches", "record", "parts", "table", "outside", "naming"),
     "studies": ("base", "oracles", "audit", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
