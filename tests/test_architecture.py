@@ -100,7 +100,7 @@ ORDERS = {
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
-        *("protocol_option", "stress", "evaluate"),
+        *("protocol_option", "refusals", "studies", "evaluate"),
         *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
     ),
     "runs": (

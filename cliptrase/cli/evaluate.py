@@ -1,12 +1,8 @@
 """`test` and `predict`: wiring of configuration, data, model and Trainer."""
 
-import inspect
-import os
-import re
 import signal
 import sys
-import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import NoneType
@@ -21,12 +17,12 @@ from cliptrase.cli.arguments import PUBLISHED, STRESSES, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
-from cliptrase.cli.stress import naming_stress
+from cliptrase.cli.refusals import check_writable, refusal, require_datasets
+from cliptrase.cli.studies import asked_studies, with_parts_off
 from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
-from cliptrase.common.errors import InputError, one_line, suggestion
-from cliptrase.methods import Method, get_method, split_methods
-from cliptrase.methods.parts import parts_off
+from cliptrase.common.errors import InputError, one_line
+from cliptrase.methods import split_methods
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.band_file import UNFINISHED
@@ -39,17 +35,10 @@ from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.partial import kept_datasets
 from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
 from cliptrase.runs.run import Run
-from cliptrase.studies.audit import Audit
-from cliptrase.studies.base import Study
-from cliptrase.studies.boundary import BoundaryIoU
-from cliptrase.studies.budget import ErrorBudget
-from cliptrase.studies.sweep import Sweep
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
-from datamodules.specs import DATASETS
 
 OneCallback = TypeVar("OneCallback")
-_HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
 
 
 class StoppedRun(Exception):  # noqa: N818 (a stop, no error)
@@ -70,20 +59,6 @@ def signal_of(error: BaseException | None) -> int | None:
     if (signum := signal_received()) is not None:
         return signum
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
-
-
-def require_datasets(protocol: EvaluationProtocol, data: SegmentationDataModule) -> None:
-    """Refuses a protocol's values for a data set that there is not: its name is misspelt.
-
-    Raises:
-        InputError: there is such a name.
-    """
-    known = [*dict.fromkeys([*(spec.name for spec in data.settings), *DATASETS])]
-    if unknown := sorted(protocol.overrides.keys() - set(known)):
-        meant = suggestion(unknown[0], known)
-        raise InputError(
-            f"`protocol.overrides` names {unknown[0]!r}, which is no data set; {meant} some of {', '.join(known)}"
-        )
 
 
 class _Parser(LightningArgumentParser):
@@ -281,7 +256,7 @@ class EvaluationCLI(LightningCLI):
         if own_weights and not any(argument.startswith("--model.pretrained") for argument in self.arguments):
             model.pretrained = None
         if self.config[self.subcommand].audit:
-            model.compare = _with_parts_off(model.method, split_methods(model.compare))
+            model.compare = with_parts_off(model.method, split_methods(model.compare))
         self.run = self._make_run()
         self.parser.add_instantiator(self._instantiate_model, TrainingFreeSegmentation, subclasses=False, prepend=True)
 
@@ -302,29 +277,8 @@ class EvaluationCLI(LightningCLI):
     def _instantiate_model(
         self, model: type[TrainingFreeSegmentation], *, applied_instantiation_links: Any = None, **options: Any
     ) -> TrainingFreeSegmentation:
-        return model(**options, studies=self._studies(), run=self.run)
-
-    def _studies(self) -> list[Study]:
-        """What is asked for beside the scores.
-
-        Raises:
-            InputError: it is asked of `predict`, which has no truth.
-        """
-        config = self.config[self.subcommand]
-        if config.check and self.subcommand == "predict":
-            raise InputError(f"--check {config.check} needs label maps to score; it goes with 'test'")
-        asked: dict[str, list[Study]] = {}
-        if config.explain:
-            asked["--explain"] = [ErrorBudget(config.protocol), BoundaryIoU()]
-        if config.audit:
-            asked["--audit"] = [Audit()]
-        if config.stress:
-            asked[f"--stress {config.stress}"] = [naming_stress()]
-        if config.sweep:
-            asked["--sweep"] = [Sweep(config.protocol)]
-        if asked and self.subcommand == "predict":
-            raise InputError(f"{next(iter(asked))} needs label maps to score; it goes with 'test'")
-        return [study for studies in asked.values() for study in studies]
+        studies = asked_studies(str(self.subcommand), self.config[self.subcommand])
+        return model(**options, studies=studies, run=self.run)
 
     def _set_seed(self) -> None:
         try:
@@ -353,51 +307,3 @@ class EvaluationCLI(LightningCLI):
             raise InputError(refusal(error, config.trainer)) from error
         supervise(trainer, config.trainer.strategy)
         return trainer
-
-
-def _with_parts_off(method: str, compare: Sequence[str | Method]) -> list[str]:
-    """Further methods of an audit: those asked for, and each without each of its parts.
-
-    Raises:
-        InputError: a method that there is not, or none has a part.
-    """
-    asked = [method, *map(str, compare)]
-    without = [other for spec in asked for other in parts_off(spec, get_method(spec)).values()]
-    if not without:
-        raise InputError(
-            f"--audit leaves out parts of methods, and there are none in {', '.join(asked)}; take a method with "
-            "regions or parts of its own, such as cliptrase or resclip"
-        )
-    return list(dict.fromkeys([*asked[1:], *without]))
-
-
-def check_writable(root: Path) -> None:
-    """Tries the folder that a run's folder will be made in, before there is any work to lose.
-
-    Raises:
-        InputError: it cannot be made or written.
-    """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except (OSError, ValueError) as error:  # ValueError is of names that no system takes
-        raise InputError(
-            f"no folder for this run can be made in {str(root)!r} ({getattr(error, 'strerror', None) or error}); "
-            "name another place by --trainer.default_root_dir"
-        ) from error
-
-
-def refusal(error: Exception, asked: Namespace) -> str:
-    """Why Lightning makes no Trainer, and of which options it may be."""
-    usual = {name: parameter.default for name, parameter in inspect.signature(Trainer).parameters.items()}
-    given = [
-        f"--trainer.{name} {value}"
-        for name, value in vars(asked).items()
-        if isinstance(value, str | int | float | list) and value != usual.get(name) and name not in _HARMLESS
-    ]
-    reason = re.sub(r"<[\w.]*?(\w+) object at 0x[0-9a-f]+>", r"\1", one_line(error)).rstrip(".")
-    if any(name.startswith("SLURM_") for name in os.environ) and "SLURM" in reason:
-        return f"this job of SLURM cannot be used ({reason}); start by srun, or set SLURM_JOB_NAME=interactive"
-    options = " ".join(given) or "the usual --trainer options"
-    return f"{options} cannot be used here ({reason}); change or leave out what it names"

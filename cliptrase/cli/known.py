@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cliptrase.cli.stress import naming_stress
+from cliptrase.cli.studies import naming_stress
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evidence.told import Known
 from cliptrase.protocols.protocol import EvaluationProtocol

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cliptrase.cli.stress import naming_stress
+from cliptrase.cli.studies import naming_stress
 from cliptrase.studies.wordings import absent_names, drawn, folded, plural, reworded, synonyms_of, with_classes
 from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules.spec import DatasetSpec, shipped_synonyms
