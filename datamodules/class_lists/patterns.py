@@ -10,7 +10,7 @@ MARKS = "'\"\u201c\u201d\u2018"
 CVAT_HEAD = re.compile(r"#\s*label:color_rgb:parts:actions\s*", re.IGNORECASE)
 CVAT = re.compile(r"(?P<name>.+?):(?P<colour>\d{1,3},\d{1,3},\d{1,3})(?::[^:]*:[^:]*)?")
 COLOUR = r"\d{1,3}(?:\s*,\s*|\s*;\s*|\s+)\d{1,3}(?:\s*,\s*|\s*;\s*|\s+)\d{1,3}"
-NAME_COLOUR = re.compile(rf"(?P<name>.*\S)(?:\s*[,;:]\s*|\s+)(?P<colour>{COLOUR})")
+NAME_COLOUR = re.compile(rf"(?P<name>.*[^\s,;:=])(?:\s*[,;:=]\s*|\s+)(?P<colour>{COLOUR})")
 COLOUR_NAME = re.compile(rf"(?P<colour>{COLOUR})(?:\s*[,;:]\s*|\s+)(?P<name>\S.*)")
 HEX = re.compile(r"(?:^|[\s,;:=])(?:#|0x)[0-9a-fA-F]{6}\b")
 NAME_HEX = re.compile(r"(?P<name>.*\S)(?:\s*[,;:=]\s*|\s+)(?P<colour>(?:#|0x)[0-9a-fA-F]{6})")

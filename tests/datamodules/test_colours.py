@@ -32,6 +32,8 @@ FORMS = {
     "ids.csv": 'id,name,trainId,color\n24,cat,3,"255,0,0"\n24,cat,3,#0000ff\n1,dog,255,#00a000\n0,ignore,255,#000000\n',
     "hex.txt": "cat #ff0000\ncat #0000FF\ndog #00a000\nignore 0x000000\n",
     "no_header.csv": "cat,255,0,0\ncat,0,0,255\ndog,0,160,0\nignore,0,0,0\n",
+    "colons.txt": "cat: 255 0 0\ncat: 0 0 255\ndog: 0 160 0\nignore: 0 0 0\n",
+    "spaces.txt": "cat , 255, 0, 0\ncat = 0 0 255\ndog = 0 160 0\nignore , 0, 0, 0\n",
     "names.yaml": "cat: [[255, 0, 0], '#0000ff']\ndog: 0 160 0\nignore: '#000000'\n",
     "names.json": json.dumps({"cat": [RED, "#0000ff"], "dog": GREEN, "ignore": BLACK}),
     "entries.json": json.dumps([{"id": 7, "name": "cat", "color": [RED, BLUE]}, {"name": "dog", "color": GREEN}])[:-1]

@@ -20,7 +20,8 @@ from cliptrase.common.images.scaling import Part, Stretch, scaled_parts
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of TIFF and BigTIFF
 _GREY, _RGB = 1, 2  # photometric interpretations whose numbers are brightness
-_ORIENTATION, _NODATA, _GEOGRAPHIC = 274, 42113, (33550, 33922, 34264, 34735)  # tags
+_ORIENTATION, _GEOGRAPHIC = 274, (33550, 33922, 34264, 34735)  # tags
+NODATA = 42113  # the tag of the number of pixels that hold nothing
 _ALPHA = (1, 2)  # kinds of extra samples
 _VALUES = 1 << 22  # read at a time where the file does not say how it is cut
 _BYTES = 1 << 24  # of strips and tiles, read at a time
@@ -157,15 +158,17 @@ def read_bands(found: Bands, chosen: Sequence[int], stretch: Stretch, path: Path
     wanted = [band - 1 for band in dict.fromkeys(shown)]  # each is read once
     shape = (found.height, found.width, len(wanted))
     source = _Source(found, wanted, path)
-    scaled = scaled_parts(source.parts, shape, found.dtype, stretch, _nodata(found.page))
+    tags = found.page.tags
+    nodata = number_of_nothing(tags[NODATA].value) if NODATA in tags else None
+    scaled = scaled_parts(source.parts, shape, found.dtype, stretch, nodata)
     order = [wanted.index(band - 1) for band in (shown if len(shown) == 3 else shown * 3)]
     return scaled if order == [0, 1, 2] else np.ascontiguousarray(scaled[..., order])
 
 
-def _nodata(page: Any) -> float | None:
-    """The number of pixels that hold nothing, as GDAL writes it."""
-    with suppress(ValueError, KeyError, AttributeError):
-        return float(str(page.tags[_NODATA].value).strip("\0 "))
+def number_of_nothing(value: Any) -> float | None:
+    """The number of pixels that hold nothing, of the tag `NODATA` as GDAL writes it; None where it says none."""
+    with suppress(ValueError):
+        return float(str(value).strip("\0 "))
     return None
 
 

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from cliptrase.common.errors import InputError, one_line
-from cliptrase.common.images.bands import Bands, checked_bands, find_bands, read_bands
+from cliptrase.common.images.bands import (
+    NODATA,
+    Bands,
+    checked_bands,
+    find_bands,
+    number_of_nothing,
+    read_bands,
+)
 from cliptrase.common.images.decoding import (
     colours_of,
     has_late_metadata,
@@ -70,8 +77,10 @@ class Reader:
                 colours = read_bands(file, self.bands, self.stretch, path)
                 return placed(colours, file.orientation, False, self.decoding, size)
             orientation = load(file)
-            if self._chooses:
-                colours = self._chosen(file, path)
+            deep = file.mode.startswith("I") or file.mode == "F"
+            nodata = number_of_nothing(getattr(file, "tag_v2", {}).get(NODATA)) if deep else None
+            if self._chooses or (nodata is not None and self.decoding == "upright"):
+                colours = self._chosen(file, path, deep, nodata)
             else:
                 colours = colours_of(file, flatten=self.decoding == "upright")
         return placed(colours, orientation, file.format == "TIFF", self.decoding, size)
@@ -174,9 +183,8 @@ class Reader:
         require_pixels(path, (file.height, file.width), self._limit)
         return file
 
-    def _chosen(self, file: Image.Image, path: Path) -> NDArray[np.uint8]:
+    def _chosen(self, file: Image.Image, path: Path, deep: bool, nodata: float | None) -> NDArray[np.uint8]:
         """Bands of a picture that Pillow has decoded: its colours, or the one of a deep grey picture."""
-        deep = file.mode.startswith("I") or file.mode == "F"
         held = np.asarray(file)[..., None] if deep else colours_of(file, flatten=self.decoding == "upright")
         height, width, count = held.shape
         shown = checked_bands(self.bands or ((1,) if deep else (1, 2, 3)), count, path)
@@ -186,7 +194,7 @@ class Reader:
             for channel, band in enumerate(wanted):
                 yield Part(channel, slice(height), slice(width), held[..., band - 1])
 
-        return scaled_parts(parts, (height, width, 3), held.dtype, self.stretch)
+        return scaled_parts(parts, (height, width, 3), held.dtype, self.stretch, nodata)
 
 
 RELEASED = Reader("released")

@@ -110,7 +110,8 @@ def scaled_parts(
         shape: (H, W, channels).
         dtype: of all values.
         stretch: over what each channel holds on the whole picture, or none: then one range for all channels.
-        nodata: number of pixels that hold nothing: they count for no range, and are black.
+        nodata: number of pixels that hold nothing: like what is no number or infinite, they count for no range, and
+            are black.
 
     Returns:
         (H, W, channels) uint8.
@@ -128,6 +129,7 @@ def scaled_parts(
                 place[rows] = tables[part.channel].take(values if not least else values.astype(np.int32) - least)
                 continue
             scaled = _scaled(_numbers(values), *ranges[part.channel])
+            scaled[~np.isfinite(values)] = 0  # a stretch may begin below 0
             if nodata is not None:
                 scaled[values == nodata] = 0
             place[rows] = scaled

@@ -100,6 +100,19 @@ def test_what_holds_nothing_counts_for_no_range(tmp_path: Path) -> None:
             found = Reader(stretch=parse_stretch(stretch)).picture(path)
             assert (found[:, :10] == 0).all()
             assert found[:, 10:].max() > 50
+        tifffile.imwrite(path, values[..., 0], photometric="minisblack", extratags=tags)  # Pillow reads one band
+        for stretch in ("none", "minmax", "percentile 1 99"):
+            band = values[:, 10:, 0]
+            low, high = np.percentile(band, [0, 100] if stretch == "minmax" else [1, 99], method="inverted_cdf")
+            found = Reader(stretch=parse_stretch(stretch)).picture(path)
+            assert (found[:, :10] == 0).all()
+            expected = plain(band, 0, 4095) if stretch == "none" else plain(band, low, high)
+            assert np.abs(found[:, 10:, 1].astype(int) - expected).max() <= (1 if dtype == np.float32 else 0)
+    values = GENERATOR.uniform(-30, 40, (20, 30, 3)).astype(np.float32)
+    values[:5], values[5] = np.nan, np.inf
+    tifffile.imwrite(tmp_path / "nan.tif", values, photometric="minisblack", planarconfig="contig")
+    for stretch in ("none", "minmax", "percentile 2 98"):
+        assert not Reader(stretch=parse_stretch(stretch)).picture(tmp_path / "nan.tif")[:6].any()
     values = np.full((4, 5, 3), np.nan, dtype=np.float32)
     tifffile.imwrite(tmp_path / "nan.tif", values, photometric="minisblack", planarconfig="contig")
     assert not Reader(stretch=parse_stretch("percentile 2 98")).picture(tmp_path / "nan.tif").any()
