@@ -14,7 +14,7 @@ from datamodules.colours import Colour
 
 _BAND = 1 << 20  # pixels that are looked up at a time, so that maps of any size take little memory
 _SHOWN = 5
-_MANY = 50  # colours beyond a table's are hardly classes that were forgotten
+MANY = 50  # colours beyond a table's are hardly classes that were forgotten
 
 
 class Decoded(NamedTuple):
@@ -82,11 +82,15 @@ def unpack(packed: int) -> Colour:
     return packed >> 16, packed >> 8 & 255, packed & 255
 
 
-def say_colours(pixels: Mapping[Colour, int]) -> str:
-    """Colours with their pixels, those of most pixels first: `10,20,30 (#0a141e) in 4 pixels`."""
+def say_colours(pixels: Mapping[Colour, int], all_up_to: int = _SHOWN) -> str:
+    """Colours with their pixels, those of most pixels first: `10,20,30 (#0a141e) in 4 pixels`.
+
+    Of more colours than `all_up_to` the first five are named.
+    """
     most = sorted(pixels.items(), key=lambda item: (-item[1], item[0]))
-    shown = [f"{shown_colour(colour)} in {counted(count, 'pixel')}" for colour, count in most[:_SHOWN]]
-    rest = most[_SHOWN:]
+    named = len(most) if len(most) <= all_up_to else _SHOWN
+    shown = [f"{shown_colour(colour)} in {counted(count, 'pixel')}" for colour, count in most[:named]]
+    rest = most[named:]
     more = f" and {counted(len(rest), 'other')} in {counted(sum(count for _, count in rest), 'pixel')}" if rest else ""
     return ", ".join(shown) + more
 
@@ -97,7 +101,7 @@ def cure_of(colours: Iterable[Colour]) -> str:
     them = "it" if len(several) == 1 else "them"
     if all(red == green == blue for red, green, blue in several):
         return f"add {them} to `colors`, or leave `colors` out if these are index maps, whose numbers are the classes"
-    if len(several) > _MANY:
+    if len(several) > MANY:
         return "so many come of resizing or compression: export the label maps anew, as PNG and without smoothing"
     return f"add {them} to `colors`, each by its class or, if it is not scored, by the name 'ignore'"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from datamodules.colour_table import cure_of, say_colours
+from datamodules.colour_table import MANY, cure_of, say_colours
 from datamodules.colours import Colour
 from datamodules.doctor.scan import Scan
 from datamodules.layouts import candidates, where
@@ -102,7 +102,7 @@ def files(spec: DatasetSpec, scan: Scan) -> list[Finding]:
     findings += _each("colour", f"label maps hold colours, not label indices; {cure}", coloured)
     strange = [fact for fact in scan.facts if fact.unknown]
     unknown = sum((Counter(dict(fact.unknown)) for fact in strange), Counter[Colour]())
-    text = f"label maps hold colours that `colors` does not name, {say_colours(unknown)}; {cure_of(unknown)}"
+    text = f"label maps hold colours that `colors` does not name, {say_colours(unknown, MANY)}; {cure_of(unknown)}"
     findings += _each("colour", text, [fact.labels for fact in strange if fact.labels is not None])
     wrong = [
         fact for fact in scan.facts if fact.image_size and fact.labels_size and fact.image_size != fact.labels_size

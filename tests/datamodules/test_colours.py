@@ -236,7 +236,15 @@ def test_a_colour_that_the_table_does_not_name_is_refused(
     (found,) = json.loads(capsys.readouterr().out)["settings"]["Folder"]["findings"]
     assert (found["level"], found["kind"], found["files"]) == ("error", "colour", [str(path)])
     assert found["message"].startswith("1 label maps hold colours that `colors` does not name, ")
-    assert say_colours({colour: strange.count(colour) for colour in strange}) in found["message"]
+    assert say_colours({colour: strange.count(colour) for colour in strange}, 50) in found["message"]
+
+
+def test_the_doctor_names_all_colours_that_are_few_enough() -> None:
+    """All up to the number given, which the doctor's table of forgotten classes needs; of more the first five."""
+    pixels = {(1, 2, green): 100 - green for green in range(7)}
+    assert say_colours(pixels, 7).count("(#") == 7
+    assert say_colours(pixels, 6) == say_colours(pixels)
+    assert say_colours(pixels).endswith("1,2,4 (#010204) in 96 pixels and 2 others in 189 pixels")
 
 
 @settings(max_examples=30)
