@@ -54,8 +54,9 @@ def restudied(
         made = None
         if all(setting.named for setting in settings) and counts.keys() == document["settings"].keys():
             made = _tables(name, studies.get(name), folder, document, protocol, settings, counts)
-        if made is None:
+        if made is None or isinstance(made, Finding):
             unknown.append(name)
+            findings += [made] if made else []
         elif differing := list(unequal(told, made)):
             findings.append(_finding(name, made, differing))
     return unknown, findings
@@ -69,19 +70,26 @@ def _tables(
     protocol: EvaluationProtocol,
     settings: Sequence[ToldSetting],
     counts: Mapping[str, Mapping[str, Counts]],
-) -> dict[str, Any] | None:
-    """A study as `results.json` has it; None where it cannot be made here."""
+) -> dict[str, Any] | Finding | None:
+    """A study as `results.json` has it; None where it cannot be made here, what is wrong where no hash is told."""
     provenance = document["provenance"]
     identities, hashes = provenance.get("studies"), provenance.get("study_counts")
     if study is None or not isinstance(identities, Mapping) or identities.get(name) != study.identity:
         return None
     try:
         methods = list(_methods(document))
-        found = {}
+        found: dict[str, Mapping[str, Counts]] = {}
         for setting in settings:
-            path_inside(folder, f"studies/{name}/{setting.name}.npz")
-            told = str(hashes[setting.name][name]) if isinstance(hashes, Mapping) else ""
             variants, labels = study.variants(setting, methods), study.num_labels(setting)
+            if not variants:  # nothing is varied here, and no file is written
+                found[setting.name] = {}
+                continue
+            path_inside(folder, f"studies/{name}/{setting.name}.npz")
+            of_setting = hashes.get(setting.name) if isinstance(hashes, Mapping) else None
+            told = of_setting.get(name) if isinstance(of_setting, Mapping) else None
+            if not isinstance(told, str):
+                what = f"provenance.study_counts.{setting.name}.{name}"
+                return Finding("results.json", what, told, "a SHA-256", "should be")
             found[setting.name] = read_counts(folder, setting.name, variants, labels, told, name)
     except (
         InputError,
@@ -112,7 +120,8 @@ def _methods(document: Mapping[str, Any]) -> Iterator[Method]:
 def _finding(name: str, made: Mapping[str, Any], differing: Sequence[Unequal]) -> Finding:
     """One finding for all values of a study that differ, the first named by its row and column."""
     first, *others = differing
-    what = f"{first.place[-1]} of study {name}" if first.place else f"study {name}"
+    keys = [key for key in first.place if isinstance(key, str)]
+    what = f"{keys[-1]} of study {name}" if keys else f"study {name}"
     match first.place:
         case ("tables", int(table), "rows", int(row), int(column), *_):
             line, columns = made["tables"][table]["rows"][row], made["tables"][table]["columns"]

@@ -25,6 +25,7 @@ _LARGEST = 64 * MIB
 _MOST_ALIASES = 20
 _CONFIG = "config.yaml"
 _VERSION = "version of "
+_STUDY = "study "
 
 
 def protocol_findings(provenance: Mapping[str, Any]) -> tuple[EvaluationProtocol | None, list[Finding]]:
@@ -68,6 +69,12 @@ def provenance_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     guest = _table(model.get("guest")).get("weights_hash", "none")
     if f"{run.get('guest')}".partition(" ")[0] != guest:
         yield Finding(_RESULTS, "provenance.identity.run.guest", run.get("guest"), guest, "provenance.model.guest has")
+    studies = _table(provenance.get("studies"))
+    told = (key.removeprefix(_STUDY) for key in run if key.startswith(_STUDY))
+    pairs += [
+        (f"identity.run.{_STUDY}{name}", studies.get(name), "provenance.studies has")
+        for name in dict.fromkeys([*studies, *told])
+    ]
     for name, result in settings.items():
         digest = result["vocabulary_hash"]
         pairs += [
@@ -81,6 +88,7 @@ def provenance_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     for key, expected, source in (
         ("methods", methods, "`methods` holds"),
         ("counts", list(settings), "`settings` holds"),
+        ("studies", list(document["studies"]), "`studies` holds"),
     ):
         if (found := list(_table(provenance.get(key)))) != expected:
             yield Finding(_RESULTS, f"provenance.{key}", found, expected, source)

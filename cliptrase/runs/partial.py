@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -167,16 +168,20 @@ def read_partial(folder: Path, name: str, wanted: Wanted, identity: Any) -> Unde
     states = {study: _together([each[study] for each in found]) for study in wanted.shapes}
     numbers = [*states[""].numbers.tolist(), *states[""].empty.tolist()]
     if len(set(numbers)) < len(numbers) or not all(0 <= number < wanted.images for number in numbers):
-        raise ValueError("its images are not each there once")
+        raise ValueError(f"{_folder(folder)} cannot be used (images of {name} are not each there once)")
     if any(not torch.equal(state.numbers, states[""].numbers) for state in states.values()):
-        raise ValueError("its studies counted other images")
+        raise ValueError(f"{_folder(folder)} cannot be used (studies of {name} counted other images)")
     return UnderWay(states, newest)
 
 
 def forget_partial(folder: Path, name: str, but: int = 0) -> None:
     """Takes away what was kept of a data set, but for one generation."""
     for (generation, _), path in _files(folder, name).items():
-        if generation != but:
+        if generation == but:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink(missing_ok=True)
 
 

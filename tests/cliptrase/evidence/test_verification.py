@@ -155,8 +155,34 @@ def studies_are_checked(folder: Path) -> None:
     assert sentence.startswith("studies/explain/Shapes.npz: its SHA-256 is ")
     counts.write_bytes(kept)
     change_document(folder, lambda d: d["provenance"]["studies"].update(sweep="sweep: other values"))
+    (sentence,) = sentences(folder)
+    assert sentence.startswith("results.json: provenance.identity.run.study sweep is sweep: ")
+    change_document(folder, lambda d: d["provenance"]["identity"]["run"].update({"study sweep": "sweep: other values"}))
     assert "whether the tables of sweep follow from their counts" in verified(folder).verdict
     (folder / "results.json").write_text(before)
+    # A study that this version can make anew is not passed over for want of a hash.
+    change_document(folder, lambda d: d["provenance"]["study_counts"]["Shapes"].pop("sweep"))
+    assert sentences(folder) == [
+        "results.json: provenance.study_counts.Shapes.sweep is missing, and should be a SHA-256"
+    ]
+    (folder / "results.json").write_text(before)
+    change_document(folder, lambda d: d["studies"].pop("boundary"))
+    assert sentences(folder) == [
+        "results.json: provenance.studies is explain, boundary, sweep, and `studies` holds explain, sweep"
+    ]
+    (folder / "results.json").write_text(before)
+
+
+def test_a_study_with_nothing_to_vary_is_checked(tmp_path: Path) -> None:
+    """It has no counts: its table says that nothing acts."""
+    options = ("--config", "demo", "--data.scenes", "2", "--model.method", "vanilla", "--model.compare", "[]")
+    folder = run("test", tmp_path / "out", *options, "--sweep").folder
+    found = verified(folder)
+    assert found.verified
+    assert "the tables of sweep follow from their counts" in found.checked
+    change_document(folder, lambda d: d["studies"]["sweep"]["tables"][0].update(notes=["nothing to see"]))
+    (sentence,) = sentences(folder)
+    assert sentence.startswith("results.json: notes of study sweep is nothing to see, and the counts give No constant")
 
 
 def test_names_that_this_version_does_not_know(tmp_path: Path) -> None:
