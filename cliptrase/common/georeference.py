@@ -1,6 +1,7 @@
 """Where on earth a picture lies, carried over to its label map; needs rasterio, the extra `geo`."""
 
 import importlib.util
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,8 +53,9 @@ def find_georeference(path: Path) -> Georeference | None:
 
     TIFF and JPEG 2000 files say it themselves; a world file beside a picture may.
     """
+    # A name with such an end may be longer than the file system takes: then there is no such file.
     sides = (path.with_suffix(end) for end in _SIDES)
-    likely = path.suffix.lower() in (".tif", ".tiff", ".jp2") or any(side.is_file() for side in sides)
+    likely = path.suffix.lower() in (".tif", ".tiff", ".jp2") or any(map(os.path.isfile, sides))
     if not likely or not is_installed():
         return None
     import rasterio

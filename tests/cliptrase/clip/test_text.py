@@ -266,8 +266,8 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, seen, replace = kept(tmp_path), [], os.replace
 
-    def watch(aside: str, path: Path) -> None:
-        seen.append((Path(aside).parent, path.exists(), aside.endswith(".safetensors")))
+    def watch(aside: Path, path: Path) -> None:
+        seen.append((aside.parent, path.exists(), aside.suffix == ".safetensors"))
         replace(aside, path)
 
     monkeypatch.setattr("os.replace", watch)
