@@ -15,9 +15,9 @@ from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError
-from datamodules.notices import note
+from datamodules.notices import note, warn
 from datamodules.photo_files import find_pictures, name_files
-from datamodules.reading import chosen_reader, read_header, read_image, say_bands, say_lost_georeference
+from datamodules.reading import chosen_reader, read_header, read_image, say_bands, say_lost_georeference, say_pages
 from datamodules.spec import DatasetSpec
 from datamodules.transforms import Geometry
 
@@ -95,6 +95,8 @@ class Photos(SegmentationDataModule):
             note(sentence)
         if sentence := say_lost_georeference(self.files.values()):
             note(sentence)
+        if sentence := say_pages(self.files.values()):
+            warn(sentence)
         self.note_crop(self.spec, list(self.files.values()), masks=True)
 
     def picture(self, stem: str) -> NDArray[np.uint8]:

@@ -22,6 +22,8 @@ from cliptrase.common.images import (
     parse_bands,
     parse_stretch,
 )
+from cliptrase.common.images.bands import whole_pages
+from cliptrase.common.images.decoding import opened
 from datamodules.colour_table import cure_of, say_colours
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec
@@ -84,6 +86,23 @@ def say_bands(files: Iterable[Path], reader: Reader) -> str:
     return (
         f"{'; '.join(kinds)}: the first three are shown as red, green and blue, or the first alone as grey, "
         "unstretched; --data.bands and --data.stretch choose"
+    )
+
+
+def say_pages(files: Iterable[Path]) -> str:
+    """Which TIFF files have several pages, of which only the first is shown, in one sentence, or nothing."""
+    found = {}
+    for path in files:
+        if path.suffix.lower() in _TIFF:
+            with suppress(InputError), opened(path, "picture") as stream:  # it is passed over when it is read
+                if (pages := whole_pages(stream)) > 1:
+                    found[path] = pages
+    if not found:
+        return ""
+    path, pages = next(iter(found.items()))
+    of = f"{counted(len(found), 'TIFF file')} {'has' if len(found) == 1 else 'have'} several pages"
+    return (
+        f"{of} ({path} has {pages}), of which the first alone is shown; where pages are bands, write them into one page"
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,6 +15,7 @@ from datamodules import DataError, Geometry, Photos
 from datamodules.dataset import FILLER, group_by_size
 from datamodules.photo_files import OVERLAY, find_pictures, name_files
 from datamodules.photos import read_words
+from datamodules.reading import say_pages
 from tests.kit import scene
 
 Array = NDArray[np.uint8]
@@ -238,3 +240,18 @@ def test_a_pictures_digest_is_of_its_content_and_its_reading(tmp_path: Path) -> 
     assert len({first, digest(bands="3,2,1"), digest(stretch="minmax"), digest(stretch="percentile 2 98")}) == 4
     Image.fromarray(SCENE[::-1].copy()).save(tmp_path / "a.png")
     assert digest() != first
+
+
+def test_pages_that_may_be_bands_are_told(tmp_path: Path) -> None:
+    """Of five pages the first is shown; smaller copies of a page are none."""
+    bands = np.zeros((5, 16, 16), np.uint16)
+    tifffile.imwrite(tmp_path / "bands.tif", bands, photometric="minisblack")
+    with tifffile.TiffWriter(tmp_path / "overview.tif") as file:
+        file.write(bands[0])
+        file.write(bands[0, ::2, ::2], subfiletype=1)
+    (tmp_path / "damaged.tif").write_bytes(b"II*\0half")
+    assert say_pages(sorted(tmp_path.iterdir())) == (
+        f"1 TIFF file has several pages ({tmp_path / 'bands.tif'} has 5), of which the first alone is shown; where "
+        "pages are bands, write them into one page"
+    )
+    assert say_pages([tmp_path / "overview.tif", tmp_path / "damaged.tif"]) == ""

@@ -115,6 +115,21 @@ def find_bands(stream: IO[bytes]) -> Bands | None:
         stream.seek(0)
 
 
+def whole_pages(stream: IO[bytes]) -> int:
+    """How many pages a TIFF file has, without smaller copies of them; 0 for other files, and damaged ones."""
+    stream.seek(0)
+    if stream.read(4) not in _MAGIC:
+        return 0
+    import tifffile
+
+    stream.seek(0)
+    try:
+        pages: Any = tifffile.TiffFile(stream).pages
+        return sum(not page.is_reduced for page in pages)
+    except Exception:  # see `find_bands`
+        return 0
+
+
 def shown_bands(found: Bands, chosen: Sequence[int], path: Path) -> tuple[int, ...]:
     """Numbers of the one or three bands that are shown: those chosen, or the first.
 
