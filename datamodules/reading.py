@@ -1,10 +1,10 @@
 """Pictures and label maps of data sets: `cliptrase.common.images` with the errors of data sets."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from datamodules.colour_table import cure_of, say_colours
 from datamodules.errors import DataError
 from datamodules.spec import DatasetSpec
 
+Found = TypeVar("Found")
 _TIFF = frozenset({".tif", ".tiff"})
 
 
@@ -68,11 +69,9 @@ def say_bands(files: Iterable[Path], reader: Reader) -> str:
     Pictures of usual files are named only where something was chosen.
     """
     found: Counter[tuple[int, str]] = Counter()
-    for path in files:
-        if path.suffix.lower() in _TIFF:
-            with suppress(InputError):  # it is passed over when it is read
-                if bands := reader.bands_of(path):
-                    found[bands.number, str(bands.dtype)] += 1
+    for _, bands in _of_tiffs(files, reader.bands_of):
+        if bands is not None:
+            found[bands.number, str(bands.dtype)] += 1
     kinds = [
         f"{counted(count, 'picture')} of {counted(number, 'band')} ({dtype})"
         for (number, dtype), count in sorted(found.items())
@@ -91,15 +90,10 @@ def say_bands(files: Iterable[Path], reader: Reader) -> str:
 
 def say_pages(files: Iterable[Path]) -> str:
     """Which TIFF files have several pages, of which only the first is shown, in one sentence, or nothing."""
-    found = {}
-    for path in files:
-        if path.suffix.lower() in _TIFF:
-            with suppress(InputError), opened(path, "picture") as stream:  # it is passed over when it is read
-                if (pages := whole_pages(stream)) > 1:
-                    found[path] = pages
+    found = [(path, pages) for path, pages in _of_tiffs(files, _whole_pages) if pages > 1]
     if not found:
         return ""
-    path, pages = next(iter(found.items()))
+    path, pages = found[0]
     of = f"{counted(len(found), 'TIFF file')} {'has' if len(found) == 1 else 'have'} several pages"
     return (
         f"{of} ({path} has {pages}), of which the first alone is shown; where pages are bands, write them into one page"
@@ -110,17 +104,26 @@ def say_lost_georeference(files: Iterable[Path]) -> str:
     """How many pictures say where on earth they lie, where nothing can carry that over, in one sentence, or nothing."""
     if is_installed():
         return ""
-    placed = 0
-    for path in files:
-        if path.suffix.lower() in _TIFF:
-            with suppress(InputError):  # it is passed over when it is read
-                placed += is_georeferenced(path)
+    placed = sum(found for _, found in _of_tiffs(files, is_georeferenced))
     if not placed:
         return ""
     return (
         f"{counted(placed, 'picture')} with a georeference: the label maps lose it, for rasterio is not installed; "
         "`pip install 'cliptrase[geo]'` keeps it"
     )
+
+
+def _of_tiffs(files: Iterable[Path], look: Callable[[Path], Found]) -> Iterator[tuple[Path, Found]]:
+    """What `look` finds in each TIFF file; one that cannot be opened is passed over, as it is when it is read."""
+    for path in files:
+        if path.suffix.lower() in _TIFF:
+            with suppress(InputError):
+                yield path, look(path)
+
+
+def _whole_pages(path: Path) -> int:
+    with opened(path, "picture") as stream:
+        return whole_pages(stream)
 
 
 def read_image(path: Path, reader: Reader = RELEASED, size: Size | None = None) -> NDArray[np.uint8]:

@@ -67,6 +67,11 @@ def _regions_of_pass(
     return found
 
 
+def clusters_otherwise(method: Method, one: EvaluationProtocol, other: EvaluationProtocol) -> bool:
+    """Whether a method's regions under two protocols differ in what DBSCAN is told."""
+    return method.regions and (one.eps, one.min_samples) != (other.eps, other.min_samples)
+
+
 @dataclass(frozen=True)
 class WholePictures:
     """A batch of pictures as the tower saw them whole, ready for any names.
@@ -100,7 +105,7 @@ class WholePictures:
         """
         protocol = replace(self.protocol, **constants)
         regions = self.regions
-        if method.regions and (protocol.eps, protocol.min_samples) != (self.protocol.eps, self.protocol.min_samples):
+        if clusters_otherwise(method, self.protocol, protocol):
             regions = regions | find_regions(self.encoding, [method], protocol, self.canvas, self.size)
         return replace(self, protocol=protocol, regions=regions)
 

@@ -18,7 +18,7 @@ from cliptrase.inference.grid import GridAxis, seam_places, windows_axis
 from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
 from cliptrase.inference.naming import Named, allowed_names, classify_part, classify_pixels
 from cliptrase.inference.pixels import fit_to_patches, under_patches
-from cliptrase.inference.whole import find_regions
+from cliptrase.inference.whole import clusters_otherwise, find_regions
 from cliptrase.inference.window_maps import Block, SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
@@ -67,7 +67,7 @@ class Windows:
         """
         protocol = replace(self.protocol, **constants)
         regions = self.regions
-        if method.regions and (protocol.eps, protocol.min_samples) != (self.protocol.eps, self.protocol.min_samples):
+        if clusters_otherwise(method, self.protocol, protocol):
             if not self.encodings:
                 raise ValueError("regions of windows cannot be made again: encode with keep=True")
             side = (self.rows.side, self.columns.side)
