@@ -193,6 +193,7 @@ def test_an_ended_run_is_completed_without_computing_anything(
 
     monkeypatch.setattr(Segmenter, "forward", forward)
     capsys.readouterr()
+    time.sleep(1)  # a run's date is told in whole seconds, and shall be another
     assert main([*arguments, "--resume"]) == 0
     assert f"resumed: {folder} holds VOC20, PC59, ADE150" in capsys.readouterr().out
     assert list((tmp_path / "out").iterdir()) == [folder]
