@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datamodules.base import SegmentationDataModule
 from datamodules.errors import DataError
 from datamodules.folder_spec import FolderOptions, with_given
@@ -99,6 +102,19 @@ class Folder(SegmentationDataModule):
     def settings(self) -> list[DatasetSpec]:
         """The one spec, made of the options."""
         return [self.spec]
+
+    def setup(self, stage: str) -> None:
+        """Lists the files; label maps only for `test`."""
+        super().setup(stage)
+        self._numbers = {stem: number for number, stem in enumerate(self.datasets[0].stems)}
+
+    def picture(self, stem: str) -> NDArray[np.uint8]:
+        """The image of that name at its own size, (H, W, 3) uint8 RGB.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        return self.datasets[0].read(self._numbers[stem]).image
 
     def pairs(self, spec: DatasetSpec, with_labels: bool) -> list[Pair]:
         """Files of the two folders.

@@ -13,7 +13,6 @@ from cliptrase.common.images import foreign_endings
 from datamodules.errors import DataError
 from datamodules.files import picture_endings, real_places, say_left_out, walk
 
-OVERLAY = "_overlay"  # what the name of a picture's overlay has after its mask's
 _LONGEST_NAME = 180  # bytes; file systems take 255 with endings and with what a file has while it is written
 
 
@@ -71,7 +70,7 @@ def name_files(files: Sequence[Path]) -> dict[str, Path]:
     """A name for each picture's files, whatever the file system takes for equal names.
 
     It is the stem, or the full name where two share a stem, or the folder's and the file's, or the whole path; a number
-    is added where that is not enough. No name's mask is the file of another name's overlay.
+    is added where that is not enough.
     """
     names = [[_writable(name) for name in _candidates(file)] for file in files]
     counts = [Counter(_alike(row[level]) for row in names) for level in range(len(names[0]))] if names else []
@@ -80,19 +79,14 @@ def name_files(files: Sequence[Path]) -> dict[str, Path]:
     for row, file in zip(names, files, strict=True):
         alone = [name for name, count in zip(row, counts, strict=True) if count[_alike(name)] == 1]
         numbered = (f"{row[-1]}-{number}" for number in range(2, len(files) + 3))
-        name = next(name for name in chain(alone, numbered) if not taken & _outputs(name))
-        taken |= _outputs(name)
+        name = next(name for name in chain(alone, numbered) if _alike(name) not in taken)
+        taken.add(_alike(name))
         named[name] = file
     return named
 
 
 def _candidates(file: Path) -> tuple[str, str, str, str]:
     return file.stem, file.name, "_".join(file.parts[-2:]), str(file).strip("/").replace("/", "_")
-
-
-def _outputs(name: str) -> set[str]:
-    """What stands for the files written under a name, to be compared with those of others."""
-    return {_alike(name), _alike(f"{name}{OVERLAY}")}
 
 
 def _alike(name: str) -> str:

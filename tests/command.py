@@ -26,6 +26,9 @@ class Run(NamedTuple):
     def mask(self, setting: str, stem: str) -> np.ndarray[Any, Any]:
         return np.array(Image.open(self.folder / "masks" / setting / f"{stem}.png"))
 
+    def overlay(self, setting: str, stem: str) -> np.ndarray[Any, Any]:
+        return np.array(Image.open(self.folder / "overlays" / setting / f"{stem}.png"))
+
 
 def run(command: str, out: Path, *options: str) -> Run:
     """Runs a command that must succeed, its files under the new folder `out`."""

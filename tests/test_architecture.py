@@ -125,7 +125,7 @@ ORDERS = {
         "community_html",
     ),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
-    "drawing": ("overlay", "canvas", "charts", "patch_panel", "picture", "sheets"),
+    "drawing": ("overlay", "legend", "files", "canvas", "naming", "charts", "patch_panel", "picture", "sheets"),
     "global_patches": ("analysis", "view", "figure"),
     "inference": ("checks", "features", "pixels", "maps", "naming", "window_maps", "grid", "whole", "windows", "large"),
     "refinements": ("maps", "pamr", "tlp"),

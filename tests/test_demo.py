@@ -78,4 +78,4 @@ def test_own_pictures_with_the_demos_words(tmp_path: Path) -> None:
     assert mask.shape == (320, 300)
     assert len(drawn.names) == 4
     assert (mask == drawn.labels[:, :300]).mean() > 0.7
-    assert (finished.folder / "masks" / "Photos" / "own_overlay.png").exists()
+    assert (finished.folder / "overlays" / "Photos" / "own.png").exists()

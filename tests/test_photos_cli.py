@@ -19,7 +19,8 @@ from cliptrase.attention import Projections
 from cliptrase.cli import main
 from cliptrase.clip.encoder import Encoding, TowerPass, VisualEncoder
 from cliptrase.common.images import Reader
-from cliptrase.drawing.overlay import colourise, hex_colour, overlay
+from cliptrase.drawing.naming import named_overlay
+from cliptrase.drawing.overlay import colourise, hex_colour
 from cliptrase.methods import Method
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.segmenter import Segmenter
@@ -50,7 +51,12 @@ def options(clip: Path, images: Path | str, words: str = WORDS) -> list[str]:
 
 
 def masks(finished: Run) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((finished.folder / "masks" / "Photos").iterdir())}
+    """Content of masks and overlays by `<folder>/<name>`."""
+    return {
+        f"{folder}/{path.name}": path.read_bytes()
+        for folder in ("masks", "overlays")
+        for path in sorted((finished.folder / folder / "Photos").iterdir())
+    }
 
 
 def test_what_a_run_leaves(album: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,8 +67,7 @@ def test_what_a_run_leaves(album: Path, tiny_clip: Path, tmp_path: Path, capsys:
     assert legend[2]["name"] == "猫"
     assert legend[4] == {"label": 4, "name": "background", "words": ["wall", "floor"], "colour": hex_colour(4)}
     rows = list(csv.DictReader((finished.folder / "predictions.csv").read_text().splitlines()))
-    # A picture called as another's overlay goes by its full name; "a" is left with its own.
-    assert [row["picture"] for row in rows] == ["a", "a_overlay.png", "b", "c", "d", "e"]
+    assert [row["picture"] for row in rows] == ["a", "a_overlay", "b", "c", "d", "e"]
     assert list(rows[0]) == ["picture", *(entry["name"] for entry in legend)]
     assert len(masks(finished)) == 2 * len(rows)
     for row in rows:
@@ -70,17 +75,28 @@ def test_what_a_run_leaves(album: Path, tiny_clip: Path, tmp_path: Path, capsys:
         found = np.array([float(row[entry["name"]]) for entry in legend])
         assert found.sum() == pytest.approx(1, abs=5e-6)
         labels = finished.mask("Photos", stem)
-        picture = Reader().picture(next(album.rglob("c.png" if stem == "c" else stem.removesuffix(".png") + ".png")))
+        picture = Reader().picture(next(album.rglob(f"{stem}.png")))
         assert labels.dtype == np.uint8
         assert labels.shape == picture.shape[:2]
         np.testing.assert_allclose(np.bincount(labels.ravel(), minlength=5) / labels.size, found, atol=5e-7)
         height, width = labels.shape
-        sheet = finished.mask("Photos", f"{stem}_overlay")
-        assert np.array_equal(sheet[:height, :width], overlay(picture, labels.astype(int)))
+        with Image.open(finished.folder / "masks" / "Photos" / f"{stem}.png") as mask:
+            assert mask.mode == "P"
+            assert np.array_equal(np.array(mask.convert("RGB")), colourise(labels.astype(int)))
+        sheet = finished.overlay("Photos", stem)
+        names = [entry["name"] for entry in legend]
+        assert np.array_equal(sheet, named_overlay(picture, labels.astype(int), names, found))
         assert sheet.shape[1] == max(160, width)
         swatches = {tuple(colour) for colour in sheet[height:].reshape(-1, 3)}
         assert {tuple(colour) for colour in colourise(np.unique(labels))} <= swatches
-    assert str(finished.folder / "predictions.csv") in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.splitlines() == [
+        f"written to {finished.folder}:",
+        "  masks/Photos/     6 label maps (palette PNG, numbers as in the legend)",
+        "  overlays/Photos/  6 pictures to look at",
+        "  legend.json       label, name, words and colour",
+        "  predictions.csv   share of each name in each picture",
+    ]
 
 
 def test_neighbours_workers_and_runs_change_nothing(album: Path, tiny_clip: Path, tmp_path: Path) -> None:
@@ -126,14 +142,14 @@ def test_lists_globs_files_and_words_in_a_file(album: Path, tiny_clip: Path, tmp
     (tmp_path / "words.txt").write_text("cat, kitten\ndog\n")
     words = str(tmp_path / "words.txt")
     several = run("predict", tmp_path / "1", *options(tiny_clip, f"[{album}/a.png, {album}/deep]", words))
-    assert set(masks(several)) == {"a.png", "a_overlay.png", "c.png", "c_overlay.png"}
+    assert set(masks(several)) == {"masks/a.png", "overlays/a.png", "masks/c.png", "overlays/c.png"}
     assert [entry["words"] for entry in json.loads((several.folder / "legend.json").read_text())] == [
         ["cat", "kitten"],
         ["dog"],
     ]
     globbed = run("predict", tmp_path / "2", *options(tiny_clip, f"{album}/[ab].png", words))
-    assert set(masks(globbed)) == {"a.png", "a_overlay.png", "b.png", "b_overlay.png"}
-    assert masks(globbed)["a.png"] == masks(several)["a.png"]
+    assert set(masks(globbed)) == {"masks/a.png", "overlays/a.png", "masks/b.png", "overlays/b.png"}
+    assert masks(globbed)["masks/a.png"] == masks(several)["masks/a.png"]
 
 
 def test_errors_are_one_sentence(
@@ -160,9 +176,28 @@ def test_under_the_papers_crop_the_overlay_is_the_crops(album: Path, tiny_clip: 
     finished = run("predict", tmp_path / "out", *paper)
     labels = finished.mask("Photos", "a")
     assert labels.shape == (64, 64)
-    sheet = finished.mask("Photos", "a_overlay")
+    sheet = finished.overlay("Photos", "a")
     assert sheet.shape[1] == 160
     assert {tuple(c) for c in colourise(np.unique(labels))} <= {tuple(c) for c in sheet[64:].reshape(-1, 3)}
+
+
+def test_own_folders_get_overlays_too(tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "deep").mkdir()
+    for number, stem in enumerate(("a", "deep/b")):
+        Image.fromarray(scene(number, 60, 90)[0]).save(tmp_path / f"{stem}.png")
+    chosen = ["--data", "Folder", "--data.images", str(tmp_path), "--data.classes", "[cat, dog]", "--data.name", "Pets"]
+    chosen += ["--protocol.size", "64", "--protocol.templates", "vild", "--model.clip", f"local-dir:{tiny_clip}"]
+    finished = run("predict", tmp_path / "out", *chosen)
+    for stem in ("a", "deep/b"):
+        labels = finished.mask("Pets", stem)
+        picture = Reader().picture(tmp_path / f"{stem}.png")
+        share = np.bincount(labels.ravel(), minlength=2) / labels.size
+        sheet = named_overlay(picture, labels.astype(int), ["cat", "dog"], share)
+        assert np.array_equal(finished.overlay("Pets", stem), sheet)
+    assert [entry["name"] for entry in json.loads((finished.folder / "legend.json").read_text())] == ["cat", "dog"]
+    rows = list(csv.DictReader((finished.folder / "predictions.csv").read_text().splitlines()))
+    assert [row["picture"] for row in rows] == ["a", "deep/b"]
+    assert "  overlays/Pets/   2 pictures to look at\n" in capsys.readouterr().out
 
 
 class ColourTower:

@@ -33,7 +33,7 @@ from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWr
 from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.partial import kept_datasets
-from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published
+from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published, say_written
 from cliptrase.runs.run import Run
 from datamodules import Geometry, SegmentationDataModule
 from datamodules.spec import LabelScheme
@@ -155,6 +155,9 @@ class EvaluationCLI(LightningCLI):
         """Writes masks; they go to files and are not held in memory."""
         with self._to_the_end():
             self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
+        written = [row for writer in self._callbacks(PhotoWriter) for row in writer.written]
+        if written and self.run.folder is not None and self.trainer.is_global_zero:
+            say_written(self.run.folder, written)
         self._require_sheets()
         failures = [failure for writer in self._callbacks(PhotoWriter) for failure in writer.failures]
         if failures and self.trainer.is_global_zero:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import distance_transform_cdt
 
+from cliptrase.drawing.overlay import INK as INK
 from cliptrase.drawing.overlay import Picture, heat
 
 TEXT = 15  # pixels
 GAP = 10
-INK = (20, 20, 20)
 
 
 def png_bytes(picture: Picture) -> bytes:

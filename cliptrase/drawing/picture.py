@@ -12,7 +12,7 @@ from torch import Tensor
 from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike, to_rgb
 from cliptrase.common.resizing import resize_image, whole_size
-from cliptrase.drawing.overlay import overlay, with_legend
+from cliptrase.drawing.naming import named_overlay
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,10 @@ class Segmentation:
         return dict(zip(self.names, counts.tolist(), strict=True))
 
     def overlay(self) -> Image.Image:
-        """The label map over the picture, with a legend below."""
-        shares = np.array(list(self.shares.values()))
-        return Image.fromarray(with_legend(overlay(self.picture, self.labels), self.names, shares))
+        """The label map over the grey picture, names in place, a legend below; see `overlay.overlay`."""
+        return Image.fromarray(
+            named_overlay(self.picture, self.labels, self.names, np.array(list(self.shares.values())))
+        )
 
 
 def rgb_of(picture: PictureLike | NDArray[np.floating] | Tensor) -> NDArray[np.uint8]:

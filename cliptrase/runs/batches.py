@@ -69,10 +69,16 @@ class Data(Protocol):
 
 
 @runtime_checkable
-class ShowsPictures(Protocol):
-    """A data module whose images are a user's own, and are shown at their own size."""
+class OwnPictures(Protocol):
+    """A data module whose images are a user's own: each gets an overlay."""
 
-    def picture(self, stem: str) -> NDArray[np.uint8]: ...  # (H, W, 3) RGB
+    def picture(self, stem: str) -> NDArray[np.uint8]: ...  # (H, W, 3) RGB at its own size
+
+
+@runtime_checkable
+class ShowsPictures(OwnPictures, Protocol):
+    """A data module whose images may be large, and may lie somewhere on earth."""
+
     def georeference(self, stem: str) -> Georeference | None: ...  # where on earth it lies
     def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # (h, w, 3) as the model sees it
     def picture_digest(self, stem: str) -> str: ...  # of what decides the pixels that the model sees

@@ -1,8 +1,11 @@
 """What a run that is done says on the terminal."""
 
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 from cliptrase.common.errors import InputError, counted, first_few
+from cliptrase.common.options import WIDTH
 from cliptrase.common.sheets import print_sheets
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.domain_lines import domain_tables
@@ -32,6 +35,15 @@ def print_results(run: Run) -> None:
     for name in ("results.json", "report.html"):
         if run.folder is not None and (path := run.folder / name).exists():
             print(f"{path.stem}: {path}")
+
+
+def say_written(folder: Path, rows: Sequence[tuple[str, str]]) -> None:
+    """Says what `predict` left: the run's folder, and below it each place with what it is."""
+    print(f"written to {folder}:")
+    column = 4 + max(len(place) for place, _ in rows)
+    for place, what in rows:
+        lines = textwrap.wrap(what, max(WIDTH - column, 20))
+        print("\n".join(f"{'  ' + place if not line else '':{column}}{text}" for line, text in enumerate(lines)))
 
 
 def require_published(run: Run, settings: Sequence[str]) -> None:

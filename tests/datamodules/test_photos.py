@@ -13,7 +13,7 @@ from cliptrase.common import resizing
 from cliptrase.common.errors import InputError
 from datamodules import DataError, Geometry, Photos
 from datamodules.dataset import FILLER, group_by_size
-from datamodules.photo_files import OVERLAY, find_pictures, name_files
+from datamodules.photo_files import find_pictures, name_files
 from datamodules.photos import read_words
 from datamodules.reading import say_pages
 from tests.kit import scene
@@ -66,10 +66,9 @@ def names(*paths: str) -> list[str]:
     files = [Path(path) for path in paths]
     named = name_files(files)
     assert sorted(named.values()) == sorted(files)
-    outputs = [part.casefold() for name in named for part in (name, name + OVERLAY)]
-    assert len(set(outputs)) == 2 * len(files)
+    assert len({name.casefold() for name in named}) == len(files)
     assert not any("/" in name for name in named)
-    assert max(len(os.fsencode(name + OVERLAY + "..png.12345678")) for name in named) <= 255
+    assert max(len(os.fsencode(f".{name}.geojson.12345678.part")) for name in named) <= 255
     back = {path: name for name, path in named.items()}
     return [back[file] for file in files]
 
@@ -84,11 +83,6 @@ def test_every_picture_has_files_of_its_own() -> None:
     assert len(set(names("A.jpg", "b/a.jpg"))) == 2
     assert len(set(names("a/b_c.jpg", "a_b/c.jpg", "b_c.png", "c.gif", "a/b/c.jpg"))) == 5
     assert len(set(names("/x/1.jpg", "/x/../x/1.jpg", "x/1.jpg"))) == 3
-
-
-def test_a_picture_may_be_called_as_anothers_overlay() -> None:
-    assert names("cat.jpg", "cat_overlay.png", "cat_overlay_overlay.png")[0] == "cat"
-    assert names("cat_overlay.png", "cat.jpg")[0] == "cat_overlay"
 
 
 def test_names_are_text_that_file_systems_take() -> None:

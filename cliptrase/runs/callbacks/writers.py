@@ -1,12 +1,7 @@
 """Writers of results, the report and masks."""
 
-import io
-from typing import Any
-
-import numpy as np
-from PIL import Image
-
 from cliptrase.common.io import write_bytes, write_json, write_text
+from cliptrase.drawing.files import mask_png
 from cliptrase.evaluation.comparison import Comparison
 from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.study_table import StudyTable
@@ -97,15 +92,3 @@ class MaskWriter(RunCallback):
             if large.file is not None and large.file.counts is None:  # those were written by an interrupted run
                 path = run.folder / "masks" / step.setting.name / f"{large.stem}.png"
                 write_bytes(path, mask_png(large.file.labels, step.setting.vocabulary.num_labels))
-
-    def end_predicting(self, module: TrainingFreeSegmentation) -> None:
-        """Says where the masks are."""
-        if module.run.folder is not None and module.trainer.is_global_zero:
-            print(f"masks: {module.run.folder / 'masks'}")
-
-
-def mask_png(labels: np.ndarray[Any, Any], num_labels: int) -> bytes:
-    """A label map (H, W) as PNG: 8-bit, 16-bit over 255 labels."""
-    buffer = io.BytesIO()
-    Image.fromarray(labels.astype(np.uint16 if num_labels > 255 else np.uint8, copy=False)).save(buffer, format="PNG")
-    return buffer.getvalue()
