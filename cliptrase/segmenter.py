@@ -21,11 +21,18 @@ from cliptrase.common.images import PictureLike
 from cliptrase.common.resizing import is_large
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit, rgb_of
-from cliptrase.inference.checks import check_votes, require_directions, require_features, require_whole_patches
+from cliptrase.inference.checks import (
+    check_votes,
+    require_directions,
+    require_features,
+    require_room,
+    require_whole_patches,
+)
 from cliptrase.inference.features import PatchFeatures
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
 from cliptrase.inference.naming import Named
+from cliptrase.inference.neutral import none_of_these
 from cliptrase.inference.pixels import (
     denormalise,
     fit_to_patches,
@@ -57,12 +64,14 @@ class Prediction(NamedTuple):
         labels: by method's name (B, H, W) int64 labels in [0, classifier.num_labels), in the order asked for.
         regions: by name of each method that votes (B, H, W) int64 numbers of regions, -1 all over a picture that has
             none. Empty under protocols with windows, each of which has regions of its own.
-        encoded: what `encode` gives, for `label` with further names.
+        encoded: what `encode` gives, for `label` with further names and for `probabilities`.
+        probabilities: where they were asked for, by method's name what `Segmenter.probabilities` gives.
     """
 
     labels: dict[str, Tensor]
     regions: dict[str, Tensor]
     encoded: Encoded
+    probabilities: dict[str, Tensor] | None = None
 
 
 class Segmenter(nn.Module):
@@ -143,7 +152,12 @@ class Segmenter(nn.Module):
         return cls(load_clip(clip, pretrained, activation), protocol, methods, guest=guest)
 
     def segment(
-        self, picture: PictureLike | Tensor, words: str | Sequence[str], background: str | Sequence[str] = ""
+        self,
+        picture: PictureLike | Tensor,
+        words: str | Sequence[str],
+        background: str | Sequence[str] = "",
+        threshold: float | str | None = None,
+        probabilities: bool = False,
     ) -> Segmentation:
         """Segments one picture of any size by words.
 
@@ -152,28 +166,42 @@ class Segmenter(nn.Module):
                 (1, H, W); numbers are uint8 or in [0, 1].
             words: "cat, kitten; dog": `;` between classes, `,` between synonyms; or a list of such texts.
             background: "wall, floor": prompts for everything else.
+            threshold: makes a pixel "none of these", the last of the names, where no word is likely: `auto` where no
+                word, background prompts among them, reaches what neutral words reach there by chance; a number in
+                [0, 1] where no label has that probability. None or `none` gives every pixel a word.
+            probabilities: whether `Segmentation.probabilities` is wanted; see `probabilities`.
 
         Returns:
             the first method's label map at the picture's own size, with names and an overlay.
 
         Raises:
-            InputError: the segmenter's protocol crops, the picture cannot be read, or the words are not those of
-                `parse_words`.
+            InputError: the segmenter's protocol crops, the picture cannot be read or is too large for probabilities,
+                the words or the threshold are not those of `parse_words`.
         """
         if self.protocol.view != "whole_image":
             raise InputError(
                 f"segment() needs a protocol of view whole_image, such as {DEFAULT_FOR_PHOTOS!r}, and "
                 f"{self.protocol.name!r} has view {self.protocol.view}; forward() takes batches"
             )
-        vocabulary = parse_words(words, background)
+        vocabulary = parse_words(words, background, threshold)
         whole = rgb_of(picture)
-        names, size = self.classifier(vocabulary), whole.shape[:2]
+        size = (whole.shape[0], whole.shape[1])
         shown = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation)
+        if probabilities:
+            require_room(vocabulary.num_labels, size, (shown.shape[2], shown.shape[3]))
+        names = self.classifier(vocabulary)
         if self.protocol.windowed and not self.methods[0].refine and is_large(size, (shown.shape[2], shown.shape[3])):
             labels = self.large(shown[0].permute(1, 2, 0).numpy(), names, size).label_map()
-        else:
-            labels = self(shown.to(self.device), names, size).labels[self.methods[0].name][0].cpu().numpy()
-        return Segmentation(whole, labels, vocabulary.label_names)
+            return Segmentation(whole, labels, vocabulary.label_names)
+        method = self.methods[0]
+        found = self(shown.to(self.device), names, size)
+        likely = self.probabilities(found.encoded, names, [method]) if probabilities else None
+        return Segmentation(
+            whole,
+            found.labels[method.name][0].cpu().numpy(),
+            vocabulary.label_names,
+            likely[method.name][0].cpu().numpy() if likely else None,
+        )
 
     @torch.no_grad()
     def features(
@@ -264,18 +292,28 @@ class Segmenter(nn.Module):
             setting: whose own values of the protocol apply.
 
         Raises:
-            InputError: the model gives a name no direction (not finite, or zero), or all names the same one; or its
-                text tower cannot tell names apart, see `check_names`.
+            InputError: the model gives a name no direction (not finite, or zero), or all names the same one; its
+                text tower cannot tell names apart, see `check_names`; or a threshold does not go together with the
+                class token's weights or has too few neutral words, see `neutral.none_of_these`.
         """
         self.check_names(vocabulary)
+        weighting = class_token_weighting and self.protocol.class_token_weight != "none"
+        if weighting and vocabulary.threshold is not None:
+            raise InputError("a threshold compares words as they are, not weighted by the class token; leave out one")
+        text = self.embeddings(vocabulary.names, progress=progress)
         return TextClassifier(
-            self.embeddings(vocabulary.names, progress=progress),
+            text,
             torch.tensor(vocabulary.name_to_label, device=self.device),
             vocabulary.num_labels,
             vocabulary.background_index,
-            class_token_weighting and self.protocol.class_token_weight != "none",
+            weighting,
             setting,
+            none_of_these(vocabulary, text, self.embeddings, self._softmax_scale(setting)),
         )
+
+    def _softmax_scale(self, setting: str) -> float:
+        """Of cosines where labels get probabilities: the protocol's, and the model's where it has none."""
+        return self.protocol.on(setting).logit_scale or self.scale
 
     def check_names(self, vocabulary: Vocabulary) -> None:
         """Asks whether the text tower can tell a vocabulary's names apart.
@@ -311,7 +349,12 @@ class Segmenter(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, images: Tensor, classifier: TextClassifier, size: Size | None = None, keep: bool = False
+        self,
+        images: Tensor,
+        classifier: TextClassifier,
+        size: Size | None = None,
+        keep: bool = False,
+        probabilities: bool = False,
     ) -> Prediction:
         """Label maps and regions of a batch of pictures of one size.
 
@@ -321,6 +364,7 @@ class Segmenter(nn.Module):
             classifier: from `classifier`.
             size: (height, width) of the label maps; None takes the pictures' own.
             keep: see `encode`.
+            probabilities: whether those of all methods are wanted.
 
         Raises:
             InputError: features that are not finite: damaged weights, or numbers too large for half precision.
@@ -328,7 +372,8 @@ class Segmenter(nn.Module):
         """
         encoded = self.encode(images, size, classifier.setting, classifier if self.reads_names else None, keep)
         regions = encoded.regions if isinstance(encoded, WholePictures) else {}
-        return Prediction(self.label(encoded, classifier), regions, encoded)
+        likely = self.probabilities(encoded, classifier) if probabilities else None
+        return Prediction(self.label(encoded, classifier), regions, encoded, likely)
 
     @torch.no_grad()
     def encode(
@@ -449,6 +494,31 @@ class Segmenter(nn.Module):
         with torch.autocast(self.device.type, enabled=False):
             asked = [method.on(classifier.setting) for method in self.methods if methods is None or method in methods]
             return {method.name: encoded.labels(method, classifier, present) for method in asked}
+
+    @torch.no_grad()
+    def probabilities(
+        self, encoded: Encoded, classifier: TextClassifier, methods: Sequence[Method] | None = None
+    ) -> dict[str, Tensor]:
+        """Softmax over labels by pixel, of pictures that `encode` has seen, by method's name.
+
+        A label has the highest cosine of its names, refined where a method refines; cosines are multiplied by the
+        protocol's `logit_scale`, or by the model's own where the protocol has none. "None of these" takes part with
+        what neutral words reach by chance. Regions of pictures that are seen whole vote after this, those of windows
+        before; rules for the background come after it.
+
+        Args:
+            encoded: from `encode`.
+            classifier: see `label`.
+            methods: see `label`.
+
+        Returns:
+            (B, num_labels, H, W) float32 in [0, 1] that sum to 1 over labels.
+        """
+        self._require_names(encoded, classifier)
+        scale = self._softmax_scale(classifier.setting)
+        with torch.autocast(self.device.type, enabled=False):
+            asked = [method.on(classifier.setting) for method in self.methods if methods is None or method in methods]
+            return {method.name: encoded.probabilities(method, classifier, scale) for method in asked}
 
     @torch.no_grad()
     def named(self, encoded: Windows, classifier: TextClassifier, present: Tensor | None = None) -> dict[str, Named]:

@@ -3,12 +3,14 @@
 import hashlib
 import html
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
 from cliptrase.common.errors import InputError
 
@@ -26,6 +28,8 @@ LISTS: Mapping[str, str] = MappingProxyType(dict(_LISTS))
 
 MOST_LABELS = 1 << 16  # values of the 16-bit label maps that are written
 BACKGROUND = "background"  # what tables and legends call the label of all background prompts
+NONE = "none of these"  # and the label of pixels that no word is likely for
+AUTO = "auto"  # the threshold that each picture's own neutral words choose
 _JOINERS = "\u200c\u200d"  # in Persian and Indic words, and in emoji
 _WIDE = str.maketrans({"\uff1b": ";", "\uff0c": ",", "\u3001": ","})  # as Chinese and Japanese keyboards write them
 
@@ -42,18 +46,23 @@ class Vocabulary:
         as_released: whether the names are another's and stay as they are, also where one stands for a class and the
             background: then it is the background's, since the released codes put that first and take the first of
             equals (SCLIP's and ProxyCLIP's "bed" on COCO-Object).
+        threshold: what makes a pixel none of the names, a label of its own and the last: the least probability of a
+            name, in [0, 1], or `auto`, by which a name must beat neutral words; None for no such label. See
+            `inference.unlikely`.
 
     Raises:
-        InputError: there is no class, a class without a name, more labels than label maps can hold, or a name that
-            stands for two labels or holds characters that nobody sees.
+        InputError: there is no class, a class without a name, more labels than label maps can hold, a name that
+            stands for two labels or holds characters that nobody sees, or a threshold out of range.
     """
 
     classes: tuple[tuple[str, ...], ...]
     background: tuple[str, ...] = ()
     background_label: int | None = None
     as_released: bool = field(default=False, compare=False)
+    threshold: float | str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "threshold", checked_threshold(self.threshold))
         if not self.classes:
             raise InputError("the vocabulary holds no class: give at least one name")
         for index, synonyms in enumerate(self.classes):
@@ -79,6 +88,8 @@ class Vocabulary:
         owners: dict[str, tuple[int, str]] = {}
         if self.background_index is not None:
             owners[BACKGROUND] = (self.background_index, BACKGROUND)
+        if self.none_index is not None:
+            owners[NONE] = (self.none_index, NONE)
         for label, name in sorted(zip(self.name_to_label, self.names, strict=True), key=lambda pair: pair[0]):
             if not name.strip():
                 raise InputError(f"the background has an empty prompt among {self.background!r}; take it away")
@@ -86,6 +97,10 @@ class Vocabulary:
                 raise InputError(f"the name {shown(name)} holds {fault}; take it out")
             other, as_written = owners.setdefault(as_read(name), (label, name))
             if other != label:
+                if self.none_index == other:
+                    raise InputError(
+                        f"{shown(name)} is what the threshold calls pixels without a likely word; take the word away"
+                    )
                 if self.background_index in (label, other):
                     raise InputError(
                         f"{shown(name)} names a class and the background too; a name can stand for one thing only, so "
@@ -111,8 +126,13 @@ class Vocabulary:
 
     @cached_property
     def num_labels(self) -> int:
-        """Number of labels: the classes, and the background where there is one."""
-        return len(self.classes) + bool(self.background)
+        """Number of labels: the classes, the background where there is one, and with a threshold "none of these"."""
+        return len(self.classes) + bool(self.background) + (self.threshold is not None)
+
+    @cached_property
+    def none_index(self) -> int | None:
+        """Label of pixels that are none of the names, the last; None without a threshold."""
+        return None if self.threshold is None else len(self.classes) + bool(self.background)
 
     @cached_property
     def class_labels(self) -> tuple[int, ...]:
@@ -135,14 +155,17 @@ class Vocabulary:
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
-        """A readable name for each label; a background label is called `background`."""
+        """A readable name for each label; those of no class are called `background` and `none of these`."""
         named = dict(zip(self.class_labels, (synonyms[0] for synonyms in self.classes), strict=True))
+        if self.none_index is not None:
+            named[self.none_index] = NONE
         return tuple(named.get(label, "background") for label in range(self.num_labels))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything above, 16 hexadecimal digits: equal for equal vocabularies only."""
-        content = json.dumps([self.classes, self.background, self.background_index], ensure_ascii=False)
+        threshold = [] if self.threshold is None else [self.threshold]
+        content = json.dumps([self.classes, self.background, self.background_index, *threshold], ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -173,15 +196,39 @@ def unreadable(name: str) -> str:
     return ""
 
 
-def parse_words(words: str | Sequence[str], background: str | Sequence[str] = "") -> Vocabulary:
+def checked_threshold(given: Any) -> float | str | None:
+    """A threshold as people write it: a number in [0, 1], `auto`, or `none` or None for none.
+
+    >>> checked_threshold("none"), checked_threshold("0.5"), checked_threshold("auto")
+    (None, 0.5, 'auto')
+
+    Raises:
+        InputError: something else.
+    """
+    if given is None or (isinstance(given, str) and given in ("none", AUTO)):
+        return None if given != AUTO else AUTO
+    try:
+        number = math.nan if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise InputError(f"the threshold must be a number from 0 to 1, auto or none, not {given!r}")
+    return number
+
+
+def parse_words(
+    words: str | Sequence[str], background: str | Sequence[str] = "", threshold: float | str | None = None
+) -> Vocabulary:
     """A vocabulary as people type it: `;` or a line end between classes, `,` between synonyms and background prompts.
 
     Args:
         words: "cat, kitten; dog", or a list of such texts, as ["cat, kitten", "dog"].
         background: "wall, floor", or a list.
+        threshold: see `Vocabulary`; also as text.
 
     Raises:
-        InputError: no class, a class without a name, one class that would cover every pixel, or a name twice.
+        InputError: no class, a class without a name, one class that would cover every pixel, a name twice, or a
+            threshold out of range.
     """
     text = as_text(words, "words")
     lines = [line.split(";") for line in text.split("\n") if line.strip()]
@@ -190,25 +237,27 @@ def parse_words(words: str | Sequence[str], background: str | Sequence[str] = ""
         raise InputError(f"the words {shown(text)} name no class; write them like 'cat, kitten; dog'")
     if not all(classes):
         raise InputError(f"the words {shown(text)} hold a class without a name; write them like 'cat, kitten; dog'")
-    return word_vocabulary(classes, background)
+    return word_vocabulary(classes, background, threshold)
 
 
-def word_vocabulary(classes: Sequence[tuple[str, ...]], background: str | Sequence[str] = "") -> Vocabulary:
+def word_vocabulary(
+    classes: Sequence[tuple[str, ...]], background: str | Sequence[str] = "", threshold: float | str | None = None
+) -> Vocabulary:
     """A vocabulary of words for pictures without label maps; see `parse_words`."""
-    prompts = parse_prompts(background)
-    if len(classes) == 1 and not prompts:
+    prompts, threshold = parse_prompts(background), checked_threshold(threshold)
+    if len(classes) == 1 and not prompts and threshold is None:
         (names,) = classes
         one = f"the words {shown(', '.join(names))} are one class and no background"
         raise InputError(
-            f"{one}: everything becomes {shown(names[0])}; write ; between classes, or name what else there is by the "
-            "background"
+            f"{one}: everything becomes {shown(names[0])}; write ; between classes, name what else there is by the "
+            "background, or take the threshold auto"
         )
     for name in (*(name for names in classes for name in names), *prompts):
         if quoted(name):
             raise InputError(
                 f"the word {name} stands in quotation marks, which would become part of it; leave them out"
             )
-    vocabulary = Vocabulary(tuple(classes), prompts)
+    vocabulary = Vocabulary(tuple(classes), prompts, threshold=threshold)
     seen: set[str] = set()
     for name in vocabulary.names:
         if as_read(name) in seen:

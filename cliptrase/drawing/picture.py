@@ -23,11 +23,14 @@ class Segmentation:
         picture: (H, W, 3) uint8 RGB, upright.
         labels: (H, W) indices into `names`: int64, or uint8 or uint16 of a large picture that windows are laid on.
         names: a name for each label.
+        probabilities: where they were asked for, (len(names), H, W) float32 in [0, 1] that sum to 1 over names; see
+            `Segmenter.probabilities`.
     """
 
     picture: NDArray[np.uint8]
     labels: NDArray[np.integer[Any]]
     names: tuple[str, ...]
+    probabilities: NDArray[np.float32] | None = None
 
     @property
     def shares(self) -> dict[str, float]:

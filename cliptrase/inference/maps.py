@@ -37,6 +37,18 @@ def refined_maps(maps: NameMaps, method: Method, guide: GuideOf | None, text: Te
     return maps
 
 
+def refined_level(level: NameMaps, method: Method, guide: GuideOf | None, neutral: Tensor) -> NameMaps:
+    """The map of what names must reach after a method's refinements, which treat it as the one name that there is.
+
+    Args:
+        level: one map.
+        method: see `refined_maps`.
+        guide: see `refined_maps`.
+        neutral: (K, E) unit embeddings of neutral words; their mean stands for the name's.
+    """
+    return refined_maps(level, method, guide, F.normalize(neutral.mean(0, keepdim=True), dim=-1))
+
+
 class _Checked:
     """What a refinement returns, looked at as it comes: all names in order, each part of the maps' size."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from cliptrase.inference.unlikely import PixelMaps, unlikely
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.refinements.maps import NameMaps, highest, only
@@ -28,12 +29,12 @@ class Named(NamedTuple):
 
 
 def classify_pixels(
-    maps: NameMaps, classifier: TextClassifier, protocol: EvaluationProtocol, present: Tensor | None = None
+    maps: PixelMaps, classifier: TextClassifier, protocol: EvaluationProtocol, present: Tensor | None = None
 ) -> Named:
     """Labels from maps of cosines: the highest name of a class, and under a softmax the background's rules.
 
     Args:
-        maps: gives the maps of all names, as often as it is called.
+        maps: of all names.
         classifier: names, labels and background.
         protocol: `decision`, `logit_scale`, and with a background `min_area` and `background_threshold`.
         present: (B, num_labels) bool labels that each picture may get, None for all.
@@ -48,7 +49,7 @@ def classify_pixels(
 
 
 def classify_part(
-    maps: NameMaps,
+    maps: PixelMaps,
     classifier: TextClassifier,
     protocol: EvaluationProtocol,
     present: Tensor | None = None,
@@ -67,6 +68,22 @@ def classify_part(
         labels, and (B, labels) pixels of each label before the background's threshold, all 0 where no rule asks for
         them.
     """
+    named, areas = _named(maps.names, classifier, protocol, present, allowed)
+    if classifier.none is None:
+        return named, areas
+    names = only(only(maps.names, None if present is None else present[:, classifier.name_to_label]), allowed)
+    short = unlikely(maps._replace(names=names), classifier)
+    return named._replace(labels=named.labels.masked_fill(short, classifier.num_labels - 1)), areas
+
+
+def _named(
+    maps: NameMaps,
+    classifier: TextClassifier,
+    protocol: EvaluationProtocol,
+    present: Tensor | None,
+    allowed: Tensor | None,
+) -> tuple[Named, Tensor]:
+    """`classify_part` before the threshold of "none of these"."""
     maps = only(maps, None if present is None else present[:, classifier.name_to_label])
     background = classifier.background_label
     with_probability = background is not None and protocol.background_threshold > 0
@@ -105,6 +122,8 @@ def allowed_names(
     areas[:, background] = 0
     small = areas <= protocol.min_area * areas.sum(1, keepdim=True)
     small[:, background] = False
+    if classifier.none is not None:
+        small[:, -1] = False
     if present is not None:  # a picture without the background is named as by a vocabulary without it
         small &= present[:, background, None]
     return ~small[:, classifier.name_to_label] if small.any() else None

@@ -14,12 +14,13 @@ from cliptrase.clustering import dbscan
 from cliptrase.common.timing import stage
 from cliptrase.correlation import remove_global_patches, self_correlation
 from cliptrase.inference.grid import GridAxis, picture_axis
-from cliptrase.inference.maps import GuideOf, refined_maps
+from cliptrase.inference.maps import GuideOf, refined_level, refined_maps
+from cliptrase.inference.unlikely import PixelMaps, level_map, probabilities, unlikely
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, TextClassifier, patch_logits
 from cliptrase.ops.upsampling import upsampled_argmax
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.refinements.maps import Maps, UpsampledMaps, highest, only
+from cliptrase.refinements.maps import Maps, NameMaps, UpsampledMaps, highest, only
 from cliptrase.regions import full_size_means, majority_vote, mean_logits_vote, mean_vote, region_map
 
 
@@ -149,6 +150,56 @@ class WholePictures:
             present: (B, num_labels) bool labels that each picture may get, None for all.
             logits: of the classifier's names, where `logits` was asked for more names already.
         """
+        labels = self._labels(method, classifier, present, logits)
+        if classifier.none is None:
+            return labels
+        return labels.masked_fill(self._unlikely(method, classifier, present), classifier.num_labels - 1)
+
+    def probabilities(self, method: Method, classifier: TextClassifier, scale: float) -> Tensor:
+        """(B, labels, H, W) float32 by pixel, before regions vote; see `unlikely.probabilities`."""
+        maps = self._pixel_maps(method, classifier)
+        return probabilities(maps, classifier, scale)
+
+    def _pixel_maps(self, method: Method, classifier: TextClassifier) -> PixelMaps:
+        """Cosines by pixel, refined by a method that refines."""
+        patches = self._features(method)[:, 1:]
+        grid, none = self.encoding.grids[method.name], classifier.none
+
+        def upsampled(cosines: Tensor) -> NameMaps:
+            return UpsampledMaps(cosines, self.canvas, self.size)
+
+        names = upsampled(patch_logits(patches, classifier.embeddings, 1.0, grid))
+        names = refined_maps(names, method, self.guide, classifier.embeddings)
+        if none is None:
+            return PixelMaps(names)
+        level = upsampled(level_map(patches, none, grid))
+        return PixelMaps(names, refined_level(level, method, self.guide, none.neutral))
+
+    def _unlikely(self, method: Method, classifier: TextClassifier, present: Tensor | None) -> Tensor:
+        """(B, H, W) bool pixels that are none of the names, or with regions those of regions that are.
+
+        A region whose name is voted for by its mean logits is judged by its means, another one by most of its pixels.
+        So no name gives way to another.
+        """
+        maps = self._pixel_maps(method, classifier)
+        allowed = None if present is None else present[:, classifier.name_to_label]
+        maps = maps._replace(names=only(maps.names, allowed))
+        device = classifier.embeddings.device
+        with stage("classification", device, [method.name]):
+            short = unlikely(maps, classifier)
+        if (regions := self.regions.get(method.name)) is None:
+            return short
+        with stage("vote", device, [method.name]):
+            if (method.vote or self.protocol.vote) == "mean":
+                means = unlikely(maps.of_regions(regions), classifier)[..., 0]  # (B, K)
+                image = torch.arange(len(regions), device=device).view(-1, 1, 1)
+                return torch.where(regions >= 0, means[image, regions.clamp_min(0)], short) if means.numel() else short
+            return majority_vote(short.long(), regions, 2) > 0
+
+    def _labels(
+        self, method: Method, classifier: TextClassifier, present: Tensor | None, logits: Tensor | None
+    ) -> Tensor:
+        """`labels` before the threshold of "none of these"."""
         allowed = None if present is None else present[:, classifier.name_to_label]
         if logits is None:
             logits = self.logits(method, classifier.embeddings)

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 from cliptrase.clip.encoder import Encoding, VisualEncoder
 from cliptrase.common.timing import stage
 from cliptrase.inference.grid import GridAxis, seam_places, windows_axis
-from cliptrase.inference.maps import GuideOf, KeptMaps, refined_maps
+from cliptrase.inference.maps import GuideOf, KeptMaps, refined_level, refined_maps
 from cliptrase.inference.naming import Named, allowed_names, classify_part, classify_pixels
 from cliptrase.inference.pixels import fit_to_patches, under_patches
+from cliptrase.inference.unlikely import PixelMaps, level_map, probabilities
 from cliptrase.inference.whole import clusters_otherwise, find_regions
 from cliptrase.inference.window_maps import Block, SmoothMaps, VotedMaps, WindowAxis
 from cliptrase.methods import Method
@@ -108,16 +109,24 @@ class Windows:
                 return classify_pixels(named[0][1](), classifier, self.protocol, present)
             return _classify_tiles(named, classifier, self.protocol, present)
 
-    def _maps(self, tile: "Tile", method: Method, classifier: TextClassifier) -> NameMaps:
-        """Maps of all names on a tile, refined where it is the whole label map."""
+    def probabilities(self, method: Method, classifier: TextClassifier, scale: float) -> Tensor:
+        """(B, labels, H, W) float32, with regions those of their means in each window; see `unlikely.probabilities`."""
+        maps = self._maps(Tile(self.rows.whole(), self.columns.whole()), method, classifier)
+        return probabilities(maps, classifier, scale)
+
+    def _maps(self, tile: "Tile", method: Method, classifier: TextClassifier) -> PixelMaps:
+        """Maps on a tile, refined where it is the whole label map."""
         features = tile.of(self.features[method.name])
         regions = self.regions.get(method.name)
         grid = self.grids[method.name]
         maps = tile_maps(tile, features, None if regions is None else tile.of(regions), grid, classifier)
-        maps = refined_maps(maps, method, self.guide, classifier.embeddings)
-        if method.refine and self.protocol.min_area and classifier.background_label is not None:
-            maps = KeptMaps(maps)
-        return maps
+        names = refined_maps(maps.names, method, self.guide, classifier.embeddings)
+        small = self.protocol.min_area and classifier.background_label is not None
+        if method.refine and (small or classifier.none):
+            names = KeptMaps(names)
+        if classifier.none is None or maps.level is None:
+            return PixelMaps(names)
+        return PixelMaps(names, refined_level(maps.level, method, self.guide, classifier.none.neutral))
 
 
 class Tile(NamedTuple):
@@ -138,8 +147,10 @@ def tiles_of(rows: WindowAxis, columns: WindowAxis) -> list[Tile]:
     return [Tile(down, column) for down in rows.blocks() for column in across]
 
 
-def tile_maps(tile: Tile, features: Tensor, regions: Tensor | None, grid: Size, classifier: TextClassifier) -> NameMaps:
-    """Maps of all names on a tile.
+def tile_maps(
+    tile: Tile, features: Tensor, regions: Tensor | None, grid: Size, classifier: TextClassifier
+) -> PixelMaps:
+    """Maps on a tile.
 
     Args:
         tile: of the label map.
@@ -151,22 +162,24 @@ def tile_maps(tile: Tile, features: Tensor, regions: Tensor | None, grid: Size, 
     text = classifier.embeddings
     step = max(1, _COSINES // features[..., 0].numel())
 
-    def of_names(first: int) -> NameMaps:
-        cosines = patch_logits(features.flatten(0, 2), text[first : first + step], 1.0, grid)
+    def laid(cosines: Tensor) -> NameMaps:
         cosines = cosines.unflatten(0, features.shape[:3])  # (B, ny, nx, c, h, w)
         if regions is None:
             return SmoothMaps(cosines, tile.rows, tile.columns)
         return VotedMaps(cosines, regions, tile.rows, tile.columns)
 
-    if len(text) <= step:
-        return of_names(0)
+    def of_names(first: int) -> NameMaps:
+        return laid(patch_logits(features.flatten(0, 2), text[first : first + step], 1.0, grid))
 
     def of_many_names() -> Maps:
         for first in range(0, len(text), step):
             for number, part in of_names(first)():
                 yield first + number, part
 
-    return of_many_names
+    names = of_names(0) if len(text) <= step else of_many_names
+    if classifier.none is None:
+        return PixelMaps(names)
+    return PixelMaps(names, laid(level_map(features.flatten(0, 2), classifier.none, grid)))
 
 
 def encode_windows(
@@ -268,7 +281,7 @@ def encode_part(
 
 
 def _classify_tiles(
-    named: Sequence[tuple[Tile, Callable[[], NameMaps]]],
+    named: Sequence[tuple[Tile, Callable[[], PixelMaps]]],
     classifier: TextClassifier,
     protocol: EvaluationProtocol,
     present: Tensor | None,

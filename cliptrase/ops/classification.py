@@ -10,6 +10,23 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class NoneOfThese:
+    """When a pixel is none of the words that are asked for.
+
+    Attributes:
+        neutral: (K, E) float32 unit rows, words that stand for whatever else a picture may show.
+        rank: of the neutral words at a patch, from the highest, the one that an asked name must reach.
+        scale: of cosines in the softmax.
+        least: probability that a label must have; None where reaching that word is enough.
+    """
+
+    neutral: Tensor
+    rank: int
+    scale: float
+    least: float | None = None
+
+
+@dataclass(frozen=True)
 class TextClassifier:
     """A vocabulary made ready for the model.
 
@@ -20,6 +37,7 @@ class TextClassifier:
         background_label: label of the background, None without one.
         class_token_weighting: whether logits are multiplied by the class token's own (VOC20 in the released code).
         setting: whose own values of the protocol apply.
+        none: what makes a pixel "none of these", which is the last label then; None without such a label.
     """
 
     embeddings: Tensor
@@ -28,6 +46,7 @@ class TextClassifier:
     background_label: int | None = None
     class_token_weighting: bool = False
     setting: str = ""
+    none: NoneOfThese | None = None
 
     @property
     def background_first(self) -> Tensor:

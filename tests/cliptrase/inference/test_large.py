@@ -15,7 +15,7 @@ from cliptrase.common.errors import InputError
 from cliptrase.drawing.picture import fit
 from cliptrase.inference import window_maps, windows
 from cliptrase.inference.window_maps import WindowAxis
-from cliptrase.ops.classification import TextClassifier
+from cliptrase.ops.classification import NoneOfThese, TextClassifier
 from cliptrase.ops.upsampling import bilinear_matrix, bilinear_rows
 from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
@@ -32,13 +32,19 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "_PIXELS", 5 * 64 * 64)
 
 
-def classifier(segmenter: Segmenter, image: Tensor, background: bool) -> TextClassifier:
-    """Names that tell the patches of a picture apart, two of one class; the last is background where asked for."""
+def classifier(segmenter: Segmenter, image: Tensor, background: bool, least: float | None = -1) -> TextClassifier:
+    """Names that tell the patches of a picture apart, two of one class; the last is background where asked for.
+
+    With a `least` probability or None, and not by default, pixels may be none of them.
+    """
     encoding = segmenter.encoder(segmenter.prepare(image[:, :, :48, :96]), segmenter.methods)
     tokens = F.normalize(encoding.features[segmenter.methods[0].name][0, 1:], dim=-1)
     text = F.normalize(tokens[:: len(tokens) // NAMES][:NAMES] - 0.9 * tokens.mean(0), dim=-1)
     labels = torch.tensor([0, 1, 2, 3, 4, 4, 5])
-    return TextClassifier(text, labels, 6, 5 if background else None)
+    if least == -1:
+        return TextClassifier(text, labels, 6, 5 if background else None)
+    neutral = F.normalize(tokens[3 :: len(tokens) // 11] - 0.8 * tokens.mean(0), dim=-1)
+    return TextClassifier(text, labels, 7, 5 if background else None, none=NoneOfThese(neutral, 3, 20.0, least))
 
 
 @pytest.mark.parametrize("background", [False, True])
@@ -82,6 +88,24 @@ def test_tiles_are_the_whole_picture(
     monkeypatch.setattr(window_maps, "_UNCUT", 4096)
     uncut = segmenter(shown, names, own).labels[method][0].numpy()
     assert (uncut != whole).mean() < 1e-4
+
+
+@pytest.mark.parametrize("least", [None, 0.3])
+@pytest.mark.parametrize("method", ["sclip", "cliptrase"])
+@pytest.mark.parametrize("area", [0.0, 0.12])
+@torch.no_grad()
+def test_tiles_know_none_of_these(method: str, area: float, least: float | None, loaded_clip: LoadedClip) -> None:
+    """Beside both rules of the background, and with its rule for small classes in two passes."""
+    protocol = get_protocol("tiles", window=64, stride=32, background_threshold=0.25, min_area=area)
+    segmenter = Segmenter(loaded_clip, protocol, [method])
+    picture = scene(3, 150, 203)[0]
+    shown = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    free = segmenter(shown, classifier(segmenter, shown, True)).labels[method][0].numpy()
+    names = classifier(segmenter, shown, True, least)
+    whole = segmenter(shown, names).labels[method][0].numpy()
+    np.testing.assert_array_equal(segmenter.large(picture, names, (150, 203)).label_map(), whole)
+    assert 0 < (whole == 6).mean() < 1
+    np.testing.assert_array_equal(whole[whole != 6], free[whole != 6])
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.inference import whole as whole_inference
 from cliptrase.inference.naming import classify_pixels
+from cliptrase.inference.unlikely import PixelMaps
 from cliptrase.inference.whole import find_regions
 from cliptrase.inference.window_maps import window_starts
 from cliptrase.methods import METHODS
@@ -218,7 +219,7 @@ def test_decision_against_all_probabilities(background: int | None, threshold: f
     protocol = replace(SCLIP, background_threshold=threshold, min_area=area)
     names = classifier(torch.zeros(7, 1), name_to_label, background)
     found = classify_pixels(
-        lambda: ((first, cosines[:, first : first + step]) for first in range(0, 7, step)), names, protocol
+        PixelMaps(lambda: ((first, cosines[:, first : first + step]) for first in range(0, 7, step))), names, protocol
     ).labels
     wanted = torch.stack([plain_decision(one, name_to_label, protocol, background) for one in cosines])
     torch.testing.assert_close(found, wanted)
