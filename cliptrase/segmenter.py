@@ -293,8 +293,9 @@ class Segmenter(nn.Module):
 
         Raises:
             InputError: the model gives a name no direction (not finite, or zero), or all names the same one; its
-                text tower cannot tell names apart, see `check_names`; or a threshold does not go together with the
-                class token's weights or has too few neutral words, see `neutral.none_of_these`.
+                text tower cannot tell names apart, see `check_names`; the weights file was written to since it was
+                read; or a threshold does not go together with the class token's weights or has too few neutral words,
+                see `neutral.none_of_these`.
         """
         self.check_names(vocabulary)
         weighting = class_token_weighting and self.protocol.class_token_weight != "none"
@@ -342,6 +343,7 @@ class Segmenter(nn.Module):
         with stage("text"):
             embeddings = self.cache.load(names, templates)
             if embeddings is None or not has_direction(embeddings).all():
+                self.clip.hold_text()
                 embeddings = encode_names(self.model, self.clip.tokenizer, names, templates, progress)
                 require_directions(embeddings, names)
                 self.cache.save(names, templates, embeddings)

@@ -14,7 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     {
         *("common", "protocols.definitions", "protocols.domains", "protocols.values", "metrics"),
-        *("clip.sniffing", "clip.towers", "clip.templates", "evaluation.provenance", "evaluation.conditions"),
+        *(
+            "clip.sniffing",
+            "clip.towers",
+            "clip.templates",
+            "clip.mapped",
+            "evaluation.provenance",
+            "evaluation.conditions",
+        ),
     },
     {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
     {
@@ -83,16 +90,17 @@ ORDERS = {
         "sniffing",
         "towers",
         "templates",
+        "mapped",
         "block",
         "trunk",
         "text",
         "checkpoint",
         "guest",
+        "filling",
         "guest_weights",
         "encoder",
         "model_config",
         "hub",
-        "filling",
         "weights",
     ),
     "evaluation": (

@@ -9,13 +9,15 @@ import warnings
 import zipfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cliptrase.clip.mapped import MappedFile
 from cliptrase.clip.sniffing import is_safetensors, what_it_is
 from cliptrase.common.errors import InputError, one_line
 
@@ -26,27 +28,44 @@ _OF_TRAINING = ("optimizer", "optimizer_states", "scaler", "lr_scheduler", "lr_s
 _KINDS = "give .safetensors, a PyTorch state dict or, of CLIP, OpenAI's .pt"
 
 
-def read_state_dict(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """Parameters of a weights file as float32 by open_clip's names, and whether OpenAI published them.
+class Weights(NamedTuple):
+    """What a weights file holds.
+
+    Attributes:
+        state: parameters by open_clip's names, float32; those that the file holds in that form lie in its pages.
+        is_openai: whether OpenAI published them.
+        file: with the addresses of what lies in its pages.
+    """
+
+    state: dict[str, Tensor]
+    is_openai: bool
+    file: MappedFile
+
+
+def read_state_dict(path: Path) -> Weights:
+    """Parameters of a weights file.
 
     Safetensors, plain PyTorch checkpoints (read with `weights_only`) and OpenAI's TorchScript archives are understood,
     whatever the file is called. Of the last only the tensors are read: `torch.jit.load` would run the archive's own
     code, which can write files. A state dict inside a checkpoint is found, and what all its names begin with
-    (`module.`, `_orig_mod.`) is left out.
+    (`module.`, `_orig_mod.`) is left out. Safetensors and PyTorch's zip archives are mapped into memory; of TorchScript
+    every tensor is read.
 
     Raises:
         InputError: the file is none of these, holds several state dicts, or names of another library.
     """
-    content, script = _content(path)
+    content, script, file = _content(path)
     state = _without_prefix(_state_dict_in(content, path))
     if foreign := next((key for key in state if key.startswith(("text_model.", "vision_model."))), ""):
         raise InputError(
             f"{path} holds weights by the names of Hugging Face's transformers ({foreign}); give open_clip's file of "
             "the same weights (open_clip_model.safetensors), or open_clip's tag for them"
         )
+    whole = [value for value in state.values() if value.dtype == torch.float32]  # others are copied on the next line
     state = _as_floats(state, path)
+    lying = frozenset(value.data_ptr() for value in whole) if _can_be_mapped(path) else frozenset()
     sizes = {key for key in content if key in _SIZES} if script else set()
-    return state, len(sizes) == 3 or _has_openai_rounding(state)
+    return Weights(state, len(sizes) == 3 or _has_openai_rounding(state), replace(file, addresses=lying))
 
 
 def read_tensors(path: Path, group: str) -> dict[str, Tensor]:
@@ -61,23 +80,24 @@ def read_tensors(path: Path, group: str) -> dict[str, Tensor]:
     Raises:
         InputError: the file is neither, or holds several state dicts of other names.
     """
-    content, _ = _content(path)
+    content, *_ = _content(path)
     if isinstance(content, dict) and isinstance(content.get(group), dict):
         content = content[group]
     return _as_floats(_state_dict_in(content, path), path)
 
 
-def _content(path: Path) -> tuple[Any, bool]:
-    """What a file holds, and whether it is TorchScript."""
-    script = False
+def _content(path: Path) -> tuple[Any, bool, MappedFile]:
+    """What a file holds, whether it is TorchScript, and the file as it was before."""
+    script, file = False, MappedFile(path, ())
     try:
+        file = MappedFile.of(path)
         script = is_torchscript(path)
         content = {} if (wrong := what_it_is(path)) else _read(path, script)
     except Exception as error:  # each reader has errors of its own
         wrong = _reason(error, path)
     if wrong:
         raise InputError(f"{path} is not a weights file that can be read safely: {wrong}; {_KINDS}")
-    return content, script
+    return content, script, file
 
 
 def _as_floats(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -92,11 +112,21 @@ def _read(path: Path, script: bool) -> Any:
         return load_file(path)
     if script:
         return _read_torchscript(path)
-    # An open file, since by a name that ends in .safetensors torch would read nothing else.
     # Training checkpoints, DINO's among them, hold their command line's options: a plain record, which runs nothing.
     with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([Namespace]):
         warnings.simplefilter("ignore")  # of pickle protocols
-        return torch.load(file, map_location="cpu", weights_only=True)
+        mapped = _can_be_mapped(path)
+        return torch.load(path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped)
+
+
+def _can_be_mapped(path: Path) -> bool:
+    """Whether a file's values can be used where they lie.
+
+    PyTorch's files can be where they are zip archives; by a name that ends in .safetensors torch would read no other.
+    """
+    if is_safetensors(path):
+        return True
+    return path.suffix != ".safetensors" and zipfile.is_zipfile(path) and not is_torchscript(path)
 
 
 def _reason(error: Exception, path: Path) -> str:
@@ -157,8 +187,9 @@ def check_finite(model: nn.Module, where: str) -> None:
     """
     masks = {name for name, _ in model.named_buffers() if name.rpartition(".")[2] == "attn_mask"}  # -inf by design
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        if name not in masks and not (finite := value.isfinite()).all():
-            bad = int((~finite).sum())
+        if name in masks or not value.numel() or bool(torch.stack(value.aminmax()).isfinite().all()):
+            continue
+        if bad := int((~value.isfinite()).sum()):
             raise InputError(
                 f"{where}: {bad} of the {value.numel()} values of {name} are not finite (NaN or infinite), so that "
                 "nothing can be segmented; take undamaged weights"

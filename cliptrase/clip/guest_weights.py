@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from timm.models.vision_transformer import checkpoint_filter_fn
 from torch import Tensor
 
 from cliptrase.clip.checkpoint import read_tensors
+from cliptrase.clip.filling import Unfilled
 from cliptrase.clip.guest import SUPPORTED, GuestTower
 from cliptrase.clip.towers import check_guest, path_of
 from cliptrase.common.errors import InputError, did_you_mean, one_line
@@ -56,7 +58,7 @@ def load_guest(guest: str | Path) -> GuestTower:
     given = str(guest)
     state = read_tensors(weights, _TEACHER) if weights else None
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), nullcontext() if state is None else Unfilled():
             warnings.simplefilter("ignore")
             module = timm.create_model(name, pretrained=weights is None, num_classes=0, dynamic_img_size=True)
     except TypeError as error:  # of an architecture that knows no dynamic size

@@ -11,7 +11,8 @@ from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_p
 
 from cliptrase.clip import hub, towers
 from cliptrase.clip.checkpoint import hash_parameters, read_state_dict
-from cliptrase.clip.filling import check_values, fill
+from cliptrase.clip.filling import Unfilled, check_values, fill, fits
+from cliptrase.clip.mapped import MappedFile
 from cliptrase.clip.model_config import check_preprocess, config_hash, parameters, read_config
 from cliptrase.clip.text import Tokenizer
 from cliptrase.common.errors import InputError, did_you_mean, one_line
@@ -38,6 +39,7 @@ class LoadedClip:
         config_hash: SHA-256 over the configurations of the model and its preprocessing.
         mean: RGB mean of the pre-training pictures, in [0, 1].
         std: RGB standard deviation, likewise.
+        file: in whose pages the text tower lies until `hold_text`; None where it never did.
     """
 
     model: Any
@@ -49,6 +51,16 @@ class LoadedClip:
     config_hash: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    file: MappedFile | None = None
+
+    def hold_text(self) -> None:
+        """Makes the text tower's values this process's own; to be called before it encodes.
+
+        Raises:
+            InputError: their file was written to since they were read.
+        """
+        if self.file is not None:
+            self.file.hold(self.model)
 
 
 def load_clip(clip: str, pretrained: str | None = None, activation: Activation = "auto") -> LoadedClip:
@@ -133,7 +145,7 @@ def _from_hub(clip: str, activation: Activation) -> LoadedClip:
 
 def _from_place(clip: str, place: str, config: dict[str, Any], weights: Path, activation: Activation) -> LoadedClip:
     """A folder's or repository's model, of a configuration that was found harmless."""
-    state, _ = read_state_dict(weights)
+    state, _, file = read_state_dict(weights)
     quick = _is_quick(config["model_cfg"], activation)
     entries = sum(value.numel() for value in state.values())
     if (wanted := parameters(config["model_cfg"])) > 2 * entries + 1_000_000:
@@ -142,7 +154,7 @@ def _from_place(clip: str, place: str, config: dict[str, Any], weights: Path, ac
             f"holds {entries}; take the two files that belong together"
         )
     try:
-        with hub.quiet():
+        with hub.quiet(), Unfilled():
             model = open_clip.create_model(place, load_weights=False, quick_gelu=quick)
     except Exception as error:  # whatever open_clip meets in sizes that do not go together
         raise InputError(f"`clip` {clip} cannot be loaded: {one_line(error)}") from error
@@ -153,21 +165,40 @@ def _from_place(clip: str, place: str, config: dict[str, Any], weights: Path, ac
         f"the model that {towers.CONFIG} describes",
         "take the two files that belong together",
     )
-    return _loaded(model, place, None, quick, config)
+    return _loaded(model, place, None, quick, config, file)
 
 
 def _from_tag(clip: str, tag: str, card: dict[str, Any], activation: Activation) -> LoadedClip:
     quick = _is_quick(card, activation)
     if repository := card.get("hf_hub"):
         hub.require(repository, f"{clip} {tag}")
+    preprocess = {name: value for name, value in card.items() if name != "size"}  # the tower decides
     try:
         with hub.quiet():
-            model = open_clip.create_model(clip, pretrained=tag, require_pretrained=True, quick_gelu=quick)
+            path = Path(download_pretrained(card))
+            with Unfilled():
+                model = open_clip.create_model(
+                    clip, load_weights=False, quick_gelu=quick, force_preprocess_cfg=preprocess
+                )
+            file = _fill_from_tag(model, path)
     except Exception as error:  # network, hub and file errors of many libraries
         raise InputError(
             f"the weights {tag!r} of {clip} cannot be had ({one_line(error)}); {towers.THREE_WAYS}"
         ) from error
-    return _loaded(model, clip, tag, quick, {"model_cfg": open_clip.get_model_config(clip)})
+    return _loaded(model, clip, tag, quick, {"model_cfg": open_clip.get_model_config(clip)}, file)
+
+
+def _fill_from_tag(model: Any, path: Path) -> MappedFile | None:
+    """Gives a model the weights of a tag, by open_clip itself where names or shapes are not the model's."""
+    try:
+        state, _, file = read_state_dict(path)
+    except InputError:
+        state, file = {}, None
+    if fits(model, state):
+        fill(model, state, str(path), path.name, "")
+        return file
+    open_clip.load_checkpoint(model, str(path))
+    return None
 
 
 def _from_file(clip: str, pretrained: str, activation: Activation) -> LoadedClip:
@@ -181,7 +212,7 @@ def _from_file(clip: str, pretrained: str, activation: Activation) -> LoadedClip
             f"`pretrained` {pretrained!r} is neither a file nor a tag of {clip}; {meant} tags: "
             f"{', '.join(tags) or 'none'}"
         )
-    state, is_openai = read_state_dict(path)
+    state, is_openai, file = read_state_dict(path)
     quick = _is_quick({"quick_gelu": clip.endswith("-quickgelu") or is_openai}, activation)
     has_twin = open_clip.get_model_config(f"{clip}-quickgelu") is not None
     if activation == "auto" and not quick and has_twin:
@@ -190,17 +221,19 @@ def _from_file(clip: str, pretrained: str, activation: Activation) -> LoadedClip
             "MetaCLIP or DFN give `activation` quick_gelu; gelu there confirms plain GELU.",
             stacklevel=3,
         )
-    with hub.quiet():
+    with hub.quiet(), Unfilled():
         model = open_clip.create_model(clip, pretrained=None, load_weights=False, quick_gelu=quick)
     fill(model, state, str(path), clip, "give the architecture that it was trained as by `clip`")
-    return _loaded(model, clip, str(path), quick, {"model_cfg": open_clip.get_model_config(clip)})
+    return _loaded(model, clip, str(path), quick, {"model_cfg": open_clip.get_model_config(clip)}, file)
 
 
 def _is_quick(card: dict[str, Any], activation: Activation) -> bool:
     return bool(card.get("quick_gelu", False)) if activation == "auto" else activation == "quick_gelu"
 
 
-def _loaded(model: Any, name: str, pretrained: str | None, quick: bool, config: dict[str, Any]) -> LoadedClip:
+def _loaded(
+    model: Any, name: str, pretrained: str | None, quick: bool, config: dict[str, Any], file: MappedFile | None
+) -> LoadedClip:
     model.float().eval().requires_grad_(False)
     preprocess = open_clip.get_model_preprocess_cfg(model)
     where = f"`clip` {name}"
@@ -221,4 +254,5 @@ def _loaded(model: Any, name: str, pretrained: str | None, quick: bool, config: 
         config_hash=config_hash(config["model_cfg"], preprocess),
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
+        file=file,
     )

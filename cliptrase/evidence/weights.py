@@ -132,6 +132,9 @@ def check_weights(clip: LoadedClip, file: Path | None, facts: Facts) -> WeightsC
         clip: the model.
         file: that it was read from, where that is known.
         facts: what it should give.
+
+    Raises:
+        InputError: the file was written to since it was read.
     """
     lines, wrong = [], []
     digest = None if file is None else _sha256(file)
@@ -141,6 +144,7 @@ def check_weights(clip: LoadedClip, file: Path | None, facts: Facts) -> WeightsC
         lines.append(f"file: {file} has SHA-256 {digest}, {is_it}")
         if not published and is_torchscript(file):  # in this form it was published once
             wrong.append("the file has the form of the published archive and another SHA-256")
+    clip.hold_text()
     embeddings = encode_prompts(clip.model, clip.tokenizer([facts.prompt.replace("{}", name) for name in facts.names]))
     first = torch.tensor([list(facts.first[name]) for name in facts.names])  # (N, K)
     cosine = torch.tensor([list(facts.cosine[name]) for name in facts.names])  # (N, N)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from open_clip.factory import _MODEL_CONFIGS
 
 from benchmarks import (
     compare,
@@ -23,6 +24,7 @@ from benchmarks import (
     startup,
     subjects,
     text,
+    weights,
 )
 from benchmarks import names as naming
 from cliptrase.clip.guest import GuestTower
@@ -31,6 +33,7 @@ from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
 from cliptrase.refinements import pamr
 from cliptrase.segmenter import Segmenter
+from tests.kit import MODEL_CONFIG, tiny_state
 from tests.kit.dino import dino as golden_dino
 
 CPU = torch.device("cpu")
@@ -207,10 +210,32 @@ def test_a_small_dino(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bars hold for one of the commands with a wide margin, also beside other work."""
     monkeypatch.setattr(startup, "COMMANDS", {"--version": (["--version"], 0.6)})
-    assert startup.main(["--rounds", "1", "--out", str(tmp_path / "startup.csv")]) == 0
-    library, command = rows_of(tmp_path / "startup.csv")
+    monkeypatch.setattr(startup, "FIRST_BATCH", 100.0)
+    monkeypatch.setattr(startup, "first_batch", lambda rounds: {"words": "first", "begins": 1.0, "ends": 99.0})
+    options = ["--rounds", "1", "--out", str(tmp_path / "startup.csv")]
+    assert startup.main(options) == 0
+    monkeypatch.setattr(startup, "first_batch", lambda rounds: {"words": "first", "begins": 1.0, "ends": 101.0})
+    assert startup.main(options) == 1
+    library, command, first = rows_of(tmp_path / "startup.csv")
+    assert (first["words"], first["ends"]) == ("first", "101.0")
     assert (library["words"], library["ratio"], command["words"]) == ("import torch", "1.0", "--version")
     assert float(command["cpu_ratio"]) < 0.6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory")
+def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, whose freed memory serves the copies, so that no MiB can be asked for."""
+    monkeypatch.setitem(_MODEL_CONFIGS, "tiny", MODEL_CONFIG)
+    monkeypatch.setattr(measure, "result_of_own_process", lambda command: weights.loaded(command[4], Path(command[-1])))
+    weights.main(["--model", "tiny", "--rounds", "1", "--out", str(tmp_path / "weights.csv")])
+    rows = rows_of(tmp_path / "weights.csv")
+    assert [row["form"] for row in rows] == ["safetensors", "pt"]
+    for row in rows:
+        assert float(row["file_mib"]) == pytest.approx(
+            sum(value.nbytes for value in tiny_state().values()) / 2**20, rel=0.01
+        )
+        assert float(row["peak_mib"]) > 100
+        assert float(row["seconds"]) > 0
 
 
 def test_a_large_picture(tmp_path: Path, tiny_clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:

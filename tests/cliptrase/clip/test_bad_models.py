@@ -255,7 +255,7 @@ def test_the_content_decides_and_not_the_suffix(
     write: Callable[[dict[str, Tensor]], bytes], name: str, state: dict[str, Tensor], tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(write(state))
-    found, _ = read_state_dict(tmp_path / name)
+    found, *_ = read_state_dict(tmp_path / name)
     assert all(torch.equal(found[key], value) for key, value in state.items())
 
 
@@ -324,7 +324,7 @@ def test_scripts_other_than_openais(state: dict[str, Tensor], tmp_path: Path) ->
     path = str(save_script(Listed(), tmp_path / "model.pt"))
     refused(r"TorchScript other than OpenAI's \(it names .*\); save the model's state_dict\(\)", "tiny", path)
     # One that can be read says nothing of its activation, unlike OpenAI's.
-    found, is_openai = read_state_dict(save_script(Script(state), tmp_path / "own.pt"))
+    found, is_openai, _ = read_state_dict(save_script(Script(state), tmp_path / "own.pt"))
     assert found.keys() == state.keys()
     assert not is_openai
 

@@ -166,7 +166,7 @@ def test_a_script_is_read_as_torch_itself_reads_it(state: dict[str, Tensor], tmp
     """Half and single precision, views and shared storages."""
     odd = openai_rounded(state) | {"visual.proj": state["visual.proj"].T.contiguous().T}
     path = openai_script(odd, tmp_path / "ViT.pt")
-    found, is_openai = read_state_dict(path)
+    found, is_openai, _ = read_state_dict(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = torch.jit.load(str(path)).state_dict()
@@ -200,7 +200,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, state: dict[str, 
         asked.append(spec)
         return str(path)
 
-    monkeypatch.setattr("open_clip.factory.download_pretrained", download)
+    monkeypatch.setattr("cliptrase.clip.weights.download_pretrained", download)
     monkeypatch.setattr("cliptrase.clip.hub.require", lambda file, wanted: None)
     return asked
 
@@ -472,7 +472,7 @@ def test_a_download_that_fails_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -
         raise OSError("the proxy\nsays no")
 
     monkeypatch.setenv("HTTPS_PROXY", "http://localhost:1")
-    monkeypatch.setattr("open_clip.factory.download_pretrained", download)
+    monkeypatch.setattr("cliptrase.clip.weights.download_pretrained", download)
     message = refused("the weights 'openai' of ViT-B-16 cannot be had", "ViT-B-16", "openai")
     assert "the proxy says no" in message
     assert WAYS in message
