@@ -109,7 +109,7 @@ ORDERS = {
     ),
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
-        *("protocol_option", "refusals", "studies", "evaluate"),
+        *("protocol_option", "refusals", "studies", "run_names", "run_parser", "evaluate"),
         *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
     ),
     "runs": (
@@ -118,7 +118,8 @@ ORDERS = {
         *("large_pictures", "progress", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
-        *("callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
+        *("callbacks.loggers", "callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
+        "callbacks.summary",
     ),
     "evidence": (
         "findings",
@@ -241,6 +242,7 @@ SET_ON_OTHERS = {
     "threading.excepthook",
     "model.pretrained",  # of the parsed configuration
     "model.compare",  # likewise
+    "trainer.logger",  # likewise
     "namespace.protocol",  # of a copy of it
     "again.resume",  # of a copy of it
 }

@@ -34,6 +34,7 @@ _WRITERS = {
     "pytorch_lightning.loggers.": "the logger",
     "lightning_fabric.loggers.": "the logger",
 }
+_OF_LOGGER = re.compile(r'Parser key "trainer\.logger"|pytorch_lightning\.loggers\.')
 
 
 def mendable(error: BaseException) -> str:
@@ -69,6 +70,9 @@ def from_machine(error: BaseException) -> str:
                 f"{writer} cannot write its files ({cause.strerror or cause}); make room, or leave it out by "
                 "--trainer.logger false; what was written before is kept"
             )
+        if isinstance(cause, Exception) and _lightning_writes(cause) == "the logger":  # libraries raise what they like
+            reason = one_line(_last_line(cause)).rstrip(".")
+            return f"the logger cannot be used ({reason}); mend that, or leave it out by --trainer.logger false"
         cause = cause.__cause__
     if _NO_SHARED_MEMORY.search(text):
         return (
@@ -107,8 +111,8 @@ def _last_line(error: BaseException) -> str:
     return lines[-1] if "Traceback" in str(error) else lines[0]
 
 
-def _lightning_writes(error: OSError) -> str:
-    """Which of Lightning's writers an error of the file system came from, if one."""
+def _lightning_writes(error: BaseException) -> str:
+    """Which of Lightning's writers an error came from, if one."""
     found, frame = "", error.__traceback__
     while frame is not None:
         module = frame.tb_frame.f_globals.get("__name__", "")
@@ -127,8 +131,25 @@ def usage(message: str) -> str:
         )
     if table := re.search(r'Parser key "colors":.*?Given value: ([^\n]*)', message, re.DOTALL):
         return f"--data.colors {table[1]} is no table; give a file, or names and colours like '{{cat: [255, 0, 0]}}'"
+    if _OF_LOGGER.search(message):
+        return _of_logger(message)
     lines = [line.strip() for line in message.splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(_ABOUT_TYPES))
+
+
+def _of_logger(message: str) -> str:
+    """What is wrong with a logger that was asked for, without the types that the parser tried and all its options."""
+    kind = re.search(r"class_path='?[\w.]*?(\w+Logger)|class_path '[\w.]*?(\w+Logger)'", message)
+    name = f" {kind[1] or kind[2]}" if kind else ""
+    if "are required: save_dir" in message:
+        return f"--trainer.logger{name} needs a folder: give --trainer.logger.save_dir DIR"
+    if unknown := re.search(r"Expected a dot import path string: (\S+)", message):
+        known = "CSVLogger, TensorBoardLogger, WandbLogger and MLFlowLogger"
+        return f"--trainer.logger {unknown[1]} is no logger of Lightning; {known} are such"
+    told = re.split(r"-?\s*Expected a <class|Given value", message.rpartition("Errors:")[2])[0]
+    told = re.sub(r"Parser key \S+|- Problem with given class_path '[^']*':", " ", told).strip(" \n:-")
+    told = re.sub(r"^(.+?)\s+\1$", r"\1", told)  # one refusal of each form that was tried
+    return f"--trainer.logger{name} cannot be used: {one_line(told, 1_000)}"
 
 
 def quiet_libraries() -> None:

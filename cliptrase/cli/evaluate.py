@@ -2,13 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-from jsonargparse import Namespace
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 
@@ -18,17 +16,19 @@ from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
 from cliptrase.cli.refusals import check_writable, refusal, require_datasets
+from cliptrase.cli.run_names import named, run_name
+from cliptrase.cli.run_parser import RunParser
 from cliptrase.cli.studies import asked_studies, with_parts_off
 from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.common.errors import InputError, one_line
 from cliptrase.methods import split_methods
-from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
-from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks, TensorBoardSummary
+from cliptrase.runs.callbacks.summary import RunSummary
+from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
@@ -61,41 +61,6 @@ def signal_of(error: BaseException | None) -> int | None:
     return signal.SIGINT if isinstance(error, KeyboardInterrupt) else None
 
 
-class _Parser(LightningArgumentParser):
-    """A parser that writes every value of the protocol, those that its name stands for.
-
-    The run is made here and is no option.
-    """
-
-    def add_class_arguments(self, theclass: type, *args: Any, skip: Collection[str] = (), **kwargs: Any) -> list[str]:
-        """Options for a class's parameters."""
-        if theclass is Trainer:
-            _read_whole_numbers_first()
-        hidden = {"run", "studies"} if theclass is TrainingFreeSegmentation else set()
-        added: list[str] = super().add_class_arguments(theclass, *args, skip={*skip, *hidden}, **kwargs)
-        return added
-
-    def dump(self, namespace: Namespace, *args: Any, **kwargs: Any) -> str:
-        """The configuration as YAML, for `--print_config` and the run's folder."""
-        namespace = namespace.clone()
-        if isinstance(protocol := namespace.get("protocol"), EvaluationProtocol):
-            namespace.protocol = protocol.values()
-        written: str = super().dump(namespace, *args, **kwargs)
-        return written
-
-
-def _read_whole_numbers_first() -> None:
-    """Makes `--trainer.limit_test_batches 1` one batch, whatever was imported before Lightning.
-
-    1.0 stands for all batches. `typing` gives a union the order in which the process wrote it first, and the parser
-    takes the first type that fits.
-    """
-    annotations = Trainer.__init__.__annotations__
-    for name, kind in annotations.items():
-        if set(get_args(kind)) == {int, float, NoneType}:
-            annotations[name] = int | float | None
-
-
 class EvaluationCLI(LightningCLI):
     """`test` and `predict` for a model that is not trained."""
 
@@ -108,7 +73,7 @@ class EvaluationCLI(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             save_config_callback=None,
-            parser_class=_Parser,
+            parser_class=RunParser,
             seed_everything_default=False,
             parser_kwargs={
                 name: {"exit_on_error": False, "default_config_files": [str(configs.base())]}
@@ -261,6 +226,8 @@ class EvaluationCLI(LightningCLI):
         if self.config[self.subcommand].audit:
             model.compare = with_parts_off(model.method, split_methods(model.compare))
         self.run = self._make_run()
+        trainer = self.config[self.subcommand].trainer
+        trainer.logger = named(trainer.logger, self.run.name)
         self.parser.add_instantiator(self._instantiate_model, TrainingFreeSegmentation, subclasses=False, prepend=True)
 
     def _make_run(self) -> Run:
@@ -272,10 +239,9 @@ class EvaluationCLI(LightningCLI):
         config = self.config[self.subcommand]
         root = Path(config.trainer.default_root_dir or "outputs")
         check_writable(root)
-        name = config.data.class_path.rsplit(".", 1)[-1]
         again = config.clone()
         again.resume = False  # the file starts a run anew
-        return Run(root, self._parser(self.subcommand).dump(again), config.resume, name)
+        return Run(root, self._parser(self.subcommand).dump(again), config.resume, run_name(config))
 
     def _instantiate_model(
         self, model: type[TrainingFreeSegmentation], *, applied_instantiation_links: Any = None, **options: Any
@@ -302,7 +268,7 @@ class EvaluationCLI(LightningCLI):
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         # Results are written before the user's callbacks, such as sheets, get to draw.
         trainer_config["callbacks"] = [RunEnding(), ResultsWriter(), *(trainer_config.get("callbacks") or [])]
-        callbacks: list[Callback] = [TensorBoardSummary(), ReportWriter(), MaskWriter(), PhotoWriter()]
+        callbacks: list[Callback] = [ReportWriter(), MaskWriter(), PhotoWriter(), RunSummary()]
         trainer_config["default_root_dir"] = str(self.run.root)
         try:
             trainer = self._instantiate_trainer(trainer_config, callbacks)

@@ -11,13 +11,11 @@ import yaml
 
 from cliptrase.clip.towers import find_name
 from cliptrase.common.errors import InputError
-from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.evidence.findings import Finding, dotted, unequal
 from cliptrase.evidence.told import told_protocol
 from cliptrase.methods import get_method, split_methods
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.report.csv_tables import benchmarks_csv, comparison_csv, results_csv, study_csv, study_files
+from cliptrase.report.csv_tables import run_tables
 from cliptrase.report.foreign import MIB, path_inside, read_regular, sentence_of
 
 _RESULTS = "results.json"
@@ -145,14 +143,8 @@ def config_findings(
 def table_findings(folder: Path, document: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
     """Which csv files are there, and where they say otherwise than `results.json`: one finding a file."""
     there, findings = [], []
-    several = len(document["methods"]) > 1
-    expected = {
-        "results.csv": results_csv(document),
-        "comparison.csv": comparison_csv(Comparison(document)) if several else "",
-        "benchmarks.csv": benchmarks_csv(document),
-        **{name: study_csv(StudyTable.of(table)) for name, table in study_files(document).items()},
-    }
-    for name, text in expected.items():
+    tables = {"results": "", "comparison": "", "benchmarks": ""} | run_tables(document)
+    for name, text in ((f"{table}.csv", text) for table, text in tables.items()):
         try:
             found = read_regular(path_inside(folder, name), _LARGEST).decode()
         except FileNotFoundError:

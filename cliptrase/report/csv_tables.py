@@ -1,4 +1,4 @@
-"""Content of `results.csv`, `comparison.csv` and `benchmarks.csv`."""
+"""Tables of a run as CSV: `results.csv`, `comparison.csv`, `benchmarks.csv` and those of studies."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,22 @@ from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.evaluation.records import ResultKey
 from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.protocols.definitions import DEFINITIONS
+
+
+def run_tables(document: Mapping[str, Any]) -> dict[str, str]:
+    """All tables of a run by the name of the file that holds each, without its ending.
+
+    Args:
+        document: content of `results.json`.
+    """
+    tables = {"results": results_csv(document)}
+    if table := benchmarks_csv(document):
+        tables["benchmarks"] = table
+    for name, study in study_files(document).items():
+        tables[name] = study_csv(StudyTable.of(study))
+    if len(document["methods"]) > 1:
+        tables["comparison"] = comparison_csv(Comparison(document))
+    return tables
 
 
 def results_csv(document: Mapping[str, Any]) -> str:
@@ -51,13 +67,13 @@ def comparison_csv(comparison: Comparison) -> str:
 
 
 def study_files(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Tables of studies by the file of a run's folder that holds each as CSV.
+    """Tables of studies by the file of a run's folder that holds each as CSV, without its ending.
 
     Args:
         document: content of `results.json`.
     """
     return {
-        f"studies/{name}{f'_{number + 1}' if number else ''}.csv": table
+        f"studies/{name}{f'_{number + 1}' if number else ''}": table
         for name, study in document["studies"].items()
         for number, table in enumerate(study["tables"])
     }

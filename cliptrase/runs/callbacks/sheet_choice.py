@@ -30,8 +30,6 @@ class Sheet(NamedTuple):
     setting: str
     lines: Sequence[Line]  # that it may have
     encoded: bytes  # PNG
-    height: int
-    width: int
 
 
 class Choice:

@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard: sheets of chosen pictures, and once a run tables, charts and hyperparameters.
+"""Sheets of chosen pictures, for TensorBoard or any other logger that takes pictures.
 
 Nothing here changes a figure. The sheets are also kept as files, from which the report takes them.
 """
@@ -7,22 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from warnings import warn
 
-from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
-
 from cliptrase.common.distributed import all_gather_rows
 from cliptrase.common.errors import InputError
 from cliptrase.drawing.canvas import png_bytes
-from cliptrase.drawing.charts import class_bars, confusion_picture
 from cliptrase.drawing.sheets import Example, sheet
-from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.formatting import COLUMNS
 from cliptrase.global_patches.analysis import denoised_map
-from cliptrase.report.markdown import comparison_texts, markdown_pairs, markdown_scores
 from cliptrase.runs.callbacks.base import RunCallback, Step
+from cliptrase.runs.callbacks.loggers import log_writers, told
 from cliptrase.runs.callbacks.sheet_choice import Choice, Line, Sheet, chosen, keep
 from cliptrase.runs.callbacks.sheets_again import sheets_left
 from cliptrase.runs.module import TrainingFreeSegmentation
@@ -31,7 +22,7 @@ from cliptrase.runs.module import TrainingFreeSegmentation
 class TensorBoardMasks(RunCallback):
     """Draws a sheet for chosen pictures of each setting: see `figures.sheets.sheet`.
 
-    Sheets go to TensorBoard under `<setting>/<stem>` and `<setting> worst/<stem>`, and to the run's folder under
+    Sheets go to the run's loggers under `<setting>/<stem>` and `<setting> worst/<stem>`, and to the run's folder under
     `sheets/`, as soon as their setting is through, with several processes when the run is. They are the same for any
     number of processes and any batch size.
 
@@ -137,7 +128,7 @@ class TensorBoardMasks(RunCallback):
         correlation = denoised_map(module.segmenter, example.image, self.patch)
         (names,) = (one.vocabulary.label_names for one in module.run.settings if one.name == setting)
         picture = sheet(replace(example, patch_map=correlation), names)
-        return Sheet(setting, lines, png_bytes(picture), *picture.shape[:2])
+        return Sheet(setting, lines, png_bytes(picture))
 
     def _show(self, module: TrainingFreeSegmentation) -> None:
         """The first process sends and keeps the sheets that are chosen among those of all; every one must call this."""
@@ -150,73 +141,26 @@ class TensorBoardMasks(RunCallback):
             self._keep(module, sheets, lines)
 
     def _keep(self, module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]) -> None:
-        """Sends sheets of one setting to TensorBoard and to the run's folder."""
+        """Sends sheets of one setting to the loggers and to the run's folder."""
         if self.failed:
             return
         try:
             self._write(module, drawn, lines)
-        except OSError as error:
-            self.failed = str(error) if isinstance(error, InputError) else f"TensorBoard: {error.strerror or error}"
+        except (OSError, InputError) as error:
+            self.failed = str(error) if isinstance(error, InputError) else f"the logger: {error.strerror or error}"
 
     @staticmethod
     def _write(module: TrainingFreeSegmentation, drawn: Sequence[Sheet], lines: Sequence[Line]) -> None:
-        writer, folder = writer_of(module.trainer), module.run.folder
+        writers, folder = log_writers(module.trainer), module.run.folder
         setting = drawn[0].setting
         by_stem = {own.lines[0].stem: own for own in drawn}
         sheets: dict[str, tuple[Line, bytes]] = {}
         for row in lines:
             tag = f"{setting} worst/{row.stem}" if row.kind == "worst" else f"{setting}/{row.stem}"
             own = by_stem[row.stem]
-            if writer is not None:
-                add_png(writer, tag, own.encoded, own.height, own.width)
+            for writer in writers:
+                with told(writer):
+                    writer.picture(tag, own.encoded)
             sheets[f"{tag}.png"] = row, own.encoded
         if folder is not None and sheets:
             keep(folder / "sheets", setting, sheets, [one.name for one in module.run.settings])
-
-
-class TensorBoardSummary(RunCallback):
-    """Once a run: scores beside the published figures, per-class IoU, the most confused classes, hyperparameters."""
-
-    def end_scoring(self, module: TrainingFreeSegmentation) -> None:
-        """Writes them."""
-        writer, run = writer_of(module.trainer), module.run
-        if writer is None:
-            return
-        results, protocol = run.results, run.protocol.label
-        found = Comparison(run.document)
-        writer.add_text("scores", markdown_scores(results, protocol, found.notes))
-        for tag, text in comparison_texts(found).items():
-            writer.add_text(tag, text)
-        main = run.main_method
-        for result in results[main]:
-            confusion, present = run.finished[result.name][main].confusion.numpy(), result.pixels > 0
-            if not present.any():
-                continue
-            title = ", ".join([result.name, main, protocol, f"{result.definition} definitions", *result.remarks])
-            names = [name for name, there in zip(result.label_names, present, strict=True) if there]
-            bars = class_bars(names, (100 * result.headline_classes.iou[present]).tolist(), f"IoU: {title}")
-            add_png(writer, f"class IoU/{result.name}", png_bytes(bars), *bars.shape[:2])
-            matrix = confusion_picture(confusion, result.label_names, f"Most confused: {title}")
-            add_png(writer, f"confusion/{result.name}", png_bytes(matrix), *matrix.shape[:2])
-            writer.add_text(f"most confused/{result.name}", markdown_pairs(confusion, result.label_names))
-        rows = [f"{method}/{row.name}" for method, rows in results.items() for row in rows]
-        figures = [f"{row}/{column}" for row in rows for column in COLUMNS]
-        clip = run.plan.clip
-        parameters = {f"protocol/{key}": value for key, value in run.protocol.values().items() if key != "overrides"}
-        parameters["protocol/hash"] = run.protocol.digest
-        parameters |= {"method": main, "clip": clip.name, "weights": clip.weights_hash, "activation": clip.activation}
-        parameters |= {"precision": run.plan.precision, "devices": run.plan.processes}
-        # The figures are logged already; this only says which of them belong to the hyperparameters.
-        for summary in hparams(parameters, dict.fromkeys(figures, 0.0)):
-            writer._get_file_writer().add_summary(summary)
-
-
-def writer_of(trainer: Trainer) -> SummaryWriter | None:
-    """The TensorBoard writer of this process, if the run has one."""
-    return next((log.experiment for log in trainer.loggers if isinstance(log, TensorBoardLogger)), None)
-
-
-def add_png(writer: SummaryWriter, tag: str, encoded: bytes, height: int, width: int) -> None:
-    """Logs a picture that is encoded already."""
-    image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=encoded)
-    writer._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]))

@@ -3,9 +3,7 @@
 from cliptrase.common.io import write_bytes, write_json, write_text
 from cliptrase.drawing.files import mask_png
 from cliptrase.evaluation.comparison import Comparison
-from cliptrase.evaluation.formatting import COLUMNS
-from cliptrase.evaluation.study_table import StudyTable
-from cliptrase.report.csv_tables import benchmarks_csv, comparison_csv, results_csv, study_csv, study_files
+from cliptrase.report.csv_tables import run_tables
 from cliptrase.report.load import read_run
 from cliptrase.report.markdown import comparison_markdown
 from cliptrase.report.page import page
@@ -15,7 +13,7 @@ from cliptrase.runs.run import Run
 
 
 class ResultsWriter(RunCallback):
-    """Writes `results.json` and tables as files, each time that a data set is finished, and logs scores.
+    """Writes `results.json` and tables as files, each time that a data set is finished.
 
     Nothing that only decorates comes before it.
     """
@@ -34,33 +32,19 @@ class ResultsWriter(RunCallback):
             self._write(module.run)
 
     def end_scoring(self, module: TrainingFreeSegmentation) -> None:
-        """Writes the files of a run that had nothing left to compute, and logs."""
+        """Writes the files of a run that had nothing left to compute."""
         if not self._complete:
             self._write(module.run)
-        for logger in module.trainer.loggers:
-            logger.log_metrics(
-                {
-                    f"{method}/{result.name}/{column}": getattr(result.headline, column)
-                    for method, results in module.run.results.items()
-                    for result in results
-                    for column in COLUMNS
-                }
-            )
 
     def _write(self, run: Run) -> None:
         self._written, self._complete = len(run.finished), True
         if run.folder is None:
             return
         write_json(run.folder / "results.json", run.document)
-        write_text(run.folder / "results.csv", results_csv(run.document))
-        if table := benchmarks_csv(run.document):
-            write_text(run.folder / "benchmarks.csv", table)
-        for name, study in study_files(run.document).items():
-            write_text(run.folder / name, study_csv(StudyTable.of(study)))
+        for name, table in run_tables(run.document).items():
+            write_text(run.folder / f"{name}.csv", table)
         if len(run.results) > 1:
-            compared = Comparison(run.document)
-            write_text(run.folder / "comparison.csv", comparison_csv(compared))
-            write_text(run.folder / "comparison.md", comparison_markdown(compared))
+            write_text(run.folder / "comparison.md", comparison_markdown(Comparison(run.document)))
 
 
 class ReportWriter(RunCallback):
