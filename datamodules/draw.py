@@ -55,11 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("draw", "Writes the demo's test scenes as a folder of pictures and label maps.")
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder to write to")
-    parser.add_argument("--scenes", type=int, default=200, metavar="N", help="how many (%(default)s)")
-    parser.add_argument("--colors", action="store_true", help="also write the label maps in colours, with their table")
-    return answer(parser, _draw, arguments, "the scenes are not all there; start again by the same command")
+    return answer(parser(), _draw, arguments, "the scenes are not all there; start again by the same command")
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("draw", "Writes the demo's test scenes as a folder of pictures and label maps.")
+    own.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder to write to")
+    own.add_argument("--scenes", type=int, default=200, metavar="N", help="how many (%(default)s)")
+    own.add_argument("--colors", action="store_true", help="also write the label maps in colours, with their table")
+    return own
 
 
 def _draw(options: argparse.Namespace) -> int:

@@ -110,7 +110,17 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "refusals", "studies", "run_names", "run_parser", "evaluate"),
-        *("evaluation", "known", "report", "global_patches", "listing", "verify", "compare"),
+        *(
+            "evaluation",
+            "known",
+            "model_options",
+            "report",
+            "global_patches",
+            "listing",
+            "verify",
+            "compare",
+            "completion",
+        ),
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
@@ -234,7 +244,7 @@ def test_data_modules_know_nothing_of_the_model(path: Path) -> None:
     assert modules <= {f"cliptrase.{name}" for name in _FOR_DATA}
 
 
-# What is set on objects of others all the same, for Lightning, Python and jsonargparse offer no other way.
+# What is set on objects of others all the same, for Lightning, Python, jsonargparse and shtab offer no other way.
 SET_ON_OTHERS = {
     "strategy._launcher",
     "trainer._signal_connector.register_signal_handlers",
@@ -245,6 +255,7 @@ SET_ON_OTHERS = {
     "trainer.logger",  # likewise
     "namespace.protocol",  # of a copy of it
     "again.resume",  # of a copy of it
+    "action.complete",  # where shtab looks for what completes an option
 }
 
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "verify": Command("cliptrase.cli.verify", "recompute a run's figures from its counts, check its hashes"),
     "compare": Command("cliptrase.cli.compare", "differences between runs of different places, without data"),
     "list": Command("cliptrase.cli.listing", "show methods, protocols, data sets, vocabularies, configs"),
+    "completion": Command("cliptrase.cli.completion", "print a script by which bash or zsh completes words"),
     "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
 }
 _WITH_NAME = ("test", "predict")  # one module serves both

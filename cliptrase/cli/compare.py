@@ -20,11 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status, 0 where something could be paired; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("compare", "Differences between runs of different places, with intervals; without data or model.")
-    parser.add_argument("run", nargs="+", type=Path, metavar="RUN", help="a run's folder, or its results.json")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--csv", action="store_true", help="print CSV instead of tables")
-    return answer(parser, _compare, arguments)
+    return answer(parser(), _compare, arguments)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("compare", "Differences between runs of different places, with intervals; without data or model.")
+    own.add_argument("run", nargs="+", type=Path, metavar="RUN", help="a run's folder, or its results.json")
+    own.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    own.add_argument("--csv", action="store_true", help="print CSV instead of tables")
+    return own
 
 
 def _compare(options: argparse.Namespace) -> int:

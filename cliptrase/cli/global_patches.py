@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.cli.model_options import add_model
 from cliptrase.common.errors import InputError
 from cliptrase.common.options import Parser, answer
 
@@ -22,37 +23,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("global-patches", "A figure of one picture's global patches: where attention goes in each block.")
-    parser.add_argument("picture", type=Path, metavar="PICTURE", help="any picture file")
-    parser.add_argument(
+    return answer(parser(), _draw, arguments)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("global-patches", "A figure of one picture's global patches: where attention goes in each block.")
+    own.add_argument("picture", type=Path, metavar="PICTURE", help="any picture file")
+    own.add_argument(
         "--patch",
         action="append",
         required=True,
         metavar="ROW,COLUMN",
         help="from 0,0 at the top left; may be repeated",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="PNG to write")
-    parser.add_argument(
+    own.add_argument("--out", type=Path, required=True, metavar="FILE", help="PNG to write")
+    own.add_argument(
         "--size", type=int, metavar="N", help="shorter side in pixels (the side that the tower was made for)"
     )
-    parser.add_argument("--clip", "--model.clip", dest="clip", default="embedded", metavar="NAME", help="(%(default)s)")
-    parser.add_argument(
-        "--pretrained",
-        "--model.pretrained",
-        dest="pretrained",
-        metavar="TAG",
-        help="a tag of open_clip, or a file",
-    )
-    parser.add_argument(
-        "--activation",
-        "--model.activation",
-        dest="activation",
-        default="auto",
-        choices=("auto", "gelu", "quick_gelu"),
-        metavar="KIND",
-        help="auto, gelu or quick_gelu (%(default)s)",
-    )
-    return answer(parser, _draw, arguments)
+    add_model(own, "embedded", "(%(default)s)", short=True)
+    return own
 
 
 def parse_patch(text: str) -> tuple[int, int]:

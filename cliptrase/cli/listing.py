@@ -22,9 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("list", "Shows what there is, a line or two each; without KIND all of them.")
-    parser.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
-    return answer(parser, _print, arguments)
+    return answer(parser(), _print, arguments)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("list", "Shows what there is, a line or two each; without KIND all of them.")
+    own.add_argument("kind", nargs="?", choices=list(KINDS), metavar="KIND", help=", ".join(KINDS))
+    return own
 
 
 def _print(options: argparse.Namespace) -> int:

@@ -19,21 +19,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status; see `cliptrase.common.options.answer`.
     """
-    parser = Parser("report", "A page of runs' results: tables beside the published figures, classes, sheets.")
-    parser.add_argument(
+    return answer(parser(), _write, arguments)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("report", "A page of runs' results: tables beside the published figures, classes, sheets.")
+    own.add_argument(
         "run",
         nargs="+",
         type=Path,
         metavar="RUN",
         help="a run's folder, or its results.json; or a folder of runs of many people",
     )
-    parser.add_argument(
+    own.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         help="(report.html beside one RUN, comparison.html here for several, community.html in a folder of runs)",
     )
-    return answer(parser, _write, arguments)
+    return own
 
 
 def _write(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.cli.model_options import add_model
 from cliptrase.common.console import complain
 from cliptrase.common.errors import InputError, UsageError
 from cliptrase.common.options import Parser, answer
@@ -19,25 +20,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         exit status, 0 where nothing is wrong; see `cliptrase.common.options.answer`.
     """
-    parser = Parser(
+    return answer(parser(), _verify, arguments)
+
+
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser(
         "verify",
         "Checks a run: every figure from its counts, every hash; without data or model. Or checks weights: their file, "
         "text embeddings and activation against those of OpenAI's ViT-B/16.",
     )
-    parser.add_argument("run", nargs="*", type=Path, metavar="RUN", help="a run's folder, or its results.json")
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
-    parser.add_argument("--model.clip", dest="clip", metavar="NAME", help="weights to check, as `test` names them")
-    parser.add_argument("--model.pretrained", dest="pretrained", metavar="TAG", help="a tag of open_clip, or a file")
-    parser.add_argument(
-        "--model.activation",
-        dest="activation",
-        default="auto",
-        choices=("auto", "gelu", "quick_gelu"),
-        metavar="KIND",
-        help="auto, gelu or quick_gelu (%(default)s)",
-    )
-    parser.add_argument("--facts", type=Path, metavar="FILE", help="facts of other weights (OpenAI's ViT-B/16)")
-    return answer(parser, _verify, arguments)
+    own.add_argument("run", nargs="*", type=Path, metavar="RUN", help="a run's folder, or its results.json")
+    own.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_model(own, None, "weights to check, as `test` names them")
+    own.add_argument("--facts", type=Path, metavar="FILE", help="facts of other weights (OpenAI's ViT-B/16)")
+    return own
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -63,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> int:
         exit status: 0 without an error, 1 with one or where nothing is found, 2 for wrong usage, 128 and the
         signal's number where a signal stopped it.
     """
-    return answer(_parser(), _report, args)
+    return answer(parser(), _report, args)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -232,10 +232,11 @@ def _print(reports: Sequence[Report]) -> None:
         print_sentence(f"{benchmark}: info: {len(names)} data sets are not there ({some(names)}); {where}")
 
 
-def _parser() -> Parser:
-    parser = Parser("doctor", "Says what is wrong with the folders of data sets.")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the data sets, --data.root")
-    parser.add_argument(
+def parser() -> Parser:
+    """The command's options."""
+    own = Parser("doctor", "Says what is wrong with the folders of data sets.")
+    own.add_argument("--root", type=Path, metavar="DIR", help="folder of the data sets, --data.root")
+    own.add_argument(
         "--setting",
         nargs="+",
         action="extend",
@@ -244,13 +245,13 @@ def _parser() -> Parser:
         help="data sets of `list datasets`, or a list "
         f"({', '.join(BENCHMARKS)}), which then must be there; by default all that are",
     )
-    parser.add_argument(
+    own.add_argument(
         "--layout",
         choices=[AUTO, *LAYOUTS],
         default=AUTO,
         help="how the folders lie, --data.layout; auto looks for all (auto)",
     )
-    parser.add_argument(
+    own.add_argument(
         "--spec",
         nargs="+",
         action="extend",
@@ -259,6 +260,6 @@ def _parser() -> Parser:
         metavar="FILE",
         help="YAML files of your own data sets, as --data.spec reads them",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    add_workers(parser)
-    return parser
+    own.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_workers(own)
+    return own

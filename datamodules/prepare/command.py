@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> int:
         exit status: 0 where every file was made, 1 where a source cannot be used, 2 for wrong usage, 128 and the
         signal's number where a signal stopped it.
     """
-    return answer(_parser(), _prepare, args, "the same command continues where this one ended")
+    return answer(parser(), _prepare, args, "the same command continues where this one ended")
 
 
 def _prepare(options: argparse.Namespace) -> int:
@@ -105,9 +105,10 @@ def _count(spec: DatasetSpec, root: Path, done: set[Path]) -> str:
     return f"{spec.name}: {len(pairs)} pictures and label maps in {folder}{note}"
 
 
-def _parser() -> Parser:
-    parser = Parser("prepare", "Makes the folders that are read of what the publishers' archives unpack to.")
-    names = parser.add_subparsers(dest="name", required=True, metavar="NAME", parser_class=Parser)
+def parser() -> Parser:
+    """The command's options."""
+    whole = Parser("prepare", "Makes the folders that are read of what the publishers' archives unpack to.")
+    names = whole.add_subparsers(dest="name", required=True, metavar="NAME", parser_class=Parser)
     for name, (_, text) in PREPARATIONS.items():
         one = names.add_parser(name, help=text, prog=f"prepare {name}", description=text)
         one.add_argument("--source", type=Path, required=True, metavar="DIR", help="where the archives were unpacked")
@@ -119,4 +120,4 @@ def _parser() -> Parser:
     names.choices["voc"].add_argument(
         "--keep-void", action="store_true", help="also write label maps that tell background (20) from void (255)"
     )
-    return parser
+    return whole
