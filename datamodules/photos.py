@@ -1,5 +1,6 @@
 """Own pictures and own words, for `predict`."""
 
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from datamodules.class_lists import ENDINGS, read_class_list
 from datamodules.dataset import FILLER, Item, SegmentationDataset, Source, hash_files
 from datamodules.errors import DataError
 from datamodules.notices import note, warn
+from datamodules.photo_exports import chosen_exports
 from datamodules.photo_files import find_pictures, name_files
 from datamodules.reading import chosen_reader, read_header, read_image, say_bands, say_lost_georeference, say_pages
 from datamodules.spec import DatasetSpec
@@ -35,6 +37,8 @@ class Photos(SegmentationDataModule):
             default the first three.
         stretch: which numbers become black and white: `none` takes the least usual range that holds them, `minmax` a
             band's least and highest, `percentile 2 98` its percentiles, each over the whole picture.
+        export: label maps for other tools, besides masks: `coco` (one file of run lengths), `words` (a mask for each
+            word), `polygons` (GeoJSON), or several with commas between them. They leave the background out.
         root: folder that relative paths start from.
         batch_size: pictures a step; those of one size are computed together, which takes memory for all their pixels.
         num_workers: processes that decode and resize.
@@ -52,6 +56,7 @@ class Photos(SegmentationDataModule):
         max_pixels: int | None = None,
         bands: str = "",
         stretch: str = "none",
+        export: str | list[str] | None = None,
         root: Path = Path(),
         batch_size: int = 1,
         num_workers: int = 2,
@@ -64,6 +69,12 @@ class Photos(SegmentationDataModule):
             )
         if not words or not as_text(words, "words").strip():
             raise DataError("Photos needs --data.words: like 'cat, kitten; dog', or a text file of one class a line")
+        self.export = chosen_exports(export)
+        if self.export and self.geometry.crops:
+            raise DataError(
+                f"--data.export {','.join(self.export)} needs label maps of whole pictures, and this protocol crops "
+                "them; take --config photos or tiles"
+            )
         self.files = name_files(find_pictures([images] if isinstance(images, str) else images, self.root))
         self.spec = DatasetSpec(
             name="Photos",
@@ -102,6 +113,12 @@ class Photos(SegmentationDataModule):
     def picture(self, stem: str) -> NDArray[np.uint8]:
         """The picture of that name at its own size, (H, W, 3) uint8 RGB."""
         return read_image(self.files[stem], self.spec.reader)
+
+    def file_name(self, stem: str) -> str:
+        """The file of the picture of that name, with `/` below the folder that holds all pictures."""
+        shared = os.path.commonpath([path.absolute().parent for path in self.files.values()])
+        name = self.files[stem].absolute().relative_to(shared).as_posix()
+        return os.fsencode(name).decode("utf-8", errors="replace")
 
     def georeference(self, stem: str) -> Georeference | None:
         """Where on earth the picture of that name lies, if its file says so and rasterio is there."""

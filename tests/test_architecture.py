@@ -23,7 +23,16 @@ LAYERS = (
             "evaluation.conditions",
         ),
     },
-    {"ops", "vocabulary", "correlation", "clustering", "drawing", "inference.pixels", "evaluation.intervals"},
+    {
+        "ops",
+        "vocabulary",
+        "correlation",
+        "clustering",
+        "drawing",
+        "exports",
+        "inference.pixels",
+        "evaluation.intervals",
+    },
     {
         *(
             "attention",
@@ -128,8 +137,8 @@ ORDERS = {
         *("large_pictures", "progress", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
-        *("callbacks.loggers", "callbacks.sheets_again", "callbacks.photo_writer", "callbacks.tensorboard"),
-        "callbacks.summary",
+        *("callbacks.loggers", "callbacks.sheets_again", "callbacks.export_writer", "callbacks.photo_writer"),
+        *("callbacks.tensorboard", "callbacks.summary"),
     ),
     "evidence": (
         "findings",
@@ -146,6 +155,7 @@ ORDERS = {
     ),
     "readings": ("base", "last_blocks", "proxyclip", "pearl", "similarity", "scclip", "sfp", "resclip"),
     "drawing": ("overlay", "legend", "files", "canvas", "naming", "charts", "patch_panel", "picture", "sheets"),
+    "exports": ("run_lengths", "outlines", "documents", "file_names"),
     "global_patches": ("analysis", "view", "figure"),
     "inference": (
         *("checks", "features", "pixels", "maps", "neutral_words", "neutral", "unlikely", "naming", "window_maps"),

@@ -99,7 +99,7 @@ def test_an_interrupted_run_goes_on(
         photometric="minisblack",
         planarconfig="contig",
     )
-    chosen = options(tiny_clip, picture.parent, *further)
+    chosen = options(tiny_clip, picture.parent, *further, "--data.export", "coco,words,polygons")
     unbroken = run("predict", tmp_path / "unbroken", *chosen)
     root = ["--trainer.default_root_dir", str(tmp_path / "out")]
     write = BandFile.write
@@ -140,6 +140,8 @@ def test_an_interrupted_run_goes_on(
     assert seen[0] > 0
     assert dict(written(Run(folder))) == dict(written(unbroken))
     assert not (folder / "unfinished").exists()
+    exported = {path.name for path in (folder / "exports").rglob("*.*")}
+    assert exported == {"coco.json", "a.png", "aerial.png", "a.geojson", "aerial.geojson"}
 
 
 @pytest.mark.usefixtures("tiles")

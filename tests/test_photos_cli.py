@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pycocotools.coco import COCO
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -28,6 +29,7 @@ from tests.command import QUIET, Run, complaint, run
 from tests.kit import scene
 
 WORDS = "cat, kitten; dog; 猫; a very long name of a thing that hardly any legend can show in full"
+WORDS_WRITTEN = ["cat", "dog", "猫", "a very long name of a thing that hardly any legend can show in full"]
 PATCH = 16
 
 
@@ -179,6 +181,40 @@ def test_under_the_papers_crop_the_overlay_is_the_crops(album: Path, tiny_clip: 
     sheet = finished.overlay("Photos", "a")
     assert sheet.shape[1] == 160
     assert {tuple(c) for c in colourise(np.unique(labels))} <= {tuple(c) for c in sheet[64:].reshape(-1, 3)}
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools and NumPy 2
+def test_exports_hold_the_label_maps(
+    album: Path, tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every picture that can be read, at its own size, as pycocotools reads them."""
+    (album / "c0.png").write_bytes(b"no picture")
+    arguments = ["predict", *options(tiny_clip, album), *QUIET, "--data.background", "wall"]
+    arguments += ["--data.export", "coco,words,polygons", "--trainer.default_root_dir", str(tmp_path / "out")]
+    assert complaint(capsys, *arguments).startswith("1 picture was passed over, the others are done: ")
+    (folder,) = (tmp_path / "out").iterdir()
+    found = COCO(folder / "exports" / "coco.json")
+    assert [category["name"] for category in found.loadCats(found.getCatIds())] == WORDS_WRITTEN
+    assert [(image["id"], image["file_name"]) for image in found.loadImgs(found.getImgIds())] == [
+        *((1, "a.png"), (2, "a_overlay.png"), (3, "b.png"), (5, "d.png"), (6, "deep/c.png"), (7, "e.png"))
+    ]
+    folders = WORDS_WRITTEN
+    assert sorted(path.name for path in (folder / "exports" / "words").iterdir()) == sorted(folders)
+    for image in found.loadImgs(found.getImgIds()):
+        stem = Path(image["file_name"]).stem
+        labels = Run(folder).mask("Photos", stem)
+        assert (image["height"], image["width"]) == labels.shape
+        annotations = {one["category_id"] - 1: one for one in found.loadAnns(found.getAnnIds(image["id"]))}
+        assert set(annotations) == set(np.unique(labels).tolist()) - {4}  # 4 is the background
+        document = json.loads((folder / "exports" / "polygons" / f"{stem}.geojson").read_text())
+        areas = {one["properties"]["label"]: one["properties"]["area"] for one in document["features"]}
+        assert areas == {label: one["area"] for label, one in annotations.items()}
+        for label, name in enumerate(folders):
+            mask = np.array(Image.open(folder / "exports" / "words" / name / f"{stem}.png"))
+            assert np.array_equal(mask, 255 * (labels == label).astype(np.uint8))
+            if label in annotations:
+                assert np.array_equal(found.annToMask(annotations[label]), labels == label)
+                assert annotations[label]["area"] == (labels == label).sum()
 
 
 def test_own_folders_get_overlays_too(tiny_clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

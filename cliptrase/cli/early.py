@@ -18,6 +18,7 @@ from cliptrase.common.errors import InputError, UsageError, did_you_mean, sugges
 from cliptrase.common.options import unknown_option
 from cliptrase.protocols.protocol import FIELDS
 from datamodules.layouts import checked_layout
+from datamodules.photo_exports import chosen_exports
 from datamodules.spec import AUTO
 
 DATA_MODULES = sources.PACKAGE.parent / "datamodules"
@@ -173,15 +174,18 @@ def _check_methods(values: Mapping[str, Any]) -> None:
     """Looks methods up, but for those of a user's own module, whose import takes what it takes."""
     from cliptrase.methods import get_method
 
-    compared = values.get("model.compare") or []
-    if isinstance(compared, str):
-        try:
-            compared = yaml.safe_load(compared)
-        except yaml.YAMLError:
-            return
+    compared = _yaml(values.get("model.compare"))
     for spec in (values.get("model.method"), *(compared if isinstance(compared, list) else ())):
         if isinstance(spec, str) and ":" not in spec and not spec.endswith(".py"):
             get_method(spec)
+
+
+def _yaml(value: Any) -> Any:
+    """A value as the parser will have it; None where it is no YAML."""
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return None
 
 
 def _check_towers(pairs: Sequence[tuple[str, str | None]], values: Mapping[str, Any]) -> None:
@@ -207,6 +211,8 @@ def _check_places(command: str, data: str, values: Mapping[str, Any]) -> None:
 
     if "layout" in parameters(data):
         checked_layout(str(values.get("data.layout", AUTO)))
+    if "export" in parameters(data) and isinstance(asked := _yaml(values.get("data.export")), str | list):
+        chosen_exports(asked)
     root = place("root")
     if data not in ("Folder", "Photos", "Shapes") and root and not _is_dir(root):
         raise InputError(f"`root` {root} is no folder; name the one that holds the data sets' folders")

@@ -26,6 +26,7 @@ from cliptrase.methods import split_methods
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.callbacks.ending import RunEnding
+from cliptrase.runs.callbacks.export_writer import ExportWriter
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
 from cliptrase.runs.callbacks.summary import RunSummary
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks
@@ -121,6 +122,7 @@ class EvaluationCLI(LightningCLI):
         with self._to_the_end():
             self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
         written = [row for writer in self._callbacks(PhotoWriter) for row in writer.written]
+        written += [row for writer in self._callbacks(ExportWriter) for row in writer.written]
         if written and self.run.folder is not None and self.trainer.is_global_zero:
             say_written(self.run.folder, written)
         self._require_sheets()
@@ -268,7 +270,8 @@ class EvaluationCLI(LightningCLI):
         trainer_config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         # Results are written before the user's callbacks, such as sheets, get to draw.
         trainer_config["callbacks"] = [RunEnding(), ResultsWriter(), *(trainer_config.get("callbacks") or [])]
-        callbacks: list[Callback] = [ReportWriter(), MaskWriter(), PhotoWriter(), RunSummary()]
+        # The writer of overlays is done with the label maps of large pictures.
+        callbacks: list[Callback] = [ReportWriter(), MaskWriter(), ExportWriter(), PhotoWriter(), RunSummary()]
         trainer_config["default_root_dir"] = str(self.run.root)
         try:
             trainer = self._instantiate_trainer(trainer_config, callbacks)

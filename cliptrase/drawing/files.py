@@ -26,3 +26,10 @@ def png(picture: Picture) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def grey_png(picture: NDArray[np.uint8]) -> bytes:
+    """An (H, W) picture as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()

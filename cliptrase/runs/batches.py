@@ -82,3 +82,13 @@ class ShowsPictures(OwnPictures, Protocol):
     def georeference(self, stem: str) -> Georeference | None: ...  # where on earth it lies
     def as_shown(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]: ...  # (h, w, 3) as the model sees it
     def picture_digest(self, stem: str) -> str: ...  # of what decides the pixels that the model sees
+
+
+@runtime_checkable
+class ExportsPictures(Protocol):
+    """A data module that is asked for label maps in other tools' forms."""
+
+    @property
+    def export(self) -> Sequence[str]: ...  # see `callbacks.export_writer`
+
+    def file_name(self, stem: str) -> str: ...  # of the picture, below what the pictures' folders share

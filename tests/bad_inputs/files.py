@@ -285,7 +285,11 @@ def folder_cases() -> Iterator[Case]:
         yield changed(
             f"photograph named {name[:12]!r}",
             lambda root, name=name: (root / "photos/a.png").rename(root / "photos" / os.fsdecode(name + b".png")),
+            "--data.export",
+            "coco, words, polygons",
             command=predicting,
+            end="refused" if name == b"..png" else "told",  # hidden files are passed over
+            says="names no picture" if name == b"..png" else "exports/",
         )
     for name, content in list(BROKEN.items())[1::3]:
         yield changed(
@@ -299,6 +303,12 @@ def folder_cases() -> Iterator[Case]:
         ("a band that there is not", "bands", "1,2,4", "has 3 bands, and --data.bands asks for 4"),
         ("two bands", "bands", "1,2", "give three bands as red, green and blue, or one"),
         ("a stretch that is none", "stretch", "log", "--data.stretch 'log' is none"),
+        (
+            "an export that is none",
+            "export",
+            "coco, voc",
+            "'voc' is no form of label maps; take one or",
+        ),
         ("percentiles that fall", "stretch", "percentile 98 2", "percentiles rise within 0 to 100"),
     ):
         yield changed(
