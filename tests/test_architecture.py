@@ -76,6 +76,7 @@ LAYERS = (
         *("runs.module", "runs.logger", "runs.printing"),
     },
     {"runs.callbacks", "evidence"},
+    {"app"},
     {"cli", "__main__"},
 )
 # What a room's modules may not import from one another: its own order, first to last.
@@ -119,18 +120,10 @@ ORDERS = {
     "cli": (
         *("configs", "sources", "arguments", "early", "help_text", "complaints", "processes"),
         *("protocol_option", "refusals", "studies", "run_names", "run_parser", "evaluate"),
-        *(
-            "evaluation",
-            "known",
-            "model_options",
-            "report",
-            "global_patches",
-            "listing",
-            "verify",
-            "compare",
-            "completion",
-        ),
+        *("evaluation", "known", "model_options", "report", "global_patches", "listing", "verify", "compare"),
+        *("completion", "app"),
     ),
+    "app": ("address", "limits", "cache", "studio", "view", "downloads", "script", "patches", "page", "server"),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
         *("folder", "run"),

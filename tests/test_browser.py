@@ -1,8 +1,5 @@
 """TensorBoard and the report as a browser shows them: Debian's Chromium, headless, on loopback."""
 
-import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,41 +9,28 @@ import urllib.request
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.chromium import CHROMIUM, OPTIONS, opened
 from tests.command import Run, run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-]
-OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--virtual-time-budget=20000",
 ]
 # TensorBoard's elements keep their text in shadow trees, which --dump-dom leaves out.
 SHADOW_TEXT = """(() => {
 const texts = node => node.nodeType === 3 ? [node.data] : ["STYLE", "SCRIPT"].includes(node.nodeName) ? [] :
   [...(node.shadowRoot ? node.shadowRoot.childNodes : []), ...node.childNodes].flatMap(texts);
-return texts(document.body).join(" "); })()"""
+return document.body ? texts(document.body).join(" ") : ""; })()"""
 
 
 def chromium(url: str, profile: Path, *options: str) -> str:
     """Runs the browser on a page and gives what it prints."""
-    command = [CHROMIUM or "", *OPTIONS, f"--user-data-dir={profile}", *options, url]
+    command = [CHROMIUM or "", *OPTIONS, "--virtual-time-budget=20000", f"--user-data-dir={profile}", *options, url]
     return subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
 
 
@@ -55,46 +39,13 @@ def dom(url: str, profile: Path, *options: str) -> str:
 
 
 def text_with(expected: list[str], url: str, profile: Path, seconds: float = 40) -> str:
-    """Text of a page, shadow trees included, as soon as all of `expected` is in it; what there is when time is up.
-
-    The browser is asked over its pipe: messages are JSON that ends with a zero byte.
-    """
-    reads, sends = os.pipe()
-    receives, answers = os.pipe()
-    options = [option for option in OPTIONS if not option.startswith("--virtual-time")]
-    command = ["bash", "-c", f'exec "$@" 3<&{reads} 4>&{answers}', "bash", CHROMIUM or "", *options]
-    command += [f"--user-data-dir={profile}", "--window-size=1400,1400", "--remote-debugging-pipe"]
-    number = 0
-    with (
-        subprocess.Popen(command, pass_fds=(reads, answers), stderr=subprocess.DEVNULL) as browser,
-        os.fdopen(sends, "wb", buffering=0) as out,
-        os.fdopen(receives, "rb") as into,
-    ):
-        os.close(reads)
-        os.close(answers)
-
-        def ask(method: str, session: str | None = None, **params: Any) -> dict[str, Any]:
-            nonlocal number
-            number += 1
-            message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
-            out.write(json.dumps(message).encode() + b"\0")
-            while True:
-                answer = json.loads(b"".join(iter(lambda: into.read(1), b"\0")))
-                if answer.get("id") == number:
-                    result: dict[str, Any] = answer["result"]
-                    return result
-
-        try:
-            target = ask("Target.createTarget", url=url)["targetId"]
-            session = ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            end, text = time.monotonic() + seconds, ""
-            while not all(part in text for part in expected) and time.monotonic() < end:
-                time.sleep(0.5)
-                found = ask("Runtime.evaluate", session, expression=SHADOW_TEXT, returnByValue=True)
-                text = str(found["result"].get("value", ""))
-            return text
-        finally:
-            browser.terminate()
+    """Text of a page, shadow trees included, as soon as all of `expected` is in it; what there is when time is up."""
+    with opened(url, profile) as tab:
+        end, text = time.monotonic() + seconds, ""
+        while not all(part in text for part in expected) and time.monotonic() < end:
+            time.sleep(0.5)
+            text = str(tab.value(SHADOW_TEXT))
+        return text
 
 
 def screenshot(url: str, profile: Path, size: tuple[int, int], *options: str) -> np.ndarray:

@@ -107,7 +107,7 @@ def test_three_ways_to_call_one_command() -> None:
 
 
 def test_the_commands() -> None:
-    names = "test predict prepare doctor draw report verify compare list completion global-patches"
+    names = "test predict prepare doctor draw report verify compare list completion global-patches app"
     assert list(COMMANDS) == names.split()
 
 

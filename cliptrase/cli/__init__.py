@@ -40,6 +40,7 @@ COMMANDS = {
     "list": Command("cliptrase.cli.listing", "show methods, protocols, data sets, vocabularies, configs"),
     "completion": Command("cliptrase.cli.completion", "print a script by which bash or zsh completes words"),
     "global-patches": Command("cliptrase.cli.global_patches", "draw where a picture's attention goes"),
+    "app": Command("cliptrase.cli.app", "show a page on this machine for own pictures and words"),
 }
 _WITH_NAME = ("test", "predict")  # one module serves both
 _UNTRAINED = ("fit", "validate")

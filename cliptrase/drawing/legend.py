@@ -9,6 +9,8 @@ from cliptrase.vocabulary import Vocabulary
 def legend_json(vocabulary: Vocabulary) -> str:
     """What each label means and looks like."""
     words = dict(zip(vocabulary.class_labels, vocabulary.classes, strict=True))
+    if vocabulary.none_index is not None:
+        words[vocabulary.none_index] = ()
     legend = [
         {
             "label": label,

@@ -5,6 +5,7 @@ Dots mark global patches, frames mark chosen ones. Values are colours of `visual
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,15 +176,8 @@ def correlation_maps(result: GlobalPatches, number: int = 0) -> Image.Image:
         1320 pixels wide.
     """
     row, column = result.chosen[number]
-    own = row * result.grid[1] + column
     cell = WIDE // 3
     size = _fitting(result.grid, (cell - 2 * GAP, 300))
-    maps = (
-        ("1  attention, softmax of q k", result.attention[number], 100.0, " %"),
-        ("2  self-correlation of q, k, v", result.correlation[number], 1.0, ""),
-        ("3  less the class token's", result.denoised[number], 1.0, ""),
-    )
-    dots = result.is_global[-2]
     text = (
         "Each map from 0 and less to its highest value among the other patches. To see: whether the dotted patches "
         "draw attention in 1 although they show something else, whether they still go with the chosen patch in 2, and "
@@ -192,20 +186,59 @@ def correlation_maps(result: GlobalPatches, number: int = 0) -> Image.Image:
     page = _headed(f"What goes with patch {row},{column}, block before the last", text, WIDE, size[1] + 5 * TEXT)
     draw = ImageDraw.Draw(page)
     top = page.height - size[1] - 5 * TEXT
-    for place, (title, values, unit, sign) in enumerate(maps):
+    for place, panel in enumerate(correlation_panels(result, number, size)):
         x = GAP + place * cell
+        title = f"{place + 1}  {panel.title}" + (f": {panel.means}" if panel.means else "")
+        draw.text((x, top + TEXT // 2), clipped(title, cell - GAP), INK, font(TEXT), anchor="lm")
+        page.paste(panel.shown, (x, top + TEXT + GAP // 2))
+        colour_scale(draw, (x, top + size[1] + 2 * TEXT), 300, panel.ends)
+    return page
+
+
+class CorrelationPanel(NamedTuple):
+    """One map of what goes with a chosen patch.
+
+    Attributes:
+        title: what the values are.
+        means: mean of the global patches and of the others, in words; empty where no patch is global.
+        ends: values of the darkest and of the lightest colour.
+        shown: the map, dots on global patches and a frame around the chosen one.
+    """
+
+    title: str
+    means: str
+    ends: tuple[str, str]
+    shown: Image.Image
+
+
+def correlation_panels(result: GlobalPatches, number: int, size: tuple[int, int]) -> list[CorrelationPanel]:
+    """The three maps of `correlation_maps`, each from 0 and less to its highest value among the other patches.
+
+    Args:
+        result: an analysis.
+        number: of the chosen patch.
+        size: (width, height) of a map in pixels.
+    """
+    row, column = result.chosen[number]
+    own = row * result.grid[1] + column
+    maps = (
+        ("attention, softmax of q k", result.attention[number], 100.0, " %"),
+        ("self-correlation of q, k, v", result.correlation[number], 1.0, ""),
+        ("less the class token's", result.denoised[number], 1.0, ""),
+    )
+    dots = result.is_global[-2]
+    panels = []
+    for title, values, unit, sign in maps:
         others = values[np.arange(len(values)) != own]
         highest = max(float(others.max()) if len(others) else 0.0, 1e-6)
+        means = ""
         if dots.any():
-            means = (unit * float(values[part].mean()) for part in (dots, ~dots))
-            title += f": mean of dots {{:.2f}}{sign}, of others {{:.2f}}{sign}".format(*means)
-        draw.text((x, top + TEXT // 2), clipped(title, cell - GAP), INK, font(TEXT), anchor="lm")
+            both = (unit * float(values[part].mean()) for part in (dots, ~dots))
+            means = f"mean of dots {{:.2f}}{sign}, of others {{:.2f}}{sign}".format(*both)
         shown = heat_map(_on_grid(values, result), size, highest)
         _mark(shown, result, dots, only=number)
-        page.paste(shown, (x, top + TEXT + GAP // 2))
-        ends = (f"0{sign}", f"{unit * highest:.2f}{sign}")
-        colour_scale(draw, (x, top + size[1] + 2 * TEXT), 300, ends)
-    return page
+        panels.append(CorrelationPanel(title, means, (f"0{sign}", f"{unit * highest:.2f}{sign}"), shown))
+    return panels
 
 
 def _headed(heading: str, text: str, wide: int = WIDE, body: int = 0) -> Image.Image:

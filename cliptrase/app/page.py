@@ -1,0 +1,325 @@
+"""The page itself, by Gradio: components, and what calls what. What is shown is made by its neighbours."""
+
+import html
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from cliptrase.app.downloads import write_legend, write_masks, write_overlays
+from cliptrase.app.patches import patch_html
+from cliptrase.app.script import ModelChoice, python_lines
+from cliptrase.app.studio import Answer, Studio
+from cliptrase.app.view import view_of
+from cliptrase.common.errors import InputError, one_line
+from cliptrase.drawing.overlay import Picture
+from cliptrase.vocabulary import AUTO
+
+STRENGTH = 0.8
+NONE = "none"  # no second method
+NUMBER = "number"  # a threshold that is a probability
+_HERE = Path(__file__).parent
+CSS = (_HERE / "page.css").read_text(encoding="utf-8")
+_VIEW = """<div class="ct-body"><div class="ct-panels"></div><div class="ct-legend"></div></div>
+<p class="ct-read" role="status"
+data-empty="Point at the picture for a name and its share; click a patch for what it attends to."></p>"""
+_STRENGTH_JS = """(strength) => {
+    document.documentElement.style.setProperty("--ct-strength", strength);
+    document.documentElement.style.setProperty("--ct-grey", strength > 0 ? 1 : 0);
+}"""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture with words for it.
+
+    Attributes:
+        name: of its file.
+        picture: (H, W, 3) uint8.
+        words: see `parse_words`.
+        background: likewise.
+    """
+
+    name: str
+    picture: Picture
+    words: str
+    background: str
+
+
+def about(studio: Studio, model: ModelChoice, knows: Sequence[str]) -> str:
+    """What the head of the page says of who answers, as HTML.
+
+    Args:
+        studio: who.
+        model: how it was named.
+        knows: all that the model knows, where that is little.
+    """
+    weights = f", weights {model.pretrained}" if model.pretrained else ""
+    text = f"Answers come from the model {model.clip}{weights} under the protocol {studio.protocol.label}."
+    if knows:
+        text += (
+            f" This small model knows sixteen materials only, as drawn scenes show them: {', '.join(knows)}. "
+            "For your own pictures start the page with --model.clip ViT-B-16."
+        )
+    return f'<div class="ct-head"><h1>Segment a picture by words</h1><p>{html.escape(text)}</p></div>'
+
+
+def said(sentence: str, wrong: bool = False) -> str:
+    """The line under the button, as HTML."""
+    kind = ' class="ct-wrong" role="alert"' if wrong else ' role="status"'
+    return f"<p{kind}>{html.escape(sentence)}</p>"
+
+
+def summary(answer: Answer) -> str:
+    """What was done, in a sentence."""
+    height, width = answer.shown.pixels.shape[:2]
+    return (
+        f"{answer.shown.name}, {width} x {height} pixels, by {' and '.join(answer.maps)}: {answer.seconds:.1f} seconds."
+    )
+
+
+class Callbacks:
+    """What the page's events call. Every complaint becomes a sentence on the page.
+
+    Args:
+        studio: who answers.
+        model: how it was named.
+        folder: for files to be taken away.
+    """
+
+    def __init__(self, studio: Studio, model: ModelChoice, folder: Path) -> None:
+        self.studio, self.model, self.folder = studio, model, folder
+
+    def segment(
+        self,
+        picture: Mapping[str, Any] | None,
+        words: str | None,
+        background: str | None,
+        first: str | None,
+        second: str | None,
+        threshold: str | None,
+        least: float,
+        strength: float,
+    ) -> tuple[Any, ...]:
+        """An answer: what is said, the view, files, lines, the patch's place, the state.
+
+        Args:
+            picture: as the page holds it, with the `path` of the file as it was uploaded and its `orig_name`.
+            words: as typed.
+            background: likewise.
+            first: a method's name.
+            second: likewise, or `none`.
+            threshold: `none`, `auto`, or `number` for `least`.
+            least: probability that a pixel's label must have.
+            strength: of overlays, in [0, 1].
+        """
+        methods = [first or ""] + ([second] if second and second != NONE else [])
+        try:
+            shown = self.studio.read(*((picture.get("path"), picture.get("orig_name")) if picture else (None, None)))
+            chosen = least if threshold == NUMBER else threshold
+            answer = self.studio.segment(shown, words or "", background or "", methods, chosen)
+            files = Path(mkdtemp(dir=self.folder))
+            view = view_of(answer, self.studio.cell(shown))
+            masks, overlays = write_masks(files, answer), write_overlays(files, answer, strength)
+            legend = write_legend(files, answer)
+        except Exception as error:
+            return (said(sentence_of(error), wrong=True), *[gr.skip()] * 9)
+        lines = python_lines(
+            self.model,
+            self.studio.protocol,
+            list(answer.maps),
+            shown.name,
+            answer.words,
+            answer.background,
+            answer.threshold,
+        )
+        return (
+            said(summary(answer)),
+            view,
+            *_buttons(masks, "Mask", answer),
+            *_buttons(overlays, "Overlay", answer),
+            gr.update(value=str(legend), visible=True),
+            lines,
+            "",
+            (answer, files),
+        )
+
+    def overlays(self, state: tuple[Answer, Path] | None, strength: float) -> tuple[Any, ...]:
+        """The overlays' files at another strength; nothing else is made again."""
+        if state is None:
+            return gr.skip(), gr.skip()
+        answer, files = state
+        try:
+            return tuple(_buttons(write_overlays(files, answer, strength), "Overlay", answer))
+        except Exception as error:
+            raise gr.Error(sentence_of(error), print_exception=False) from None
+
+    def patch(self, state: tuple[Answer, Path] | None, event: gr.SelectData) -> str:
+        """What a patch attends to."""
+        if state is None:
+            return ""
+        try:
+            row, column = event.index
+            return patch_html(self.studio.patches(state[0].shown), (int(row), int(column)))
+        except Exception as error:
+            return said(sentence_of(error), wrong=True)
+
+
+def sentence_of(error: Exception) -> str:
+    """One sentence for what went wrong; what nobody foresaw is printed in the terminal besides."""
+    if isinstance(error, InputError):
+        sentence = str(error).replace("`", "")
+        begins_with_a_word = sentence.partition(" ")[0].isalpha()  # not with the name of a file
+        return f"{sentence[:1].upper() if begins_with_a_word else sentence[:1]}{sentence[1:]}."
+    if "memory" in str(error).lower() or isinstance(error, MemoryError):
+        return "There is not enough memory for this picture; take a smaller one."
+    traceback.print_exception(error, file=sys.stderr)
+    return f"This did not work ({type(error).__name__}: {one_line(error)}); the terminal says more."
+
+
+def _buttons(files: Sequence[Path], what: str, answer: Answer) -> list[Any]:
+    """Two buttons' state: a second method's is hidden where there is none."""
+    shown = [
+        gr.update(value=str(file), visible=True, label=f"{what} of {name}" if len(files) > 1 else what)
+        for file, name in zip(files, answer.maps, strict=True)
+    ]
+    return [*shown, gr.update(visible=False)][:2]
+
+
+def build(
+    studio: Studio, model: ModelChoice, examples: Sequence[Example], folder: Path, knows: Sequence[str] = ()
+) -> gr.Blocks:
+    """The page.
+
+    Args:
+        studio: who answers.
+        model: how it was named.
+        examples: pictures with words.
+        folder: for files, which the page writes and gives away.
+        knows: all that the model knows, where that is little.
+    """
+    calls = Callbacks(studio, model, folder)
+    usual = "cliptrase" if "cliptrase" in studio.methods else studio.methods[0]
+    page: gr.Blocks = gr.Blocks(title="cliptrase", analytics_enabled=False, delete_cache=(3600, 86400))
+    with page:
+        state = gr.State(None, time_to_live=3600)
+        gr.HTML(about(studio, model, knows))
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=2, min_width=300):
+                picture = gr.Image(label="Picture", height=260, buttons=["fullscreen"], elem_id="ct-picture")
+                words = gr.Textbox(
+                    label="Words",
+                    info="Write ; between classes and , between synonyms.",
+                    placeholder="cat, kitten; dog",
+                    lines=2,
+                    max_lines=8,
+                    elem_id="ct-words",
+                )
+                background = gr.Textbox(
+                    label="Background words",
+                    info="What else the picture shows; may stay empty.",
+                    placeholder="wall, floor",
+                    elem_id="ct-background",
+                )
+                with gr.Row():
+                    first = _method(studio.methods, "Method", usual, "ct-first")
+                    second = _method([NONE, *studio.methods], "Beside it", NONE, "ct-second")
+                threshold = gr.Radio(
+                    [("off", "none"), ("auto", AUTO), ("by probability", NUMBER)],
+                    value="none",
+                    label="None of these",
+                    info="Whether pixels without a likely word get none.",
+                    elem_id="ct-threshold",
+                )
+                least = gr.Slider(0, 1, 0.5, step=0.05, label="Least probability", visible=False)
+                button = gr.Button("Segment", variant="primary", elem_id="ct-segment")
+                told = gr.HTML(said("Give a picture and words, or choose an example."), elem_id="ct-said")
+                if examples:
+                    paths = _drawn(examples, folder)
+                    gallery = gr.Gallery(
+                        [(str(path), example.words) for path, example in zip(paths, examples, strict=True)],
+                        label="Example scenes",
+                        columns=len(examples),
+                        allow_preview=False,
+                        interactive=False,
+                        buttons=[],
+                        elem_id="ct-examples",
+                    )
+            with gr.Column(scale=3, min_width=300):
+                view = gr.HTML(
+                    None,
+                    html_template=_VIEW,
+                    js_on_load=(_HERE / "view.js").read_text(encoding="utf-8"),
+                    apply_default_css=False,
+                    elem_id="ct-view",
+                )
+                patch = gr.HTML(elem_id="ct-patch")
+                strength = gr.Slider(0, 1, STRENGTH, step=0.05, label="Strength of the colours", elem_id="ct-strength")
+                with gr.Row():
+                    mask = _download("ct-mask")
+                    second_mask = _download("ct-second-mask")
+                    overlay = _download("ct-overlay")
+                    second_overlay = _download("ct-second-overlay")
+                    legend = _download("ct-legend", "Legend")
+                with gr.Accordion("The same in Python", open=False, elem_id="ct-python"):
+                    lines = gr.Code(language="python", interactive=False, show_label=False, elem_id="ct-lines")
+
+        by_model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
+        # Gradio would decode the picture: it is left to the package's own reader, which says what is wrong with it.
+        raw = {"preprocess": False, **by_model}
+        asked: list[Any] = [picture, words, background, first, second, threshold, least, strength]
+        answered: list[Any] = [told, view, mask, second_mask, overlay, second_overlay, legend, lines, patch, state]
+        for event in (button.click, words.submit, background.submit):
+            event(calls.segment, asked, answered, trigger_mode="once", **raw)
+        view.select(calls.patch, [state], [patch], trigger_mode="always_last", **by_model)
+        threshold.change(
+            lambda chosen: gr.update(visible=chosen == NUMBER),
+            [threshold],
+            [least],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        strength.input(None, [strength], None, js=_STRENGTH_JS)
+        strength.release(
+            calls.overlays,
+            [state, strength],
+            [overlay, second_overlay],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        if examples:
+
+            def choose(event: gr.SelectData) -> tuple[str, str, str]:
+                example = examples[event.index]
+                return str(paths[event.index]), example.words, example.background
+
+            chosen = gallery.select(
+                choose, None, [picture, words, background], show_progress="hidden", api_visibility="private"
+            )
+            chosen.then(calls.segment, asked, answered, **raw)
+    page.queue(max_size=16)
+    return page
+
+
+def _method(names: Sequence[str], label: str, value: str, element: str) -> gr.Dropdown:
+    """A choice of methods, or one typed, with switches."""
+    return gr.Dropdown(list(names), value=value, label=label, allow_custom_value=True, min_width=130, elem_id=element)
+
+
+def _download(element: str, label: str = "") -> gr.DownloadButton:
+    """A button that is not seen while there is nothing to be taken away."""
+    return gr.DownloadButton(label, visible=False, size="sm", min_width=120, elem_id=element)
+
+
+def _drawn(examples: Sequence[Example], folder: Path) -> list[Path]:
+    """Paths of the examples' pictures, which are written there."""
+    paths = [folder / example.name for example in examples]
+    for path, example in zip(paths, examples, strict=True):
+        Image.fromarray(example.picture).save(path)
+    return paths
