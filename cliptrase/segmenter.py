@@ -18,16 +18,10 @@ from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encod
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
 from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike
-from cliptrase.common.resizing import is_large
+from cliptrase.common.resizing import is_large, require_room
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit, rgb_of
-from cliptrase.inference.checks import (
-    check_votes,
-    require_directions,
-    require_features,
-    require_room,
-    require_whole_patches,
-)
+from cliptrase.inference.checks import check_votes, require_directions, require_features, require_whole_patches
 from cliptrase.inference.features import PatchFeatures
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cliptrase.common.errors import InputError
 from cliptrase.common.georeference import Georeference, find_georeference
 from cliptrase.common.images import foreign_endings, readable_endings
-from cliptrase.common.resizing import is_large, resize_image
+from cliptrase.common.resizing import is_large, require_room, resize_image
 from cliptrase.vocabulary import Vocabulary, as_text, names_of, parse_words, word_vocabulary
 from datamodules.base import SegmentationDataModule
 from datamodules.class_lists import ENDINGS, read_class_list
@@ -31,7 +32,11 @@ class Photos(SegmentationDataModule):
         images: a folder, one file, a quoted glob such as "holiday/*.jpg", or several of these in brackets.
         words: "cat, kitten; dog": `;` between classes, `,` between synonyms; a list of such texts; or a file of one
             class a line, in the forms of `class_lists.read_class_list` too.
-        background: "wall, floor": prompts for everything else; a single class needs them.
+        background: "wall, floor": prompts for everything else; a single class needs them, or a threshold.
+        threshold: makes pixels without a likely word "none of these", a label of its own: `auto` where no word reaches
+            what neutral words reach by chance, a number from 0 to 1 where no label has that probability, `none` never.
+        probabilities: `png` writes those of the main method as 8-bit grey, a file a label, `npz` as numbers, one file a
+            picture; `none` writes none.
         max_pixels: pictures of more are passed over; by default CLIPTRASE_MAX_PIXELS, or 178,956,970.
         bands: "4,3,2": which bands of pictures with several, from 1 on, are red, green and blue; or one as grey. By
             default the first three.
@@ -53,6 +58,8 @@ class Photos(SegmentationDataModule):
         images: str | list[str] | None = None,
         words: str | list[str] | None = None,
         background: str | list[str] = "",
+        threshold: float | str | None = None,
+        probabilities: str = "none",
         max_pixels: int | None = None,
         bands: str = "",
         stretch: str = "none",
@@ -81,9 +88,12 @@ class Photos(SegmentationDataModule):
             folder="",
             images=(),
             labels="",
-            vocabulary=read_words(words, background, self.root),
+            vocabulary=read_words(words, background, self.root, threshold),
             reader=chosen_reader(max_pixels, bands, stretch),
         )
+        if probabilities not in ("none", "png", "npz"):
+            raise DataError(f"--data.probabilities {probabilities!r} is no kind of file; take png, npz or none")
+        self.probabilities = "" if probabilities == "none" else probabilities
 
     @property
     def settings(self) -> list[DatasetSpec]:
@@ -98,7 +108,7 @@ class Photos(SegmentationDataModule):
         """
         if with_labels:
             raise DataError("Photos have no label maps to score: take 'predict', or 'test' with --data Folder")
-        return PhotoDataset(self.files, spec, self.geometry.on(spec.name))
+        return PhotoDataset(self.files, spec, self.geometry.on(spec.name), bool(self.probabilities))
 
     def prepare_data(self) -> None:
         """Says which bands are shown. Pictures are checked one by one while they are read: a bad one is passed over."""
@@ -146,11 +156,15 @@ class PhotoDataset(SegmentationDataset):
         files: by name.
         spec: the data module's.
         geometry: the protocol's.
+        probabilities: whether they are wanted, so that pictures too large for them are refused.
     """
 
-    def __init__(self, files: dict[str, Path], spec: DatasetSpec, geometry: Geometry) -> None:
+    def __init__(
+        self, files: dict[str, Path], spec: DatasetSpec, geometry: Geometry, probabilities: bool = False
+    ) -> None:
         super().__init__(spec, geometry)
         self.files = list(files.items())
+        self.probabilities = probabilities
 
     def __len__(self) -> int:
         return len(self.files)
@@ -183,11 +197,23 @@ class PhotoDataset(SegmentationDataset):
 
     def __getitem__(self, index: int) -> Item:
         try:
+            self._require_room(index)
             return self._large(index) or super().__getitem__(index)
         except DataError as error:
             message = "" if index == FILLER else str(error)
             nothing = torch.zeros(3, 1, 1, dtype=torch.uint8)
             return Item(nothing, None, (1, 1), self.files[index][0], index, valid=False, error=message)
+
+    def _require_room(self, index: int) -> None:
+        """Refuses a picture that has too many probabilities, before it is decoded."""
+        if index == FILLER or not self.probabilities or self.geometry.crops:
+            return
+        stem, path = self.files[index]
+        size = read_header(path, self.spec.reader).upright
+        try:
+            require_room(self.spec.vocabulary.num_labels, size, self.geometry.shown(*size))
+        except InputError as error:
+            raise DataError(f"{stem}: {error}") from error
 
     def _large(self, index: int) -> Item | None:
         """A picture that is worked on by tiles, without its pixels; None for others."""
@@ -200,12 +226,14 @@ class PhotoDataset(SegmentationDataset):
         return Item(torch.zeros(3, 1, 1, dtype=torch.uint8), None, size, stem, index, valid=True, large=True)
 
 
-def read_words(words: str | list[str], background: str | list[str], root: Path) -> Vocabulary:
+def read_words(
+    words: str | list[str], background: str | list[str], root: Path, threshold: float | str | None = None
+) -> Vocabulary:
     """Words as typed, or from a file of one class a line (commas between synonyms).
 
     Raises:
         DataError: a file that cannot be read or is not there.
-        InputError: words that make no vocabulary; see `parse_words`.
+        InputError: words or a threshold that make no vocabulary; see `parse_words`.
     """
     if isinstance(words, list) and len(words) == 1:
         (words,) = words  # so the command line hands on what was typed
@@ -215,7 +243,7 @@ def read_words(words: str | list[str], background: str | list[str], root: Path) 
                 _refuse_path(option, text, root)
     path = _file(words, root) if isinstance(words, str) else None
     if path is None:
-        return parse_words(words, background)
+        return parse_words(words, background, threshold)
     listed = read_class_list(path, "--data.words", synonyms=True)
     classes = []
     for name, line in zip(listed.names, listed.lines, strict=True):
@@ -223,7 +251,7 @@ def read_words(words: str | list[str], background: str | list[str], root: Path) 
             classes.append(names_of(part))
             if not classes[-1]:
                 raise DataError(f"--data.words {str(path)!r}, line {line}: {name!r} holds a class without a name")
-    return word_vocabulary(classes, background)
+    return word_vocabulary(classes, background, threshold)
 
 
 def _file(text: str, root: Path) -> Path | None:

@@ -131,6 +131,7 @@ ORDERS = {
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.loggers", "callbacks.sheets_again", "callbacks.export_writer", "callbacks.photo_writer"),
+        "callbacks.probability_writer",
         *("callbacks.tensorboard", "callbacks.summary"),
     ),
     "evidence": (

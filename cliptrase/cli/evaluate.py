@@ -28,6 +28,7 @@ from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.export_writer import ExportWriter
 from cliptrase.runs.callbacks.photo_writer import PhotoWriter, failure_sentence
+from cliptrase.runs.callbacks.probability_writer import ProbabilityWriter
 from cliptrase.runs.callbacks.summary import RunSummary
 from cliptrase.runs.callbacks.tensorboard import TensorBoardMasks
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
@@ -123,6 +124,7 @@ class EvaluationCLI(LightningCLI):
             self.trainer.predict(model, datamodule=datamodule, return_predictions=False)
         written = [row for writer in self._callbacks(PhotoWriter) for row in writer.written]
         written += [row for writer in self._callbacks(ExportWriter) for row in writer.written]
+        written += [row for writer in self._callbacks(ProbabilityWriter) for row in writer.written]
         if written and self.run.folder is not None and self.trainer.is_global_zero:
             say_written(self.run.folder, written)
         self._require_sheets()
@@ -271,7 +273,8 @@ class EvaluationCLI(LightningCLI):
         # Results are written before the user's callbacks, such as sheets, get to draw.
         trainer_config["callbacks"] = [RunEnding(), ResultsWriter(), *(trainer_config.get("callbacks") or [])]
         # The writer of overlays is done with the label maps of large pictures.
-        callbacks: list[Callback] = [ReportWriter(), MaskWriter(), ExportWriter(), PhotoWriter(), RunSummary()]
+        callbacks: list[Callback] = [ReportWriter(), MaskWriter(), ExportWriter(), PhotoWriter()]
+        callbacks += [ProbabilityWriter(), RunSummary()]
         trainer_config["default_root_dir"] = str(self.run.root)
         try:
             trainer = self._instantiate_trainer(trainer_config, callbacks)

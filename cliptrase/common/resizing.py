@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cliptrase.common.errors import InputError
+
 Array = NDArray[Any]
 
 _LARGE = 1 << 24  # pixels: 4096 x 4096
+_MOST_BYTES = 1 << 30  # of probabilities
 
 
 def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
@@ -26,6 +29,24 @@ def shorter_side_size(height: int, width: int, size: int) -> tuple[int, int]:
 def is_large(*sizes: tuple[int, int]) -> bool:
     """Whether a picture that has one of these (height, width), shown or its own, is worked on by tiles."""
     return any(height * width > _LARGE for height, width in sizes)
+
+
+def require_room(labels: int, *sizes: tuple[int, int]) -> None:
+    """Refuses probabilities that would take more than 1 GiB, and those of pictures that are worked on by tiles.
+
+    Args:
+        labels: how many.
+        sizes: (height, width) of the picture, first its own, then the one that the model sees it at.
+
+    Raises:
+        InputError: naming what is too much.
+    """
+    height, width = sizes[0]
+    if is_large(*sizes) or 4 * labels * height * width > _MOST_BYTES:
+        raise InputError(
+            f"probabilities of {labels} labels for {width} x {height} pixels are too many to be held; leave them out, "
+            "or give a smaller picture"
+        )
 
 
 def whole_size(height: int, width: int, size: int | str, longest: int) -> tuple[int, int]:

@@ -6,12 +6,9 @@ import torch
 from torch import Tensor
 
 from cliptrase.common.errors import InputError
-from cliptrase.common.resizing import is_large
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, has_direction
 from cliptrase.protocols.protocol import EvaluationProtocol
-
-_MOST_BYTES = 1 << 30  # of probabilities
 
 
 def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None:
@@ -25,24 +22,6 @@ def check_votes(protocol: EvaluationProtocol, methods: Sequence[Method]) -> None
         raise InputError(
             f"method {majority}: protocol {protocol.name} averages the logits of windows, so regions vote by "
             "their mean; leave out +majority"
-        )
-
-
-def require_room(labels: int, size: Size, shown: Size) -> None:
-    """Refuses probabilities that would take more than a GiB, and those of pictures that are worked on by tiles.
-
-    Args:
-        labels: how many.
-        size: (height, width) of the picture.
-        shown: (height, width) that the model sees it at.
-
-    Raises:
-        InputError: naming what is too much.
-    """
-    if is_large(size, shown) or 4 * labels * size[0] * size[1] > _MOST_BYTES:
-        raise InputError(
-            f"probabilities of {labels} labels for {size[1]} x {size[0]} pixels are too many to be held; leave them "
-            "out, or give a smaller picture"
         )
 
 

@@ -41,6 +41,7 @@ class LabelMaps(NamedTuple):
     predictions: dict[str, Tensor]  # by method (B, H, W) int64
     labels: Tensor | None  # (B, H, W)
     regions: dict[str, Tensor]  # by method that votes (B, H, W) int64, -1 for none
+    probabilities: Tensor | None = None  # of the main method (B, labels, H, W) float32, where they are asked for
 
 
 class ImageDataset(Protocol):
@@ -66,6 +67,14 @@ class Data(Protocol):
     def batch_size(self) -> int: ...
 
     def digests(self) -> Mapping[str, Mapping[str, str]]: ...  # by data set hashes of what would be read
+
+
+@runtime_checkable
+class AsksForProbabilities(Protocol):
+    """A data module that may ask for probabilities of each label, too."""
+
+    @property
+    def probabilities(self) -> str: ...  # the kind of file, empty where they are not wanted
 
 
 @runtime_checkable

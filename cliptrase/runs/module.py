@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import nn
+from torch import Tensor, nn
 
 from cliptrase.clip import towers
 from cliptrase.clip.encoder import check_guest, check_methods
@@ -25,7 +25,7 @@ from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols import table as protocols
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.band_file import UNFINISHED
-from cliptrase.runs.batches import Data, ImageBatch, LabelMaps, ShowsPictures
+from cliptrase.runs.batches import AsksForProbabilities, Data, ImageBatch, LabelMaps, ShowsPictures
 from cliptrase.runs.large_pictures import LargeLabels, label_large
 from cliptrase.runs.plan import Plan
 from cliptrase.runs.progress import windows_bar
@@ -263,9 +263,19 @@ class TrainingFreeSegmentation(LightningModule):
         for group in batch:
             if group.large:
                 outputs += [self._label_large(group.stems[place], classifier) for place in _valid(group)]
-            elif maps := self.label_maps(group, classifier):
-                outputs.append(maps)
+                continue
+            maps, encoded = self._segment(group, classifier)
+            if maps and encoded:
+                outputs.append(maps._replace(probabilities=self._probabilities(encoded, classifier)))
         return outputs
+
+    def _probabilities(self, encoded: Encoded, classifier: TextClassifier) -> Tensor | None:
+        """Those of the main method where the data asks for them; see `Segmenter.probabilities`."""
+        if not isinstance(self.data, AsksForProbabilities) or not self.data.probabilities:
+            return None
+        main = self.segmenter.methods[0]
+        with listening(self.run.timer):
+            return self.segmenter.probabilities(encoded, classifier, [main])[main.name]
 
     def _label_large(self, stem: str, classifier: TextClassifier) -> LargeLabels:
         data, run = self.data, self.run

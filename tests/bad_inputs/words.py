@@ -195,6 +195,11 @@ def word_cases() -> Iterator[Case]:
     yield words("cat; dog", "refused", "--data.background", "dog", says="dog")
     yield words("cat; dog", "refused", "--data.background", "wall, wall", says="wall")
     yield words("cat", "any", "--data.background", "wall")
+    for threshold in ("-0.1", "1.5", "nan", ".inf", "often", "true", "[0.5]", "{a: 1}", ""):
+        yield words("cat; dog", "refused", "--data.threshold", threshold, says="threshold")
+    yield words("cat; None of these", "refused", "--data.threshold", "auto", says="None of these")
+    yield words("cat", "refused", "--data.threshold", "none", says="threshold auto")
+    yield words("cat; dog", "refused", "--data.probabilities", "jpg", says="png, npz or none")
     yield words("cat; background", "refused", "--data.background", "wall", says="background")
     for image in (
         "/nowhere",

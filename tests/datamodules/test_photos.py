@@ -11,6 +11,7 @@ from PIL import Image
 
 from cliptrase.common import resizing
 from cliptrase.common.errors import InputError
+from cliptrase.vocabulary import Vocabulary
 from datamodules import DataError, Geometry, Photos
 from datamodules.dataset import FILLER, group_by_size
 from datamodules.photo_files import find_pictures, name_files
@@ -221,6 +222,41 @@ def test_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         (False, ["small"]),
         (False, ["large"]),
     ]
+
+
+def test_a_picture_with_too_many_probabilities_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own size and the one that it is shown at; under a crop only the crop has any."""
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+    options = {"images": str(tmp_path), "words": "cat; dog", "threshold": "auto"}
+
+    def errors(size: int, kind: str) -> list[str]:
+        photos = Photos(probabilities=kind, geometry=Geometry("whole_image", size, 0), **options)  # type: ignore[arg-type]
+        photos.setup("predict")
+        return [item.error for item in map(photos.datasets[0].__getitem__, (0, FILLER))]
+
+    for kind in ("none", "png", "npz"):
+        assert errors(40, kind) == ["", ""]
+    monkeypatch.setattr(resizing, "_LARGE", 40 * 60)
+    assert errors(41, "none") == ["", ""]
+    words = "a: probabilities of 3 labels for 60 x 40 pixels are too many to be held; leave them out, or give a smaller"
+    assert errors(41, "png")[0].startswith(words)
+    monkeypatch.setattr(resizing, "_LARGE", 1 << 24)
+    monkeypatch.setattr(resizing, "_MOST_BYTES", 4 * 3 * 40 * 60 - 1)
+    assert errors(40, "npz")[0].startswith(words)
+    with pytest.raises(DataError, match=r"--data.probabilities 'jpg' is no kind of file; take png, npz or none"):
+        Photos(probabilities="jpg", **options)  # type: ignore[arg-type]
+
+
+def test_a_threshold_makes_a_label(tmp_path: Path) -> None:
+    Image.fromarray(SCENE).save(tmp_path / "a.png")
+    (tmp_path / "words.txt").write_text("cat, kitten\n")
+    for words in ("cat, kitten", str(tmp_path / "words.txt")):
+        found = Photos(images=str(tmp_path), words=words, threshold="0.5").spec.vocabulary  # type: ignore[arg-type]
+        assert found == Vocabulary((("cat", "kitten"),), threshold=0.5)
+        assert found.label_names == ("cat", "none of these")
+    assert Photos(images=str(tmp_path), words="cat; dog", threshold="none").spec.vocabulary.num_labels == 2
 
 
 def test_a_pictures_digest_is_of_its_content_and_its_reading(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common import resizing
 from cliptrase.common.errors import InputError
-from cliptrase.inference import checks
 from cliptrase.inference import unlikely as unlikely_module
 from cliptrase.inference.neutral import CHANCE, close_to, none_of_these, null_rank
 from cliptrase.inference.neutral_words import NEUTRAL_WORDS
@@ -326,7 +325,7 @@ def test_too_many_probabilities(loaded_clip: LoadedClip, text_cache: Path, monke
     protocol = get_protocol("tiles", window=64, stride=64, templates="vild")
     segmenter = Segmenter(loaded_clip, protocol, ["vanilla"], cache_dir=text_cache)
     picture = scene(3, 60, 80)[0]
-    monkeypatch.setattr(checks, "_MOST_BYTES", 4 * 3 * 60 * 80)
+    monkeypatch.setattr(resizing, "_MOST_BYTES", 4 * 3 * 60 * 80)
     assert segmenter.segment(picture, "cat; dog; sky", probabilities=True).probabilities is not None
     with pytest.raises(InputError, match="probabilities of 4 labels for 80 x 60 pixels are too many to be held"):
         segmenter.segment(picture, "cat; dog; sky", threshold=0.5, probabilities=True)
