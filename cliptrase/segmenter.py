@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cliptrase.clip import towers
-from cliptrase.clip.encoder import VisualEncoder, check_guest, check_methods, loaded_reading
+from cliptrase.clip.encoder import VisualEncoder
 from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.guest_weights import find_guest, load_guest
+from cliptrase.clip.requirements import check_guest, check_methods, loaded_reading
 from cliptrase.clip.templates import TEMPLATES
 from cliptrase.clip.text import TextCache, check_names, default_cache_dir, encode_names
 from cliptrase.clip.weights import Activation, LoadedClip, default_tag, load_clip
@@ -39,6 +40,7 @@ from cliptrase.inference.whole import WholePictures, find_regions
 from cliptrase.inference.windows import Windows, encode_windows
 from cliptrase.methods import Method, get_methods
 from cliptrase.ops.classification import Size, TextClassifier, has_direction
+from cliptrase.ops.precision import Precision
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.protocols.table import DEFAULT, DEFAULT_FOR_PHOTOS, ProtocolLike, get_protocol
 from cliptrase.refinements.maps import Guide
@@ -81,9 +83,11 @@ class Segmenter(nn.Module):
         cache_dir: folder of encoded vocabularies; None takes the user's cache folder.
         guest: a second tower for methods that read one: what `guest_weights.load_guest` takes (a timm name, a folder or
             a file) or returns, or a vision transformer of timm.
+        precision: of the tower and the guest, `auto`, `32-true`, `int8x3`, `bf16-mixed` or `16-mixed`; see
+            `ops.precision`.
 
     Raises:
-        InputError: a tower or method that cannot be used, no method, or a guest that no method reads.
+        InputError: a tower, method or precision that cannot be used, no method, or a guest that no method reads.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Segmenter(nn.Module):
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         cache_dir: Path | None = None,
         guest: str | Path | GuestTower | nn.Module | None = None,
+        precision: Precision = "32-true",
     ) -> None:
         super().__init__()
         if not isinstance(clip, LoadedClip):
@@ -105,7 +110,7 @@ class Segmenter(nn.Module):
             guest = load_guest(guest)
         elif guest is not None and not isinstance(guest, GuestTower):
             guest = GuestTower(guest)
-        self.encoder = VisualEncoder(clip.model.visual, guest, clip.mean, clip.std)
+        self.encoder = VisualEncoder(clip.model.visual, guest, clip.mean, clip.std, precision)
         self.encoder.require(self.methods)
         check_guest(self.methods, guest.name if guest is not None else None)
         self.model = clip.model
@@ -129,8 +134,9 @@ class Segmenter(nn.Module):
         methods: str | Method | Sequence[str | Method] = ("cliptrase",),
         activation: Activation = "auto",
         guest: str | Path | GuestTower | nn.Module | None = None,
+        precision: Precision = "32-true",
     ) -> "Segmenter":
-        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`, and the class for `guest`.
+        """A segmenter from open_clip's names, a folder or a file; see `weights.load_clip`, and the class for the rest.
 
         Without `pretrained` an architecture gets OpenAI's weights, where there are any. Without a protocol it is made
         for `segment`: whole pictures, shorter side to 336.
@@ -143,7 +149,7 @@ class Segmenter(nn.Module):
         if isinstance(guest, str | Path):
             check_guest(methods, str(guest))
             find_guest(guest)
-        return cls(load_clip(clip, pretrained, activation), protocol, methods, guest=guest)
+        return cls(load_clip(clip, pretrained, activation), protocol, methods, guest=guest, precision=precision)
 
     def segment(
         self,

@@ -50,7 +50,7 @@ LAYERS = (
     {"evaluation.document", "evaluation.formatting", "evaluation.scoreboard", "evaluation.study_table"},
     {
         *("evaluation.comparison", "evaluation.domain_lines", "evaluation.published_check"),
-        *("clip.encoder", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
+        *("clip.encoder", "clip.requirements", "clip.text", "clip.checkpoint", "clip.guest", "clip.guest_weights"),
         *("clip.model_config", "clip.hub", "clip.filling"),
     },
     {
@@ -73,7 +73,7 @@ LAYERS = (
         *("runs.batches", "runs.plan", "runs.identity", "runs.counts_file", "runs.study_counts", "runs.band_file"),
         "runs.partial",
         *("runs.folder", "runs.run", "runs.large_pictures", "runs.progress"),
-        *("runs.module", "runs.logger", "runs.printing"),
+        *("runs.module", "runs.precision", "runs.logger", "runs.printing"),
     },
     {"runs.callbacks", "evidence"},
     {"app"},
@@ -108,6 +108,7 @@ ORDERS = {
         "guest",
         "filling",
         "guest_weights",
+        "requirements",
         "encoder",
         "model_config",
         "hub",
@@ -127,7 +128,7 @@ ORDERS = {
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
         *("folder", "run"),
-        *("large_pictures", "progress", "module"),
+        *("large_pictures", "progress", "precision", "module"),
         *("logger", "printing"),
         *("callbacks.base", "callbacks.sheet_choice", "callbacks.ending", "callbacks.writers"),
         *("callbacks.loggers", "callbacks.sheets_again", "callbacks.export_writer", "callbacks.photo_writer"),
@@ -158,7 +159,10 @@ ORDERS = {
     "refinements": ("maps", "pamr", "tlp"),
     "methods": ("options", "switches", "record", "parts", "table", "outside", "naming"),
     "studies": ("base", "oracles", "audit", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
-    "ops": ("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
+    "ops": (
+        *("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
+        *("integer_products", "precision"),
+    ),
     "report": (
         *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
         *("comparison_html", "domain_html", "score_html", "setting_html", "curve_html", "study_html"),

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from cliptrase.cli import COMMANDS, main
+from cliptrase.ops import integer_products
 from cliptrase.protocols.definitions import DEFINITIONS
 from cliptrase.protocols.table import DEFAULT, get_protocol
 from datamodules import COCO80, COCO171, PC459, VOC20, VOC21
@@ -226,8 +227,11 @@ def test_stuff_beyond_the_vocabulary_is_left_out(tiny_clip: Path, tmp_path: Path
     assert pixels == {7: 24 * 96, 80: 24 * 96}
 
 
-def test_mixed_precision_is_close(tmp_path: Path) -> None:
-    """The demo's first scenes in bfloat16: other roundings, hardly another figure."""
+def test_other_precisions_are_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo's first scenes in bfloat16, and as `auto` has them where integers are fast: hardly another figure."""
+    monkeypatch.setattr(integer_products, "usable", lambda device: device.type == "cpu")
     options = [
         "--config",
         "configs/demo.yaml",
@@ -238,13 +242,16 @@ def test_mixed_precision_is_close(tmp_path: Path) -> None:
         "--model.compare",
         "[vanilla]",
     ]
-    scores = {
-        precision: run("test", tmp_path / precision, *options, "--trainer.precision", precision).results["settings"][
-            "Shapes"
-        ]
-        for precision in ("32-true", "bf16-mixed")
+    found = {
+        precision: run("test", tmp_path / precision, *options, "--trainer.precision", precision).results
+        for precision in ("32-true", "bf16-mixed", "auto")
     }
-    assert abs(scores["32-true"]["scores"]["released"]["pAcc"] - scores["bf16-mixed"]["scores"]["released"]["pAcc"]) < 1
+    assert "note: --trainer.precision auto is int8x3 on this machine" in capsys.readouterr().err
+    exact, half, auto = (one["settings"]["Shapes"]["scores"]["released"] for one in found.values())
+    assert abs(exact["pAcc"] - half["pAcc"]) < 1
+    assert all(abs(exact[score] - auto[score]) <= 0.05 for score in exact)
+    recorded = found["auto"]["provenance"]
+    assert recorded["precision"] == recorded["identity"]["run"]["precision"] == "int8x3"
 
 
 def test_a_method_goes_by_its_own_name(voc: Path, tiny_clip: Path, tmp_path: Path) -> None:

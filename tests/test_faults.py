@@ -67,7 +67,7 @@ def complain(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> Callab
         ),
         (["barebones", "true"], "--trainer.barebones True cannot be used here ("),
         (["profiler", "x"], "--trainer.profiler x cannot be used here ("),
-        (["precision", "64-true"], "take one of 32-true, bf16-mixed, 16-mixed"),
+        (["precision", "64-true"], "take one of 32-true, int8x3, bf16-mixed, 16-mixed"),
         (["max_time", "x"], "--trainer.max_time x cannot be used here ("),
         (["fast_dev_run", "-1"], "--trainer.fast_dev_run -1 cannot be used here ("),
         (["overfit_batches", "-1"], "--trainer.overfit_batches -1 cannot be used here ("),

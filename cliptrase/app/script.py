@@ -78,7 +78,7 @@ def _protocol(protocol: EvaluationProtocol) -> str:
 
 
 def _reads_guest(method: str) -> bool:
-    from cliptrase.clip.encoder import loaded_reading
+    from cliptrase.clip.requirements import loaded_reading
     from cliptrase.methods import get_method
 
     return loaded_reading(get_method(method)).guest

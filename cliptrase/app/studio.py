@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cliptrase.app.cache import Cache
 from cliptrase.app.limits import SECONDS, Deadline, require_size
-from cliptrase.clip.encoder import loaded_reading
 from cliptrase.clip.guest import GuestTower
+from cliptrase.clip.requirements import loaded_reading
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.common.images import Reader

@@ -23,6 +23,7 @@ from cliptrase.clip.towers import OWN_WEIGHTS
 from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
 from cliptrase.common.errors import InputError, one_line
 from cliptrase.methods import split_methods
+from cliptrase.ops.precision import AUTO
 from cliptrase.protocols.table import get_protocol
 from cliptrase.runs.band_file import UNFINISHED
 from cliptrase.runs.callbacks.ending import RunEnding
@@ -35,6 +36,7 @@ from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWr
 from cliptrase.runs.logger import RunLogger
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.partial import kept_datasets
+from cliptrase.runs.precision import precision_options
 from cliptrase.runs.printing import left_out_sentences, print_results, require_published, say_published, say_written
 from cliptrase.runs.run import Run
 from datamodules import Geometry, SegmentationDataModule
@@ -276,9 +278,12 @@ class EvaluationCLI(LightningCLI):
         callbacks: list[Callback] = [ReportWriter(), MaskWriter(), ExportWriter(), PhotoWriter()]
         callbacks += [ProbabilityWriter(), RunSummary()]
         trainer_config["default_root_dir"] = str(self.run.root)
+        trainer_config |= precision_options(trainer_config)
         try:
             trainer = self._instantiate_trainer(trainer_config, callbacks)
         except Exception as error:  # Lightning and its plugins raise what they like
             raise InputError(refusal(error, config.trainer)) from error
         supervise(trainer, config.trainer.strategy)
+        if config.trainer.precision == AUTO and trainer.is_global_zero:
+            print(f"note: --trainer.precision auto is {trainer.precision} on this machine", file=sys.stderr)
         return trainer

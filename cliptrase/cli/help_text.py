@@ -83,7 +83,7 @@ def _command(command: str) -> str:
         *_option(
             "--trainer.OPTION VALUE",
             "Lightning's own, such as --trainer.devices 2, --trainer.precision "
-            "bf16-mixed, --trainer.limit_test_batches 10, --trainer.default_root_dir DIR",
+            "auto, --trainer.limit_test_batches 10, --trainer.default_root_dir DIR",
         ),
         "",
         f"`{program()} {command} --help=all` lists every option.",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from jsonargparse import Namespace
 from pytorch_lightning import Trainer
@@ -22,6 +22,7 @@ class RunParser(LightningArgumentParser):
         """Options for a class's parameters."""
         if theclass is Trainer:
             _read_whole_numbers_first()
+            _know_own_precisions()
         hidden = {"run", "studies"} if theclass is TrainingFreeSegmentation else set()
         added: list[str] = super().add_class_arguments(theclass, *args, skip={*skip, *hidden}, **kwargs)
         return added
@@ -45,3 +46,9 @@ def _read_whole_numbers_first() -> None:
     for name, kind in annotations.items():
         if set(get_args(kind)) == {int, float, NoneType}:
             annotations[name] = int | float | None
+
+
+def _know_own_precisions() -> None:
+    """Makes `--trainer.precision` take those that Lightning does not know."""
+    annotations = Trainer.__init__.__annotations__
+    annotations["precision"] = annotations["precision"] | Literal["auto", "int8x3"]

@@ -1,25 +1,33 @@
 """Dense features from an open_clip visual tower whose blocks are run here, one by one."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cliptrase.attention import Projections, mean_attention, query_key
 from cliptrase.clip.block import complete_block, project
 from cliptrase.clip.guest import GuestTower
-from cliptrase.clip.trunk import Block, DenseFeatures, GuestFeatures, Kept, Reading, Trunk, from_start
+from cliptrase.clip.requirements import (
+    Asked,
+    check_guest,
+    check_methods,
+    checked_features,
+    loaded_reading,
+    supported_tower,
+)
+from cliptrase.clip.trunk import Block, DenseFeatures, GuestFeatures, Kept, Reading, Trunk
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import stage
 from cliptrase.methods import Method
 from cliptrase.ops.classification import Size, check_grid
 from cliptrase.ops.position import PositionEmbedding, resample_position_embedding
+from cliptrase.ops.precision import check_precision, in_precision
 
 _Options = tuple[tuple[str, float], ...]  # names and values
 
@@ -69,9 +77,11 @@ class VisualEncoder(nn.Module):
         guest: a second tower for readings that ask for one.
         mean: of the pixels' normalisation, RGB in [0, 1]; with `std` it is undone for the guest, which has its own.
         std: likewise.
+        precision: of tower and guest; see `ops.precision`.
 
     Raises:
-        InputError: the tower is of another kind (ResNet, timm trunk, attention pooling, no class token).
+        InputError: the tower is of another kind (ResNet, timm trunk, attention pooling, no class token), or there is no
+            such precision.
     """
 
     def __init__(
@@ -80,9 +90,12 @@ class VisualEncoder(nn.Module):
         guest: GuestTower | None = None,
         mean: Sequence[float] = (0, 0, 0),
         std: Sequence[float] = (1, 1, 1),
+        precision: str = "32-true",
     ) -> None:
         super().__init__()
-        self.tower = _supported(tower)
+        check_precision(precision)
+        self.precision = precision
+        self.tower = supported_tower(tower)
         self.guest = guest
         self.mean: Tensor
         self.std: Tensor
@@ -116,7 +129,7 @@ class VisualEncoder(nn.Module):
 
         Raises:
             InputError: the tower is too shallow for a method, text embeddings or a guest that it asks for are missing,
-                or a reading does not return (B, N+1, E).
+                a reading does not return (B, N+1, E), or the device has not the precision.
             ValueError: H or W is not a multiple of the patch.
         """
         self.require(methods)
@@ -132,11 +145,12 @@ class VisualEncoder(nn.Module):
         for part, shown in zip(
             pixels.split(at_a_time), (pixels if window is None else window).split(at_a_time), strict=True
         ):
-            with stage("forward", pixels.device):
-                patches = self._patches(part, grid)
-            beside = _Beside(shown, text, self._guest_features(part, methods))
-            groups = by_position.items()
-            parts.append([self._pass(part, patches, how, group, grid, beside) for how, group in groups])
+            with in_precision(self.precision, pixels.device):
+                with stage("forward", pixels.device):
+                    patches = self._patches(part, grid)
+                beside = _Beside(shown, text, self._guest_features(part, methods))
+                groups = by_position.items()
+                parts.append([self._pass(part, patches, how, group, grid, beside) for how, group in groups])
         with stage("forward", pixels.device):
             passes = [_joined(parts_of_pass) for parts_of_pass in zip(*parts, strict=True)]
         features = {name: tokens for each in passes for name, tokens in each.features.items()}
@@ -175,8 +189,9 @@ class VisualEncoder(nn.Module):
         """
         grid = self._grid(pixels)
         x = self._embed(self._patches(pixels, grid), grid, "dino" if tuple(self.tower.grid_size) == grid else how)
-        for module in list(self.tower.transformer.resblocks)[: block + 1]:
-            x = complete_block(module, query_key(project(module, x, grid)), x)
+        with in_precision(self.precision, pixels.device):
+            for module in list(self.tower.transformer.resblocks)[: block + 1]:
+                x = complete_block(module, query_key(project(module, x, grid)), x)
         return x
 
     def _guest_features(self, pixels: Tensor, methods: Sequence[Method]) -> GuestFeatures | None:
@@ -235,7 +250,7 @@ class VisualEncoder(nn.Module):
         def serving(names: Sequence[str] = all_names) -> AbstractContextManager[None]:
             return stage("forward", patches.device, names)
 
-        asked = _Asked.of(readings, count)
+        asked = Asked.of(readings, count)
         kept, carried, penultimate = Kept(), dict[Reading, Any](), None
         with serving():
             x = self._embed(patches, grid, how)  # (B, N+1, W)
@@ -270,7 +285,7 @@ class VisualEncoder(nn.Module):
                 dense = reading(trunk)
                 read = dense if isinstance(dense, DenseFeatures) else DenseFeatures(dense, grid)
                 wanted = (len(patches), math.prod(read.grid) + 1, self.tower.proj.shape[1])
-                features |= dict.fromkeys(names, _checked(read.tokens, wanted, names[0]))
+                features |= dict.fromkeys(names, checked_features(read.tokens, wanted, names[0]))
                 grids |= dict.fromkeys(names, read.grid)
         return TowerPass(features, grids, penultimate)
 
@@ -285,51 +300,6 @@ class _Beside(NamedTuple):
     def of(self, reading: Reading) -> "_Beside":
         """What this reading asked for."""
         return _Beside(self.window, self.text if reading.text else None, self.guest if reading.guest else None)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """Blocks, counted from 0, of which readings ask for something, each with the methods that do."""
-
-    projections: dict[int, list[str]]
-    tokens: dict[int, list[str]]
-    attention: dict[int, list[str]]
-
-    @classmethod
-    def of(cls, readings: Mapping[Reading, list[str]], count: int) -> "_Asked":
-        by_kind: list[dict[int, list[str]]] = []
-        for kind in ("projections", "tokens", "attention"):
-            by_kind.append({})
-            for reading, names in readings.items():
-                for number in {from_start(block, count) for block in reading.asks(kind, count)}:
-                    by_kind[-1].setdefault(number, []).extend(names)
-        return cls(*by_kind)
-
-
-def loaded_reading(method: Method) -> Reading:
-    """A method's reading, loaded where the method's record names it.
-
-    Raises:
-        InputError: it is no `Reading`.
-    """
-    reading = method.load_reading()
-    if not isinstance(reading, Reading):
-        raise InputError(
-            f"method {method.name}: reading {reading!r} is no Reading; make one with cliptrase.readings: "
-            "last_block(rule), second_stream(rule, depth) or @reading(...)"
-        )
-    return reading
-
-
-def _checked(features: Any, wanted: tuple[int, ...], method: str) -> Tensor:
-    """What a reading returned, where it has the shape that all later steps count on."""
-    if isinstance(features, Tensor) and tuple(features.shape) == wanted and features.is_floating_point():
-        return features
-    got = f"{features.dtype} {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
-    raise InputError(
-        f"method {method}: its reading returns {got}; wanted are projected tokens, class token first, "
-        f"(B, N+1, E) = {wanted}"
-    )
 
 
 def _joined(parts: Sequence[TowerPass]) -> TowerPass:
@@ -351,68 +321,3 @@ def _unfold(pixels: Tensor, grid: Size) -> Tensor:
     batch, channels, height, width = pixels.shape
     patches = pixels.reshape(batch, channels, grid[0], height // grid[0], grid[1], width // grid[1])
     return patches.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
-
-
-def check_methods(methods: Sequence[Method], blocks: int | None) -> None:
-    """Refuses methods that no visual tower of so many blocks has; also before there is a tower.
-
-    Args:
-        methods: of the run.
-        blocks: of the visual tower, None where that is not known yet.
-
-    Raises:
-        InputError: see `VisualEncoder.require`.
-    """
-    for method in methods:
-        reading = loaded_reading(method)
-        if method.position_embedding not in get_args(PositionEmbedding):
-            raise InputError(
-                f"method {method.name}: position_embedding {method.position_embedding!r} is none of "
-                f"{', '.join(get_args(PositionEmbedding))}"
-            )
-        if blocks is None:
-            continue
-        if reading.depth > blocks:
-            raise InputError(
-                f"method {method.name} governs the last {reading.depth} blocks, but the visual tower has {blocks}; "
-                "take another method or a deeper tower such as ViT-B-16"
-            )
-        if absent := [number for number in reading.numbers(blocks) if not -blocks <= number < blocks]:
-            raise InputError(
-                f"method {method.name} reads block {absent[0]}, but the visual tower has {blocks} blocks; take "
-                "another method or a deeper tower such as ViT-B-16"
-            )
-
-
-def check_guest(methods: Sequence[Method], guest: str | None) -> None:
-    """Refuses methods without the guest that they read, and a guest that none of them reads; also before it is loaded.
-
-    Args:
-        methods: of the run.
-        guest: the guest's name, None without one.
-
-    Raises:
-        InputError: either.
-    """
-    reading = [method.name for method in methods if loaded_reading(method).guest]
-    if reading and guest is None:
-        raise InputError(
-            f"method {reading[0]} reads a guest tower's features, and no guest is given; give one, such as "
-            "vit_base_patch8_224.dino of timm, or another method"
-        )
-    if guest is not None and not reading:
-        names = ", ".join(method.name for method in methods)
-        raise InputError(f"guest {guest} is read by no method of {names}; leave it out, or take a method that does")
-
-
-def _supported(tower: nn.Module) -> VisionTransformer:
-    wanted = "supported are open_clip VisionTransformers with a class token, such as ViT-B-16, ViT-L-14 or ViT-H-14"
-    if not isinstance(tower, VisionTransformer):
-        raise InputError(f"a visual tower of type {type(tower).__name__} has no dense class-token attention; {wanted}")
-    if tower.attn_pool is not None or tower.pool_type != "tok" or tower.proj is None:
-        raise InputError(f"the visual tower pools by {tower.pool_type!r}, not by its class token; {wanted}")
-    blocks = list(tower.transformer.resblocks)
-    if len(blocks) < 2 or any(type(block) is not ResidualAttentionBlock for block in blocks):
-        kinds = sorted({type(block).__name__ for block in blocks})
-        raise InputError(f"the visual tower has {len(blocks)} blocks of type {', '.join(kinds)}; {wanted}")
-    return tower

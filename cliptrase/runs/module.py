@@ -12,8 +12,8 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from cliptrase.clip import towers
-from cliptrase.clip.encoder import check_guest, check_methods
 from cliptrase.clip.guest_weights import find_guest, load_guest
+from cliptrase.clip.requirements import check_guest, check_methods
 from cliptrase.clip.weights import Activation, load_clip
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import listening
@@ -22,6 +22,7 @@ from cliptrase.evaluation.provenance import peak_memory_mib
 from cliptrase.inference.checks import check_votes
 from cliptrase.methods import Method, get_methods, split_methods
 from cliptrase.ops.classification import TextClassifier
+from cliptrase.ops.precision import PRECISIONS
 from cliptrase.protocols import table as protocols
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.band_file import UNFINISHED
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     MethodLike = str | Method
 else:  # of a record the command line would make an option for each field
     MethodLike = str
-
-_PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 class TrainingFreeSegmentation(LightningModule):
@@ -124,10 +123,10 @@ class TrainingFreeSegmentation(LightningModule):
         Raises:
             InputError: a precision that would round what clustering compares with a threshold.
         """
-        if self.trainer.precision not in _PRECISIONS:
+        if self.trainer.precision not in PRECISIONS:
             raise InputError(
                 f"--trainer.precision {self.trainer.precision} would round text and clustering too; "
-                f"take one of {', '.join(_PRECISIONS)}"
+                f"take one of {', '.join(PRECISIONS)}"
             )
 
     def configure_model(self) -> None:

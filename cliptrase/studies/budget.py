@@ -23,7 +23,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from cliptrase.clip.encoder import loaded_reading
+from cliptrase.clip.requirements import loaded_reading
 from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evaluation.study_table import Column, StudyTable, Value

@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 import torch
 from torch import Tensor
 
-from cliptrase.clip.encoder import loaded_reading
+from cliptrase.clip.requirements import loaded_reading
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.inference.whole import WholePictures

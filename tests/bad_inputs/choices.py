@@ -25,6 +25,8 @@ OPTIONS = (
     "--trainer.strategy deepspeed",
     "--trainer.precision 16-true",
     "--trainer.precision 8",
+    "--trainer.precision int8",
+    "--trainer.precision int8x3 --trainer.accelerator gpu",
     "--trainer.limit_test_batches -1",
     "--trainer.limit_test_batches 1.5",
     "--trainer.limit_test_batches x",

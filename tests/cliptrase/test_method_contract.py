@@ -14,6 +14,7 @@ from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS, get_method
+from cliptrase.ops import integer_products
 from cliptrase.protocols.table import get_protocol
 from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, single_names
@@ -103,6 +104,29 @@ def test_bfloat16_is_close(encoder: VisualEncoder, name: str, grid: tuple[int, i
     cosine = F.cosine_similarity(half.float(), features(encoder, pixels, name), dim=-1)  # (2, N+1)
     assert cosine.min() > WITH_THRESHOLDS.get(name, 0.99975)
     assert cosine.mean() > 0.99993
+
+
+def test_integer_products_move_hardly_a_label(loaded_clip: LoadedClip, monkeypatch: pytest.MonkeyPatch) -> None:
+    """99.95 percent of the pixels of every method, and each picture's as alone; bfloat16 moves ten times as many."""
+    monkeypatch.setattr(integer_products, "usable", lambda device: True)
+    spelt = [(OUTSIDE | APART).get(name, name) for name in EVERY]
+    images = scene_batch(range(4), 112, 176)
+    labels = {}
+    for precision in ("32-true", "int8x3", "bf16-mixed"):
+        segmenter = Segmenter(
+            *(loaded_clip, get_protocol(size=160, eps=0.7, min_samples=3), spelt), guest=dino(), precision=precision
+        )
+        classifier = segmenter.classifier(Vocabulary(single_names(NAMES), ("wall",)), progress=False)
+        labels[precision] = segmenter(images, classifier, (224, 352)).labels
+        if precision == "int8x3":
+            alone = segmenter(images[1:2], classifier, (224, 352)).labels
+            assert all(torch.equal(alone[name][0], labels[precision][name][1]) for name in alone)
+    moved = {
+        precision: {name: float((found[name] != labels["32-true"][name]).float().mean()) for name in found}
+        for precision, found in labels.items()
+    }
+    assert max(moved["int8x3"].values()) <= 0.0005
+    assert sum(moved["int8x3"].values()) < sum(moved["bf16-mixed"].values()) / 10
 
 
 @pytest.mark.parametrize("name", EVERY)
