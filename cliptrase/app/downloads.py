@@ -13,9 +13,10 @@ from cliptrase.drawing.naming import named_overlay
 
 def write_masks(folder: Path, answer: Answer) -> list[Path]:
     """Writes `<picture>_<method>.png` of each map at the picture's own size; see `mask_png`."""
-    count = answer.vocabulary.num_labels
+    count, none = answer.vocabulary.num_labels, answer.vocabulary.none_index
     return [
-        _written(folder / f"{_stem(answer, name)}.png", mask_png(labels, count)) for name, labels in answer.maps.items()
+        _written(folder / f"{_stem(answer, name)}.png", mask_png(labels, count, none))
+        for name, labels in answer.maps.items()
     ]
 
 
@@ -36,7 +37,8 @@ def overlay_png(answer: Answer, method: str, strength: float) -> bytes:
     """A label map over its picture at the picture's own size, names in place, a legend below; see `named_overlay`."""
     labels, vocabulary = answer.maps[method], answer.vocabulary
     share = np.bincount(labels.ravel(), minlength=vocabulary.num_labels) / labels.size
-    return png(named_overlay(answer.shown.pixels, labels, vocabulary.label_names, share, strength))
+    names, none = vocabulary.label_names, vocabulary.none_index
+    return png(named_overlay(answer.shown.pixels, labels, names, share, strength, none))
 
 
 def _stem(answer: Answer, method: str) -> str:

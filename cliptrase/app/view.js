@@ -28,8 +28,8 @@ function paint(panel) {
     const right = (place + 1) % width && panel.values[place + 1] !== label;
     const below = place + width < panel.values.length && panel.values[place + width] !== label;
     const colour = right || below ? [20, 20, 20] : view.labels[label].colour;
-    image.data.set(colour, 4 * place);
-    image.data[4 * place + 3] = kept === null || kept === label ? 255 : 50;
+    image.data.set(colour || [0, 0, 0], 4 * place);
+    image.data[4 * place + 3] = !colour ? 0 : kept === null || kept === label ? 255 : 50;
   }
   panel.context.putImageData(image, 0, 0);
 }
@@ -134,7 +134,9 @@ function legend() {
     row.className = "ct-row";
     row.dataset.label = label;
     const swatch = make("span", "ct-swatch");
-    swatch.style.background = `rgb(${entry.colour})`;
+    swatch.style.background = entry.colour
+      ? `rgb(${entry.colour})`
+      : "repeating-linear-gradient(135deg, #fff 0 3px, #141414 3px 4px)"; // what is none of the names stays grey
     row.insertCell().append(swatch);
     row.insertCell().textContent = entry.name;
     for (const share of entry.share) row.insertCell().textContent = percent(share);

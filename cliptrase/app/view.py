@@ -3,6 +3,7 @@
 import base64
 import io
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -29,12 +30,14 @@ def view_of(answer: Answer, cell: tuple[float, float]) -> dict[str, Any]:
 
     Returns:
         `picture`, a JPEG as data URL; `width` and `height` of what is shown; `cell`; `labels`, of each label its
-        `name`, `colour` and `share` by map; and `maps`, of each its method's `title`, `values`, which are 16-bit
-        labels, row by row, packed by zlib, in base64, and `marks`: labels with x and y in [0, 1] where names stand.
+        `name`, `colour` (null for "none of these", which stays grey) and `share` by map; and `maps`, of each its
+        method's `title`, `values`, which are 16-bit labels, row by row, packed by zlib, in base64, and `marks`: labels
+        with x and y in [0, 1] where names stand.
     """
     own = answer.shown.pixels.shape
     height, width = whole_size(own[0], own[1], "own", SIDE)
-    names = answer.vocabulary.label_names
+    names, none = answer.vocabulary.label_names, answer.vocabulary.none_index
+    marked = [label for label in range(len(names)) if label != none]
     return {
         "picture": data_url(_jpeg(_reduced(answer.shown.pixels, height, width)), "jpeg"),
         "width": width,
@@ -43,13 +46,13 @@ def view_of(answer: Answer, cell: tuple[float, float]) -> dict[str, Any]:
         "labels": [
             {
                 "name": name,
-                "colour": palette()[label].tolist(),
+                "colour": None if label == none else palette()[label].tolist(),
                 "share": [float((labels == label).mean()) for labels in answer.maps.values()],
             }
             for label, name in enumerate(names)
         ],
         "maps": [
-            {"title": method, "values": packed(small), "marks": _marks(small, len(names))}
+            {"title": method, "values": packed(small), "marks": _marks(small, marked)}
             for method, small in ((method, sampled(labels, height, width)) for method, labels in answer.maps.items())
         ],
     }
@@ -75,11 +78,11 @@ def _reduced(picture: Picture, height: int, width: int) -> Picture:
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _marks(labels: NDArray[np.integer[Any]], count: int) -> list[list[float]]:
-    """Label, x and y of a point deep inside the area of each label that is not small."""
+def _marks(labels: NDArray[np.integer[Any]], marked: Sequence[int]) -> list[list[float]]:
+    """Label, x and y of a point deep inside the area of each of these labels that is not small."""
     height, width = labels.shape
     marks = []
-    for label in range(count):
+    for label in marked:
         area = labels == label
         if area.mean() >= _NAMED:
             row, column = innermost(area)

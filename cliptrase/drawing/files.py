@@ -7,15 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cliptrase.drawing.overlay import Picture, palette
+from cliptrase.drawing.overlay import UNLABELLED_COLOUR, Picture, palette
 
 
-def mask_png(labels: NDArray[np.integer[Any]], num_labels: int) -> bytes:
-    """A label map (H, W) as PNG: 8-bit with the palette, whose indices are the labels; 16-bit grey over 255 labels."""
+def mask_png(labels: NDArray[np.integer[Any]], num_labels: int, none: int | None = None) -> bytes:
+    """A label map (H, W) as PNG: 8-bit with the palette, whose indices are the labels; 16-bit grey over 255 labels.
+
+    The label `none`, of pixels that are none of the names, is black.
+    """
     deep = num_labels > 255
     page = Image.fromarray(labels.astype(np.uint16 if deep else np.uint8, copy=False))
     if not deep:
-        page.putpalette(palette()[:256].tobytes())
+        colours = palette()[:256].copy()
+        if none is not None:
+            colours[none] = UNLABELLED_COLOUR
+        page.putpalette(colours.tobytes())
     buffer = io.BytesIO()
     page.save(buffer, format="PNG")
     return buffer.getvalue()

@@ -22,6 +22,7 @@ def named_overlay(
     names: Sequence[str],
     share: NDArray[np.floating],
     opacity: float = 0.8,
+    none: int | None = None,
 ) -> Picture:
     """A label map over its picture, with the names in place and a legend below.
 
@@ -31,11 +32,14 @@ def named_overlay(
         names: of all labels.
         share: (labels,) of the pixels, in [0, 1], for the legend.
         opacity: of the colours, in [0, 1].
+        none: label of pixels that are none of the names: they stay grey, and the legend says so.
 
     Returns:
         (H + legend, W, 3) uint8; see `overlay.overlay` and `overlay.with_legend`.
     """
-    return with_legend(with_names(overlay(image, labels, opacity), labels, names), names, share)
+    if none is not None:
+        labels = np.where(labels == none, -1, labels.astype(np.int32))
+    return with_legend(with_names(overlay(image, labels, opacity), labels, names), names, share, none)
 
 
 def with_names(picture: Picture, labels: NDArray[np.integer], names: Sequence[str]) -> Picture:

@@ -129,13 +129,16 @@ def hex_colour(label: int) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in palette()[label])
 
 
-def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floating]) -> Picture:
+def with_legend(
+    picture: Picture, names: Sequence[str], share: NDArray[np.floating], none: int | None = None
+) -> Picture:
     """A picture with a legend below it: swatch, name and share of each label that is there, largest first.
 
     Args:
         picture: (H, W, 3) uint8.
         names: of all labels.
         share: (labels,) of the pixels, in [0, 1].
+        none: label of pixels that are none of the names; its swatch is hatched.
 
     Returns:
         (H + legend, W, 3) uint8, black on white, wrapped to the picture's width; at least 160 pixels wide. Names that
@@ -161,7 +164,10 @@ def with_legend(picture: Picture, names: Sequence[str], share: NDArray[np.floati
     draw = ImageDraw.Draw(sheet)
     for x, y, label, text in places:
         box = (x, height + y, x + int(1.4 * size), height + y + size)
-        draw.rectangle(box, fill=hex_colour(label), outline="black")
+        draw.rectangle(box, fill="white" if label == none else hex_colour(label), outline="black")
+        if label == none:
+            for start in range(box[0], box[2], 4):
+                draw.line((start, box[3], min(start + size, box[2]), box[3] - min(size, box[2] - start)), fill="black")
         draw.text((x + 2 * size, height + y + size // 2), text, fill="black", font=font, anchor="lm")
     return np.array(sheet)
 

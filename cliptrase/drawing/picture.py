@@ -1,6 +1,8 @@
-"""One picture in, a label map and an overlay out: for notebooks and scripts."""
+"""One picture in, a label map, masks and an overlay out: for notebooks and scripts."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,12 @@ from torch import Tensor
 
 from cliptrase.common.errors import InputError
 from cliptrase.common.images import PictureLike, to_rgb
+from cliptrase.common.io import write_bytes, write_text
 from cliptrase.common.resizing import resize_image, whole_size
+from cliptrase.drawing.files import mask_png, png
+from cliptrase.drawing.legend import names_json
 from cliptrase.drawing.naming import named_overlay
+from cliptrase.vocabulary import NONE
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,45 @@ class Segmentation:
 
     def overlay(self) -> Image.Image:
         """The label map over the grey picture, names in place, a legend below; see `overlay.overlay`."""
-        return Image.fromarray(
-            named_overlay(self.picture, self.labels, self.names, np.array(list(self.shares.values())))
-        )
+        shares = np.array(list(self.shares.values()))
+        return Image.fromarray(named_overlay(self.picture, self.labels, self.names, shares, none=self._none))
+
+    def __getitem__(self, name: str) -> NDArray[np.bool_]:
+        """(H, W), true where the label of that name is: `result["cat"]`.
+
+        Raises:
+            InputError: there is no such name.
+        """
+        if name not in self.names:
+            raise InputError(f"there is no label {name!r}; this picture's are {', '.join(map(repr, self.names))}")
+        where: NDArray[np.bool_] = self.labels == self.names.index(name)
+        return where
+
+    def save(self, folder: str | os.PathLike[str], name: str = "picture") -> None:
+        """Writes `masks/<name>.png`, `overlays/<name>.png` and `legend.json`, as `predict` does.
+
+        Args:
+            folder: made where it is not there; pictures of the same words may share one, by different names.
+            name: of the files, without an ending.
+
+        Raises:
+            InputError: the name holds a folder.
+            OutputError: a file cannot be written.
+        """
+        if not name or Path(name).name != name:
+            raise InputError(f"{name!r} is no name of a file; give one without folders, such as 'cat'")
+        where = Path(folder).expanduser()
+        write_bytes(where / "masks" / f"{name}.png", mask_png(self.labels, len(self.names), self._none))
+        write_bytes(where / "overlays" / f"{name}.png", self._repr_png_())
+        write_text(where / "legend.json", names_json(self.names, self._none))
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, for notebooks."""
+        return png(np.array(self.overlay()))
+
+    @property
+    def _none(self) -> int | None:
+        return len(self.names) - 1 if self.names[-1] == NONE else None
 
 
 def rgb_of(picture: PictureLike | NDArray[np.floating] | Tensor) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from cliptrase.common.tables import csv_text
 from cliptrase.drawing.files import png
 from cliptrase.drawing.legend import legend_json
 from cliptrase.drawing.naming import named_overlay
-from cliptrase.drawing.overlay import palette, reduced, sampled
+from cliptrase.drawing.overlay import UNLABELLED_COLOUR, palette, reduced, sampled
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.runs.batches import LabelMaps, OwnPictures, ShowsPictures
 from cliptrase.runs.callbacks.base import RunCallback, Step
@@ -71,7 +71,7 @@ class PhotoWriter(RunCallback):
                 if isinstance(data, OwnPictures):
                     under = _under(maps, place, labels, data)
                     seen = sampled(labels, *under.shape[:2]) if is_large(labels.shape) else labels
-                    _draw(run.folder, name, stem, named_overlay(under, seen, vocabulary.label_names, share))
+                    _draw(run.folder, step.setting, stem, under, seen, share)
                 if isinstance(data, ShowsPictures):
                     _place(stem, labels, data, vocabulary, run.folder / "masks" / name)
         for large in step.large:
@@ -87,7 +87,7 @@ class PhotoWriter(RunCallback):
         self._shares.append(_Shares(name, large.stem, share.tolist()))
         if large.picture is not None and isinstance(data, ShowsPictures):
             labels = sampled(large.file.labels, *large.picture.shape[:2])
-            _draw(folder, name, large.stem, named_overlay(large.picture, labels, vocabulary.label_names, share))
+            _draw(folder, step.setting, large.stem, large.picture, labels, share)
             _place(large.stem, large.file.labels, data, vocabulary, folder / "masks" / name)
             large.file.finish(large.counts)
 
@@ -131,8 +131,17 @@ def _under(maps: LabelMaps, place: int, labels: NDArray[np.integer[Any]], data: 
     return reduced(under) if is_large(labels.shape) else under
 
 
-def _draw(folder: Path, setting: str, stem: str, sheet: NDArray[np.uint8]) -> None:
-    write_bytes(folder / "overlays" / setting / f"{stem}.png", png(sheet))
+def _draw(
+    folder: Path,
+    setting: Setting,
+    stem: str,
+    under: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    share: NDArray[np.floating],
+) -> None:
+    vocabulary = setting.vocabulary
+    sheet = named_overlay(under, labels, vocabulary.label_names, share, none=vocabulary.none_index)
+    write_bytes(folder / "overlays" / setting.name / f"{stem}.png", png(sheet))
 
 
 def _place(
@@ -145,6 +154,8 @@ def _place(
     count = vocabulary.num_labels
     kind = np.uint16 if count > 256 else np.uint8
     colours = {label: tuple(map(int, palette()[label])) for label in range(count)}
+    if vocabulary.none_index is not None:
+        colours[vocabulary.none_index] = UNLABELLED_COLOUR
     write_geotiff(folder / f"{stem}.tif", labels.astype(kind, copy=False), place, colours)
 
 

@@ -64,15 +64,15 @@ class MaskWriter(RunCallback):
 
     def predicted(self, module: TrainingFreeSegmentation, step: Step) -> None:
         """Every process writes its images; the masks are those that `test` scores."""
-        run = module.run
+        run, vocabulary = module.run, step.setting.vocabulary
         if run.folder is None:
             return
         for maps in step.maps:
             predictions = maps.predictions[run.main_method].cpu().numpy()
             for stem, labels in zip(maps.stems, predictions, strict=True):
                 path = run.folder / "masks" / step.setting.name / f"{stem}.png"
-                write_bytes(path, mask_png(labels, step.setting.vocabulary.num_labels))
+                write_bytes(path, mask_png(labels, vocabulary.num_labels, vocabulary.none_index))
         for large in step.large:
             if large.file is not None and large.file.counts is None:  # those were written by an interrupted run
                 path = run.folder / "masks" / step.setting.name / f"{large.stem}.png"
-                write_bytes(path, mask_png(large.file.labels, step.setting.vocabulary.num_labels))
+                write_bytes(path, mask_png(large.file.labels, vocabulary.num_labels, vocabulary.none_index))

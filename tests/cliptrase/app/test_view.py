@@ -42,7 +42,8 @@ def test_the_view_holds_the_labels(answer: Answer) -> None:
     assert [entry["name"] for entry in view["labels"]] == [
         *("wood", "apple", "strawberry", "background", "none of these")
     ]
-    assert [entry["colour"] for entry in view["labels"]] == palette()[:5].tolist()
+    assert [entry["colour"] for entry in view["labels"]] == [*palette()[:4].tolist(), None]
+    assert all(label != 4 for map_ in view["maps"] for label, *_ in map_["marks"])
     shares = np.array([entry["share"] for entry in view["labels"]])
     assert shares.sum(0) == pytest.approx(1)
     assert shares[0, 1] == pytest.approx((answer.maps["vanilla"] == 0).mean())
@@ -65,7 +66,7 @@ def test_masks_are_the_labels_in_the_legends_colours(answer: Answer, tmp_path: P
         with Image.open(path) as mask:
             assert mask.mode == "P"
             assert np.array_equal(np.array(mask), labels)
-            assert np.array_equal(np.array(mask.convert("RGB")), palette()[labels])
+            assert np.array_equal(np.array(mask.convert("RGB")), np.where(labels[..., None] == 4, 0, palette()[labels]))
     legend = json.loads(write_legend(tmp_path, answer).read_text())
     assert [entry["words"] for entry in legend] == [["wood", "plank"], ["apple"], ["strawberry"], ["sky"], []]
     assert legend[1]["colour"] == "#{:02x}{:02x}{:02x}".format(*palette()[1])
@@ -75,7 +76,8 @@ def test_overlays_follow_the_strength(answer: Answer, tmp_path: Path) -> None:
     height, width = answer.shown.pixels.shape[:2]
     for strength in (0.0, 0.5, 1.0):
         shown = np.array(opened(overlay_png(answer, "vanilla", strength)).convert("RGB"))[:height, :width]
-        expected = overlay(answer.shown.pixels, answer.maps["vanilla"], strength)
+        labels = np.where(answer.maps["vanilla"] == 4, -1, answer.maps["vanilla"].astype(int))  # none of these is grey
+        expected = overlay(answer.shown.pixels, labels, strength)
         assert (shown == expected).mean() > 0.8  # but for the names in place
     assert [path.name for path in write_overlays(tmp_path, answer, 0.5)] == [
         "my photo_cliptrase_overlay.png",

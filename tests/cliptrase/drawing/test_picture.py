@@ -1,5 +1,7 @@
 """One PIL image and words in, a label map and an overlay out."""
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,12 @@ from PIL import Image
 
 from cliptrase import Segmenter
 from cliptrase.common.errors import InputError
-from cliptrase.drawing.picture import fit, rgb_of
+from cliptrase.drawing.overlay import palette
+from cliptrase.drawing.picture import Segmentation, fit, rgb_of
 from cliptrase.protocols.table import get_protocol
 from tests.kit import scene
+
+KINDS = ("masks", "overlays")
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +33,43 @@ def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
     assert found.shares["dog"] == (found.labels == 1).mean()
     assert found.overlay().size[0] == 160  # a legend needs a little width
     np.testing.assert_array_equal(found.picture, np.array(picture))
+
+
+def test_a_words_mask_and_files(whole: Segmenter, tmp_path: Path) -> None:
+    picture = Image.fromarray(scene(3, 90, 150)[0])
+    found = whole.segment(picture, "cat, kitten; dog", background="wall, floor")
+    assert np.array_equal(found["dog"], found.labels == 1)
+    with pytest.raises(InputError, match="there is no label 'kitten'; this picture's are 'cat', 'dog', 'background'"):
+        found["kitten"]
+    found.save(tmp_path / "out", "first")
+    found.save(tmp_path / "out", "second")
+    files = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    assert files == ["legend.json", *(f"{kind}/{name}.png" for kind in KINDS for name in ("first", "second"))]
+    with Image.open(tmp_path / "out" / "masks" / "first.png") as mask:
+        assert np.array_equal(np.array(mask), found.labels)
+        assert np.array_equal(np.array(mask.convert("RGB")), palette()[found.labels])
+    overlay = np.array(found.overlay())
+    assert np.array_equal(np.array(Image.open(tmp_path / "out" / "overlays" / "first.png")), overlay)
+    assert np.array_equal(np.array(Image.open(io.BytesIO(found._repr_png_()))), overlay)
+    legend = json.loads((tmp_path / "out" / "legend.json").read_text())
+    assert legend[1] == {"label": 1, "name": "dog", "colour": "#ff5511"}
+    for name in ("", "a/b", "."):
+        with pytest.raises(InputError, match="is no name of a file; give one without folders"):
+            found.save(tmp_path, name)
+
+
+def test_what_is_none_of_the_words_stays_grey(tmp_path: Path) -> None:
+    picture, index = scene(3, 90, 200)
+    labels = index.clip(0, 2)
+    found = Segmentation(picture, labels, ("cat", "dog", "none of these"))
+    drawn = np.array(found.overlay())[:90]
+    grey = np.ptp(drawn.astype(int), axis=-1) == 0
+    assert grey[labels == 2].all()
+    assert grey[labels != 2].mean() < 0.2  # lines and names
+    found.save(tmp_path)
+    with Image.open(tmp_path / "masks" / "picture.png") as mask:
+        assert np.array_equal((np.array(mask.convert("RGB")) == 0).all(-1), labels == 2)
+    assert json.loads((tmp_path / "legend.json").read_text())[2]["colour"] == "#000000"
 
 
 def test_a_picture_is_turned_as_its_camera_says(whole: Segmenter, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_masks_hold_every_label(num_labels: int, kind: type[np.generic]) -> None
 def test_masks_are_the_first_methods(tmp_path: Path) -> None:
     """Every picture of every group gets a file by its name and its setting's."""
     run: Any = SimpleNamespace(folder=tmp_path, main_method="b")
-    setting: Any = SimpleNamespace(name="PC59", vocabulary=SimpleNamespace(num_labels=3))
+    setting: Any = SimpleNamespace(name="PC59", vocabulary=Vocabulary((("a",), ("b",), ("c",))))
     maps = [
         LabelMaps(
             stems,
@@ -63,6 +63,13 @@ def test_failures_are_one_sentence() -> None:
 def test_legend_and_shares_of_a_vocabulary_whose_background_is_first() -> None:
     vocabulary = Vocabulary((("cat", "kitten"), ("dog",)), ("wall",), background_label=0)
     assert [word in legend_json(vocabulary) for word in ("kitten", "wall")] == [True, True]
+    none = json.loads(legend_json(Vocabulary((("cat",), ("dog",)), ("wall",), threshold=0.5)))
+    assert [(entry["words"], entry["colour"] == "#000000") for entry in none] == [
+        (["cat"], False),
+        (["dog"], False),
+        (["wall"], False),
+        ([], True),
+    ]
     assert shares_csv([("a, b", [0.5, 0.25, 0.25])], vocabulary).splitlines() == [
         "picture,background,cat,dog",
         '"a, b",0.500000,0.250000,0.250000',
