@@ -160,7 +160,7 @@ ORDERS = {
     "methods": ("options", "switches", "record", "parts", "table", "outside", "naming"),
     "studies": ("base", "oracles", "audit", "boundary", "budget", "sweep", "wordings", "name_tables", "names"),
     "ops": (
-        *("classification", "triton_kernels", "kernels", "median", "position", "upsampling"),
+        *("classification", "pixel_positions", "triton_kernels", "kernels", "median", "position", "upsampling"),
         *("integer_products", "precision"),
     ),
     "report": (

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from cliptrase.ops.classification import Size
+from cliptrase.ops.pixel_positions import pixel_positions
 
 
 @cache
@@ -51,6 +52,7 @@ def highest_map(maps: Tensor, size: Size, weight: Tensor | None = None) -> Tenso
 
     maps = maps.contiguous()
     batch, names, height, width = maps.shape
+    rows, columns = (pixel_positions(*axis, maps.device) for axis in zip((height, width), size, strict=True))
     winners = torch.empty(batch, *size, dtype=torch.int64, device=maps.device)
     block = 256
     with _device(maps):
@@ -58,12 +60,12 @@ def highest_map(maps: Tensor, size: Size, weight: Tensor | None = None) -> Tenso
             maps,
             maps if weight is None else weight.contiguous(),
             winners,
+            *rows,
+            *columns,
             names,
             height,
             width,
             *size,
-            height / size[0],
-            width / size[1],
             WEIGHTED=weight is not None,
             BLOCK=block,
             enable_fp_fusion=False,  # rounds as the tensor code does

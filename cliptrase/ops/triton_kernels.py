@@ -9,29 +9,31 @@ def highest(
     maps: tl.tensor,
     weight: tl.tensor,
     winners: tl.tensor,
+    row_cells: tl.tensor,
+    row_shares: tl.tensor,
+    column_cells: tl.tensor,
+    column_shares: tl.tensor,
     names: tl.tensor,
     height: tl.tensor,
     width: tl.tensor,
     rows: tl.tensor,
     columns: tl.tensor,
-    row_step: tl.tensor,
-    column_step: tl.tensor,
     WEIGHTED: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
 ) -> None:
     """A block of pixels of one picture: bilinear values of one name after the other under a running maximum.
 
-    maps (B, names, height, width) and weight (B, names) float32; winners (B, rows, columns) int64; the steps are
-    patches a pixel. Grid: (blocks of pixels, B).
+    maps (B, names, height, width) and weight (B, names) float32; winners (B, rows, columns) int64; cells (rows,) and
+    (columns,) int64 and shares float32 are `pixel_positions`. Grid: (blocks of pixels, B).
     """
     picture = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    y = tl.maximum((pixel // columns + 0.5) * row_step - 0.5, 0.0)
-    x = tl.maximum((pixel % columns + 0.5) * column_step - 0.5, 0.0)
-    top, left = tl.minimum(y.to(tl.int32), height - 1), tl.minimum(x.to(tl.int32), width - 1)
-    bottom, right = tl.minimum(top + 1, height - 1), tl.minimum(left + 1, width - 1)
-    y -= top
-    x -= left
+    within = pixel < rows * columns
+    down, across = pixel // columns, pixel % columns
+    row, column = tl.load(row_cells + down, mask=within, other=0), tl.load(column_cells + across, mask=within, other=0)
+    y, x = tl.load(row_shares + down, mask=within, other=0.0), tl.load(column_shares + across, mask=within, other=0.0)
+    top, left = tl.maximum(row - 1, 0), tl.maximum(column - 1, 0)
+    bottom, right = tl.minimum(row, height - 1), tl.minimum(column, width - 1)
     best = tl.full([BLOCK], float("-inf"), tl.float32)
     winner = tl.zeros([BLOCK], tl.int64)
     one = maps + picture * names * height * width
@@ -44,7 +46,7 @@ def highest(
         winner = tl.where(value > best, name, winner)
         best = tl.where(value > best, value, best)
         one += height * width
-    tl.store(winners + picture * rows * columns + pixel, winner, mask=pixel < rows * columns)
+    tl.store(winners + picture * rows * columns + pixel, winner, mask=within)
 
 
 @triton.jit  # type: ignore[misc, untyped-decorator, unused-ignore]

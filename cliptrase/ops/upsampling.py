@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cliptrase.ops import kernels
 from cliptrase.ops.classification import Size
+from cliptrase.ops.pixel_positions import pixel_positions
 
 # Of the largest magnitude: far above what rounding moves an upsampled value (some 5e-7), so that leaving maps out
 # never changes the result, ties included.
@@ -49,20 +50,9 @@ class _Axis(NamedTuple):
     slot: Tensor
 
 
-def _positions(patches: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Each pixel's cell and what the upper patch gives to it, both (length,).
-
-    Half-pixel centres, in float64: in float32, as torch's own interpolation has them, a position far from the origin
-    is off by some 3e-6, which moves a map by more than all other rounding and with it a border here and there.
-    """
-    position = (torch.arange(length, device=device, dtype=torch.float64) + 0.5) * (patches / length) - 0.5
-    cell = position.floor().long() + 1
-    return cell, (position - (cell - 1).clamp_min(0)).clamp_min(0).float()
-
-
 def _axis(patches: int, length: int, device: torch.device) -> _Axis:
     """See `_Axis`."""
-    cell, pixel_share = _positions(patches, length, device)
+    cell, pixel_share = pixel_positions(patches, length, device)
     sizes = torch.bincount(cell, minlength=patches + 1)
     place = torch.arange(length, device=device) - (sizes.cumsum(0) - sizes)[cell]
     most = int(sizes.max())
@@ -73,7 +63,7 @@ def _axis(patches: int, length: int, device: torch.device) -> _Axis:
 
 def bilinear_matrix(patches: int, length: int, device: torch.device) -> Tensor:
     """(length, patches) matrix that upsamples one axis bilinearly (align_corners false)."""
-    cell, share = _positions(patches, length, device)
+    cell, share = pixel_positions(patches, length, device)
     low, high = (cell - 1).clamp_min(0), cell.clamp_max(patches - 1)  # (length,)
     matrix = torch.zeros(length, patches, device=device)
     matrix.scatter_add_(1, low.unsqueeze(1), 1 - share.unsqueeze(1))
@@ -86,7 +76,7 @@ def bilinear_rows(patches: int, length: int, first: int, last: int, device: torc
     Returns:
         (last - first, high - low) matrix, low, high.
     """
-    cell, share = (values[first:last] for values in _positions(patches, length, device))
+    cell, share = (values[first:last] for values in pixel_positions(patches, length, device))
     below, above = (cell - 1).clamp_min(0), cell.clamp_max(patches - 1)
     low, high = int(below.min()), int(above.max()) + 1
     matrix = torch.zeros(last - first, high - low, device=device)
