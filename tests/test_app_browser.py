@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
 ]
 ROOT = Path(__file__).resolve().parent.parent
-WORDS, BACKGROUND = "wood, plank; apple", "sky"
+WORDS, BACKGROUND = "wood, plank; <b>apple</b>", "sky"  # what is typed is text, whatever it holds
 
 
 class Page(NamedTuple):
@@ -115,6 +115,8 @@ def test_words_and_a_picture_give_an_answer(
         "document.querySelector('.ct-read').textContent"
     )
 
+    assert "<b>apple</b>" in tab.value("document.querySelector('.ct-legend-table').textContent")
+
     tab.click(".ct-map", 0.99, 0.01)
     assert tab.wait("document.querySelectorAll('.ct-patch img').length == 3")
     assert "Patch 0,8" in tab.value("document.querySelector('#ct-patch').textContent")  # 9 patches of 16 in a row
@@ -151,6 +153,9 @@ def test_an_example_beside_another_method(tab: Tab) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_the_page_fits_and_follows_light_and_dark(tab: Tab, width: int, dark: bool) -> None:
+    if tab.value("!document.querySelector('#ct-lines .cm-content')"):
+        tab.click("#ct-python button")
+    assert tab.wait("document.querySelector('#ct-lines .cm-content')?.innerText.includes('from_pretrained')")
     tab.resize((width, 900), dark)
     assert tab.wait(f"innerWidth == {width} && document.documentElement.scrollWidth <= {width}")
     shown = tab.screenshot((width, 900), dark)

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "verify RUN": ("cliptrase/evidence/test_verification", "test_a_forged_count"),
     "verify --model.clip": ("cliptrase/evidence/test_weights", "test_weights_that_are_what_they_say"),
     "compare": ("cliptrase/evidence/test_pairing", "test_differences_are_those_of_one_run"),
+    "app": ("test_app_browser", "test_words_and_a_picture_give_an_answer"),
     "the embedded demo without options": ("test_demo", "test_without_options_the_demo_runs"),
     "nothing of the demo with options": ("test_demo", "test_nothing_of_the_demo_reaches_another_run"),
     "shipped configurations": ("test_cli", "test_every_shipped_configuration_is_understood"),

@@ -33,6 +33,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def address_of(server: socket.socket) -> str:
-    """What a browser is told to reach a socket."""
+    """What a browser on this machine is told to reach a socket."""
     host, port = server.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # of all addresses one
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -1,6 +1,7 @@
 """The page itself, by Gradio: components, and what calls what. What is shown is made by its neighbours."""
 
 import html
+import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -106,6 +107,7 @@ class Callbacks:
         threshold: str | None,
         least: float,
         strength: float,
+        before: tuple[Answer, Path] | None = None,
     ) -> tuple[Any, ...]:
         """An answer: what is said, the view, files, lines, the patch's place, the state.
 
@@ -118,6 +120,7 @@ class Callbacks:
             threshold: `none`, `auto`, or `number` for `least`.
             least: probability that a pixel's label must have.
             strength: of overlays, in [0, 1].
+            before: the state of the answer before, whose files go.
         """
         methods = [first or ""] + ([second] if second and second != NONE else [])
         try:
@@ -130,6 +133,7 @@ class Callbacks:
             legend = write_legend(files, answer)
         except Exception as error:
             return (said(sentence_of(error), wrong=True), *[gr.skip()] * 9)
+        forget(before)
         lines = python_lines(
             self.model,
             self.studio.protocol,
@@ -171,6 +175,12 @@ class Callbacks:
             return said(sentence_of(error), wrong=True)
 
 
+def forget(state: tuple[Answer, Path] | None) -> None:
+    """Takes an answer's files away."""
+    if state is not None:
+        shutil.rmtree(state[1], ignore_errors=True)
+
+
 def sentence_of(error: Exception) -> str:
     """One sentence for what went wrong; what nobody foresaw is printed in the terminal besides."""
     if isinstance(error, InputError):
@@ -208,7 +218,7 @@ def build(
     usual = "cliptrase" if "cliptrase" in studio.methods else studio.methods[0]
     page: gr.Blocks = gr.Blocks(title="cliptrase", analytics_enabled=False, delete_cache=(3600, 86400))
     with page:
-        state = gr.State(None, time_to_live=3600)
+        state = gr.State(None, time_to_live=3600, delete_callback=forget)
         gr.HTML(about(studio, model, knows))
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300):
@@ -237,7 +247,7 @@ def build(
                     info="Whether pixels without a likely word get none.",
                     elem_id="ct-threshold",
                 )
-                least = gr.Slider(0, 1, 0.5, step=0.05, label="Least probability", visible=False)
+                least = gr.Slider(0, 1, 0.3, step=0.05, label="Least probability", visible=False)
                 button = gr.Button("Segment", variant="primary", elem_id="ct-segment")
                 told = gr.HTML(said("Give a picture and words, or choose an example."), elem_id="ct-said")
                 if examples:
@@ -268,12 +278,14 @@ def build(
                     second_overlay = _download("ct-second-overlay")
                     legend = _download("ct-legend", "Legend")
                 with gr.Accordion("The same in Python", open=False, elem_id="ct-python"):
-                    lines = gr.Code(language="python", interactive=False, show_label=False, elem_id="ct-lines")
+                    lines = gr.Code(
+                        language="python", interactive=False, show_label=False, wrap_lines=True, elem_id="ct-lines"
+                    )
 
         by_model: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
         # Gradio would decode the picture: it is left to the package's own reader, which says what is wrong with it.
         raw = {"preprocess": False, **by_model}
-        asked: list[Any] = [picture, words, background, first, second, threshold, least, strength]
+        asked: list[Any] = [picture, words, background, first, second, threshold, least, strength, state]
         answered: list[Any] = [told, view, mask, second_mask, overlay, second_overlay, legend, lines, patch, state]
         for event in (button.click, words.submit, background.submit):
             event(calls.segment, asked, answered, trigger_mode="once", **raw)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cliptrase.protocols.protocol import EvaluationProtocol
@@ -34,7 +35,7 @@ def python_lines(
     background: str = "",
     threshold: float | str | None = None,
 ) -> str:
-    """A script that labels a picture as the page does, and writes an overlay for each method.
+    """A script that labels a picture as the page does, and writes a folder of mask, overlay and legend by method.
 
     Args:
         model: how it was named.
@@ -48,6 +49,7 @@ def python_lines(
     further = [f"activation={model.activation!r}"] if model.activation != "auto" else []
     first = [repr(model.clip), *([repr(model.pretrained)] if model.pretrained else []), "protocol=protocol", *further]
     lines = ["from cliptrase import Segmenter, get_protocol", "", f"protocol = {_protocol(protocol)}"]
+    stem = Path(name).stem
     what = f"{name!r}, {words.strip()!r}" + (f", {background.strip()!r}" if background.strip() else "")
     what += f", threshold={threshold!r}" if threshold is not None else ""
     for method in dict.fromkeys(methods):
@@ -57,7 +59,7 @@ def python_lines(
             "",
             f"segmenter = Segmenter.from_pretrained({arguments})",
             f"result = segmenter.segment({what})",
-            f'result.overlay().save("overlay_{method}.png")',
+            f"result.save({f'{stem}_{method}'!r}, {stem!r})",
             "print(result.shares)",
         ]
     return "\n".join(lines) + "\n"

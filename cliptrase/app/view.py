@@ -37,6 +37,7 @@ def view_of(answer: Answer, cell: tuple[float, float]) -> dict[str, Any]:
     own = answer.shown.pixels.shape
     height, width = whole_size(own[0], own[1], "own", SIDE)
     names, none = answer.vocabulary.label_names, answer.vocabulary.none_index
+    shares = [np.bincount(labels.ravel(), minlength=len(names)) / labels.size for labels in answer.maps.values()]
     marked = [label for label in range(len(names)) if label != none]
     return {
         "picture": data_url(_jpeg(_reduced(answer.shown.pixels, height, width)), "jpeg"),
@@ -47,7 +48,7 @@ def view_of(answer: Answer, cell: tuple[float, float]) -> dict[str, Any]:
             {
                 "name": name,
                 "colour": None if label == none else palette()[label].tolist(),
-                "share": [float((labels == label).mean()) for labels in answer.maps.values()],
+                "share": [float(share[label]) for share in shares],
             }
             for label, name in enumerate(names)
         ],

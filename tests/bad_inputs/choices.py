@@ -236,6 +236,30 @@ WEIGHTS: dict[str, str | bytes] = {
 }
 
 
+# Of the page, which none of these may serve; its port 0 is any that is free.
+PAGE_OPTIONS = {
+    "--port 70000": "--port 70000 is no port",
+    "--port -1": "--port -1 is no port",
+    "--port x": "--port: invalid int value",
+    "--host nowhere.invalid": "--host 'nowhere.invalid' is no address of this machine",
+    "--protocol paper": "--protocol 'paper' crops",
+    "--protocol nonsense": "nonsense",
+    "--protocol.size 0": "size",
+    "--model.clip ViT-B-61": "--model.clip 'ViT-B-61' is not an architecture",
+    "--model.guest vit_nonsense": "vit_nonsense",
+    "--open --no-browser": "not allowed with",
+    "--model.method gem": "app has no option --model.method",
+    "--theme dark": "app has no option --theme",
+}
+
+
+def page_cases() -> Iterator[Case]:
+    """Options of the page for own pictures."""
+    for options, says in PAGE_OPTIONS.items():
+        words = ["app", "--port", "0", "--no-browser", *options.split()]
+        yield Case(f"app {options}", lambda root, words=words: words, "refused", says)  # type: ignore[misc]
+
+
 def model_cases() -> Iterator[Case]:
     """Model folders and weights files."""
     weights = "clip/open_clip_model.safetensors"

@@ -30,6 +30,7 @@ GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     "words": words.word_cases,
     "options": choices.option_cases,
     "configurations": choices.config_cases,
+    "page": choices.page_cases,
     "models": choices.model_cases,
     "places": places.place_cases,
     "streams": places.stream_cases,

@@ -12,7 +12,9 @@ import pytest
 from cliptrase.app.address import address_of, bound
 from cliptrase.app.script import ModelChoice
 from cliptrase.app.studio import Studio
+from cliptrase.cli import main
 from cliptrase.common.errors import InputError
+from tests.command import complaint
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of Gradio's libraries on one another
@@ -98,6 +100,8 @@ def test_an_answer_and_what_follows_from_it(calls: Any, studio: Studio, picture:
     assert Path(buttons[2]["value"]).read_bytes() != before
     assert "Patch 1,2" in calls.patch(state, SimpleNamespace(index=[1, 2]))
     assert calls.patch(None, SimpleNamespace(index=[1, 2])) == ""
+    calls.segment({"path": str(picture)}, "wood; sky", "", "vanilla", "none", "none", 0.5, 0.7, state)
+    assert not Path(legend["value"]).exists()  # files of the answer before
     _, _, mask, no_mask, *_ = ask(calls, picture, "wood; apple")
     assert (mask["label"], no_mask["visible"]) == ("Mask", False)
 
@@ -122,6 +126,26 @@ def test_ports() -> None:
         bound("127.0.0.1", 70000)
     with pytest.raises(InputError, match=r"`host` 'nowhere\.invalid' is no address of this machine"):
         bound("nowhere.invalid", 0)
+
+
+def test_without_gradio_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    said = complaint(capsys, "app", "--port", "0")
+    assert said == "the page needs the package gradio, which is not installed; run: pip install 'cliptrase[app]'"
+
+
+def test_another_host_is_warned_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(*given: object) -> None:
+        raise InputError("enough")
+
+    monkeypatch.setattr("cliptrase.clip.weights.load_clip", stop)
+    assert main(["app", "--port", "0", "--host", "0.0.0.0", "--no-browser"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: --host 0.0.0.0 lets everybody who reaches this machine use the page, without a password",
+        "error: enough",
+    ]
+    assert main(["app", "--port", "0", "--no-browser"]) == 1
+    assert capsys.readouterr().err == "error: enough\n"
 
 
 def test_the_folder_goes_with_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
