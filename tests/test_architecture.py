@@ -144,6 +144,7 @@ ORDERS = {
         "verification",
         "pairing",
         "pairing_tables",
+        "pairing_page",
         "weights",
         "community",
         "community_html",
@@ -164,8 +165,9 @@ ORDERS = {
         *("integer_products", "precision"),
     ),
     "report": (
-        *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "load"),
-        *("comparison_html", "domain_html", "score_html", "setting_html", "curve_html", "study_html"),
+        *("markup", "csv_tables", "markdown", "terminal", "foreign", "checks", "confusion_file", "load"),
+        *("figures", "figures_html", "classes_html", "sheets_html"),
+        *("comparison_html", "domain_html", "curve_html", "study_html"),
         "page",
     ),
 }

@@ -120,12 +120,61 @@ def test_the_report_renders(finished: Run, tmp_path: Path) -> None:
     assert min(colours(light), colours(dark)) > 200
 
 
+def probed(finished: Run, folder: Path, script: str, width: int = 1280) -> str:
+    """What a script says that has the report as `page` in a frame."""
+    (folder / "report.html").write_text((finished.folder / "report.html").read_text())
+    frame = f'<iframe src="report.html" style="width:{width}px;height:900px;border:0"></iframe><p id="found"></p>'
+    probe = f"""{frame}<script>
+        onload = async () => {{ const page = document.querySelector("iframe").contentDocument;
+        const wait = () => new Promise(done => setTimeout(done, 300));
+        const say = async () => {{ {script} }};
+        document.querySelector("#found").textContent = await say(); }};</script>"""
+    (folder / "probe.html").write_text(probe)
+    said = dom((folder / "probe.html").as_uri(), folder / "dom", "--allow-file-access-from-files")
+    return said.partition('<p id="found">')[2].partition("</p>")[0]
+
+
 def test_the_report_fits_a_phone(finished: Run, tmp_path: Path) -> None:
-    """In a frame of a phone's width nothing but what scrolls by itself is wider than the page."""
-    (tmp_path / "report.html").write_text((finished.folder / "report.html").read_text())
-    probe = """<iframe src="report.html" style="width:390px;height:900px;border:0"></iframe><p id="found"></p><script>
-        onload = () => { const page = document.querySelector("iframe").contentDocument.documentElement;
-        document.querySelector("#found").textContent = `wide ${page.scrollWidth} of ${page.clientWidth}`; };</script>"""
-    (tmp_path / "phone.html").write_text(probe)
-    page = dom((tmp_path / "phone.html").as_uri(), tmp_path / "dom", "--allow-file-access-from-files")
-    assert "wide 390 of 390" in page
+    """In a frame of a phone's width nothing but what scrolls by itself is wider than the page, folded parts opened."""
+    script = """page.querySelectorAll("details").forEach(one => { one.open = true; });
+        page.querySelectorAll("input[type=checkbox]").forEach(one => one.click()); await wait();
+        return `${page.documentElement.scrollWidth} of ${page.documentElement.clientWidth}`;"""
+    assert probed(finished, tmp_path, script, width=390) == "390 of 390"
+
+
+def test_the_report_hands_its_tables_out(finished: Run, tmp_path: Path) -> None:
+    """By a button, from a file: the text stands in the page, whatever becomes of the clipboard."""
+    script = """const [csv, latex] = page.querySelectorAll(".block button"); const texts = [];
+        for (const button of [csv, latex]) { button.click(); await wait();
+          texts.push(page.querySelector(".block textarea").value, page.querySelector(".block a").download); }
+        return texts.join("|");"""
+    csv, csv_name, latex, latex_name = probed(finished, tmp_path, script).split("|")
+    heads, first, *_ = csv.splitlines()
+    assert heads.startswith("data,method,pictures,released definitions pAcc,")
+    entry = finished.results["settings"]["Shapes"]
+    low, high = entry["intervals"]["mIoU"]
+    scores = [f"{value:.2f}" for value in entry["scores"]["released"].values()]
+    assert first.split(",")[:9] == ["Shapes", "cliptrase", "12", *scores, f"{low:.2f}", f"{high:.2f}"]
+    assert csv_name.endswith(".csv")
+    assert latex_name.endswith(".tex")
+    assert f"\\textbf{{{scores[-1]}}} {{\\scriptsize ({low:.2f} to {high:.2f})}}" in latex
+    assert "\\toprule" in latex
+
+
+def test_methods_are_chosen_apart_and_columns_sorted(finished: Run, tmp_path: Path) -> None:
+    script = """const panels = () => [...page.querySelector(".panels").querySelectorAll("[data-method]")].
+          filter(one => !one.hidden).sort((one, other) => one.style.order - other.style.order).
+          map(one => one.dataset.method).join(" ");
+        const [left, right] = page.querySelectorAll(".offer select"); const said = [panels()];
+        left.value = "maskclip"; left.dispatchEvent(new Event("change")); said.push(panels());
+        right.value = "cliptrase"; right.dispatchEvent(new Event("change")); said.push(panels());
+        page.querySelector(".offer input").click(); said.push(panels());
+        const table = page.querySelector("table.classes"); table.tHead.rows[0].cells[3].click();
+        said.push([...table.tBodies[0].rows].map(row => row.cells[3].textContent).join(" "));
+        return said.join("|");"""
+    first, left, right, every, values = probed(finished, tmp_path, script).split("|")
+    assert (first, left, right) == ("cliptrase vanilla", "maskclip vanilla", "maskclip cliptrase")
+    assert every == "cliptrase vanilla maskclip cliptrase-regions"
+    shown = [float(value) for value in values.split()]
+    assert shown == sorted(shown, reverse=True)
+    assert len(shown) > 3

@@ -42,8 +42,10 @@ def parser() -> Parser:
 
 
 def _write(options: argparse.Namespace) -> int:
+    from cliptrase.cli.known import known_data
     from cliptrase.common.io import require_other, write_text
     from cliptrase.evidence.community import run_folders
+    from cliptrase.evidence.pairing_page import beside_first
     from cliptrase.report.load import read_run
     from cliptrase.report.page import page
 
@@ -57,7 +59,8 @@ def _write(options: argparse.Namespace) -> int:
         runs = [read_run(path) for path in options.run]
     for warning in told:
         print(f"warning: {warning.message}", file=sys.stderr)
-    write_text(out, page(runs))
+    beside = beside_first(options.run, known_data()) if len(runs) > 1 else None
+    write_text(out, page(runs, beside))
     print(f"report: {out}")
     return 0
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,39 @@ class Example:
         return {method: picture_iou(self.truth, labels) for method, labels in self.predictions.items()}
 
 
+class Panel(NamedTuple):
+    """A part of a sheet.
+
+    Attributes:
+        kind: what it shows.
+        title: above it.
+        method: whose prediction it is, empty for other kinds.
+        box: left, top, width and height on the sheet, in pixels.
+        note: how to read it.
+    """
+
+    kind: Literal["picture", "truth", "prediction", "errors", "regions", "patch"]
+    title: str
+    method: str
+    box: tuple[int, int, int, int]
+    note: str = ""
+
+
+class Drawn(NamedTuple):
+    """A sheet.
+
+    Attributes:
+        picture: (height, width, 3) uint8: titled panels of at most 256 pixels a side in rows, then the names of those
+            classes that occur in them.
+        panels: where they are.
+        legend: label and name of those classes; -1 for what is not scored, None for a heading.
+    """
+
+    picture: Picture
+    panels: list[Panel]
+    legend: list[tuple[int | None, str]]
+
+
 def picture_iou(truth: LabelMap, prediction: LabelMap) -> float:
     """Mean IoU of one picture in percent, over the classes in its truth; NaN where nothing is scored.
 
@@ -73,16 +107,12 @@ def picture_iou(truth: LabelMap, prediction: LabelMap) -> float:
     return float(100 * (hit[present] / union).mean()) if present.any() else float("nan")
 
 
-def sheet(example: Example, names: Sequence[str]) -> Picture:
+def sheet(example: Example, names: Sequence[str]) -> Drawn:
     """Draws the sheet of one picture.
 
     Args:
         example: the picture and its label maps.
         names: of all labels.
-
-    Returns:
-        (height, width, 3) uint8: titled panels of at most 256 pixels a side in rows, then the names of those classes
-        that occur in them.
     """
     height, width = next(iter(example.predictions.values())).shape
     scale = PANEL / max(height, width)
@@ -100,11 +130,13 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
     page = Image.new("RGB", (wide, top + below + scale_height), "white")
     draw = ImageDraw.Draw(page)
     draw.text((GAP, TEXT), clipped(example.stem, wide - 2 * GAP), INK, font(TEXT), anchor="lm")
-    for number, (title, picture) in enumerate(panels):
+    placed = []
+    for number, (panel, picture) in enumerate(panels):
         x = GAP + number % columns * (cell[0] + GAP)
         y = 2 * TEXT + number // columns * (cell[1] + GAP)
-        draw.text((x, y + TEXT), clipped(title, cell[0]), INK, font(TEXT), anchor="lm")
+        draw.text((x, y + TEXT), clipped(panel.title, cell[0]), INK, font(TEXT), anchor="lm")
         page.paste(Image.fromarray(picture), (x, y + 2 * TEXT))
+        placed.append(panel._replace(box=(x, y + 2 * TEXT, *size)))
     for (label, text), (x, y) in zip(entries, places, strict=True):
         box = (x, top + y, x + 2 * TEXT, top + y + TEXT)
         if label is not None and label >= 0:
@@ -118,34 +150,40 @@ def sheet(example: Example, names: Sequence[str]) -> Picture:
     if example.patch_map is not None:
         ends = ("correlation 0", f"{example.patch_map.highest:.2f}")
         colour_scale(draw, (GAP, top + below), min(wide - 2 * GAP, 2 * PANEL), ends)
-    return np.array(page)
+    return Drawn(np.array(page), placed, entries)
 
 
-def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[tuple[str, Picture]]:
-    """Title and picture of each panel, all of the size of `image`."""
+def _panels(example: Example, image: Picture, names: Sequence[str]) -> Iterator[tuple[Panel, Picture]]:
+    """Each panel, not placed yet, and its picture, all of the size of `image`."""
+    unplaced = (0, 0, 0, 0)
     size = (image.shape[1], image.shape[0])
     shown = {method: _resized(labels, size) for method, labels in example.predictions.items()}
     truth = None if example.truth is None else _resized(example.truth, size)
     main, labels = next(iter(shown.items()))
     correlation, seen = example.patch_map, example.image.shape[:2]
-    yield "picture", image if correlation is None else correlation.marked(image, seen)
+    marked = image if correlation is None else correlation.marked(image, seen)
+    yield Panel("picture", "picture", "", unplaced), marked
     if truth is not None:
-        yield "truth", _named_regions(_painted(image, truth), truth, truth, names)
+        yield Panel("truth", "truth", "", unplaced), _named_regions(_painted(image, truth), truth, truth, names)
     for method, own in shown.items():
         score = example.ious.get(method, np.nan)
-        yield method if np.isnan(score) else f"{method}: mIoU {score:.1f}", _painted(image, own)
+        title = method if np.isnan(score) else f"{method}: mIoU {score:.1f}"
+        yield Panel("prediction", title, method, unplaced), _painted(image, own)
     if truth is not None and example.truth is not None:
         scored = example.truth >= 0
         wrong = (example.predictions[main] != example.truth)[scored]
         share = f": {100 * wrong.mean():.1f} %" if wrong.size else ""
-        yield f"errors of {main}{share}", _errors(image, labels, truth)
+        yield Panel("errors", f"errors of {main}{share}", "", unplaced), _errors(image, labels, truth)
     if example.regions is not None and (example.regions >= 0).any():
         regions = _resized(example.regions, size)
         count = len(np.unique(example.regions[example.regions >= 0]))
-        yield f"{count} regions of {main}", _named_regions(_painted(image, labels, regions), regions, labels, names)
+        painted = _named_regions(_painted(image, labels, regions), regions, labels, names)
+        yield Panel("regions", f"{count} regions of {main}", "", unplaced), painted
     if correlation is not None:
         row, column = correlation.patch
-        yield f"patch {row},{column}: denoised correlation", correlation.panel(seen, size)
+        title = f"patch {row},{column}: denoised correlation"
+        note = f"0 is dark, {correlation.highest:.2f} light"
+        yield Panel("patch", title, "", unplaced, note), correlation.panel(seen, size)
 
 
 def _resized(labels: LabelMap, size: tuple[int, int]) -> LabelMap:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from cliptrase.evaluation.formatting import format_interval, format_score
+from cliptrase.evaluation.formatting import best_of, format_interval, format_score, is_best
 from cliptrase.metrics import rounded
 
 Kind = Literal["text", "count", "score", "points", "coefficient", "interval", "difference_interval"]
 Value = str | int | float | Sequence[float] | None
 CHARTS = ("", "stacked", "curve")
+_HIGHER = ("mIoU", "BIoU")  # scores of which the highest is the best
+_VARIANTS = ("method", "without")  # columns that name what is compared
 KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "coefficient", "interval", "difference_interval")
 
 
@@ -68,6 +70,29 @@ class StudyTable:
         """The rows as text."""
         kinds = [column.kind for column in self.columns]
         return [[_text(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in self.rows]
+
+    @property
+    def best(self) -> set[tuple[int, int]]:
+        """Row and column of each score that is the best of the methods beside it, on one data set under one condition.
+
+        Only columns of `_HIGHER` are compared: of others the highest is not the best.
+        """
+        apart = [place for place, one in enumerate(self.columns) if one.kind == "text" and one.name not in _VARIANTS]
+        groups: dict[tuple[Value, ...], list[int]] = {}
+        for number, row in enumerate(self.rows):
+            groups.setdefault(tuple(row[place] for place in apart), []).append(number)
+        found = set()
+        for place, column in enumerate(self.columns):
+            if column.kind != "score" or column.name not in _HIGHER:
+                continue
+            for numbers in groups.values():
+                values = {
+                    number: value for number in numbers if isinstance(value := self.rows[number][place], int | float)
+                }
+                best = best_of([[value] for value in values.values()])[0] if values else None
+                leading = {(number, place) for number, value in values.items() if is_best(value, best)}
+                found |= leading if len(leading) < len(values) else set()  # where all are equal none is the best
+        return found
 
 
 def study_tables(document: Mapping[str, Any]) -> list[StudyTable]:

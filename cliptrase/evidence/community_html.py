@@ -6,7 +6,7 @@ from itertools import groupby
 from cliptrase.common.errors import counted
 from cliptrase.evaluation.formatting import INTERVAL, format_interval, format_score
 from cliptrase.evidence.community import Community, Key, Line
-from cliptrase.report.markup import Html, element
+from cliptrase.report.markup import Html, element, table_block
 from cliptrase.report.page import html_page
 
 _MEANING = (
@@ -23,7 +23,7 @@ def community_page(community: Community) -> str:
     title = f"cliptrase: {counted(total, 'run')}, {community.runs} verified"
     body = [element("h1", title), element("p", _MEANING, class_="soft")]
     if community.lines:
-        body.append(element("div", _table(community), class_="scroll", tabindex=0))
+        body.append(table_block(_table(community), "runs of many places"))
     if community.refused:
         rows = [
             element("tr", element("th", one.run, scope="row"), element("td", one.reason, class_="words remark"))
@@ -31,7 +31,7 @@ def community_page(community: Community) -> str:
         ]
         heads = element("tr", *(element("th", head, scope="col", class_="words") for head in ("run", "what is wrong")))
         table = element("table", element("thead", heads), element("tbody", *rows))
-        body += [element("h2", "Not verified"), element("div", table, class_="scroll", tabindex=0)]
+        body += [element("h2", "Not verified"), table_block(table, "not verified")]
     return html_page(title, body)
 
 

@@ -1,70 +1,37 @@
-"""The report's comparison of methods, and its list of what others publish under other protocols."""
+"""The report's crosswise table of methods and data sets, and its list of what others publish under other protocols."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cliptrase.evaluation.comparison import HOW, SPEED, Cell, Comparison
-from cliptrase.evaluation.formatting import format_interval, format_score
+from cliptrase.evaluation.comparison import Comparison
+from cliptrase.evaluation.formatting import format_score
 from cliptrase.evaluation.published import TITLE, WORDS
-from cliptrase.report.markdown import difference_text
-from cliptrase.report.markup import Html, element
+from cliptrase.report.markup import Html, element, table_block
 
 
 def comparison_parts(document: Mapping[str, Any]) -> Iterator[Html]:
-    """The table of a run of several methods; nothing for a single one.
+    """MIoU of methods against data sets, folded; nothing where one row or column would hold it.
 
     Args:
         document: content of `results.json`.
     """
     comparison = Comparison(document)
-    if len(comparison.rows) < 2 or not comparison.settings:
+    if len(comparison.rows) < 2 or len(comparison.settings) < 2:
         return
-    heads = [element("th", "method", scope="col")]
-    for name in comparison.settings:
-        heads.append(element("th", name, scope="col", class_="start"))
-        if name in comparison.has_published:
-            label = f"{name} published (ViT-B/16)"
-            heads.append(element("th", "published", element("small", "ViT-B/16"), scope="col", aria_label=label))
-    heads += [element("th", "average", scope="col", class_="start")] if comparison.with_average else []
-    heads.append(element("th", "images/s", scope="col", class_="start"))
+    names: list[str | None] = [*comparison.settings, *([None] if comparison.with_average else [])]
+    heads = [element("th", "method", scope="col"), *(element("th", name or "average", scope="col") for name in names)]
     lines = []
     for place, row in enumerate(comparison.rows):
         cells = []
-        for name in comparison.settings:
-            cells.append(element("td", *_lines(row.cells[name], comparison.leads(row, name)), class_="start"))
-            if name in comparison.has_published:
-                cells.append(element("td", *_published(row.cells[name])))
-        if comparison.with_average:
-            cells.append(element("td", *_lines(row.average, comparison.leads(row, None)), class_="start"))
-        cells.append(element("td", format_score(row.images_per_second), class_="start"))
-        head = element("th", row.method, scope="row")
-        lines.append(element("tr", head, *cells, class_=None if place else "main"))
-    caption = f"{comparison.title}; below a score its difference to {comparison.first}"
+        for name in names:
+            cell = comparison.cell(row, name)
+            shown = format_score(cell.mIoU if cell else None)
+            cells.append(element("td", element("strong", shown) if comparison.leads(row, name) else shown))
+        lines.append(element("tr", element("th", row.method, scope="row"), *cells, class_=None if place else "main"))
+    caption = f"mIoU, percent; protocol {comparison.protocol}, {comparison.definition} definitions"
     parts = (element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *lines))
-    yield element("div", element("table", *parts), class_="scroll", tabindex=0)
-    yield element("p", " ".join([*comparison.notes, HOW, SPEED, comparison.memory, comparison.origin]), class_="soft")
-
-
-def _lines(cell: Cell | None, best: bool) -> Iterator[Html]:
-    """A score with its interval, and below it the difference with its own, coloured where it is not by chance."""
-    if cell is None:
-        yield element("span", format_score(None))
-        return
-    yield element("strong" if best else "span", format_score(cell.mIoU))
-    if cell.interval:
-        yield element("small", format_interval(cell.interval))
-    if cell.difference is not None and cell.difference_interval is not None:
-        low, high = cell.difference_interval
-        kind = "up" if low > 0 else "down" if high < 0 else None
-        yield element("small", difference_text(cell), class_=kind)
-
-
-def _published(cell: Cell) -> Iterator[Html]:
-    if cell.published is not None:
-        yield element("span", format_score(cell.published))
-        yield element("small", str(cell.source))
-        for remark in cell.remarks:
-            yield element("small", remark)
+    summary = element("summary", f"mIoU of {len(lines)} methods on {len(comparison.settings)} data sets, crosswise")
+    yield element("details", summary, table_block(element("table", *parts), "methods and data sets"))
 
 
 def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
@@ -88,4 +55,4 @@ def elsewhere_parts(documents: Sequence[Mapping[str, Any]]) -> Iterator[Html]:
             for row in rows
         ]
         parts = (element("caption", "mIoU, percent"), element("thead", element("tr", *top)), element("tbody", *lines))
-        yield element("div", element("table", *parts), class_="scroll", tabindex=0)
+        yield table_block(element("table", *parts), "published elsewhere")

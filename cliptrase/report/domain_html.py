@@ -5,7 +5,7 @@ from typing import Any
 
 from cliptrase.evaluation.domain_lines import DomainLine, DomainTable, domain_tables
 from cliptrase.evaluation.formatting import INTERVAL, format_interval, format_score
-from cliptrase.report.markup import Html, element
+from cliptrase.report.markup import Html, element, table_block
 
 _HEADS = {"mIoU": "mIoU", "CoI_mIoU": "CoI-mIoU", "sensitivity": "sensitivity", "specificity": "specificity"}
 _MEANING = (
@@ -23,7 +23,7 @@ def domain_parts(document: Mapping[str, Any], run: str = "") -> Iterator[Html]:
     """
     for table in domain_tables(document):
         yield element("h2", f"{table.name}, {run}" if run else table.name)
-        yield element("div", _table(table), class_="scroll", tabindex=0)
+        yield table_block(_table(table), table.name)
         yield element("p", " ".join([*table.notes, _MEANING]), class_="notes")
 
 

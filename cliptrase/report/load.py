@@ -4,14 +4,19 @@ import io
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from cliptrase.common.errors import InputError
-from cliptrase.report.checks import check_results, optional_number
+from cliptrase.drawing.overlay import palette
+from cliptrase.drawing.sheets import Panel
+from cliptrase.report.checks import check_results, is_kind, optional_number
+from cliptrase.report.confusion_file import confusions
 from cliptrase.report.foreign import MIB, SchemaError, ShapeError, path_inside, read_json, read_regular, sentence_of
 
 _KINDS = ("first", "named", "worst")
@@ -19,6 +24,8 @@ _LARGEST_SHEET = 20 * MIB
 _ALL_SHEETS = 200 * MIB
 _LONGEST_SIDE = 20_000  # pixels of a sheet
 _MOST_SHEETS = 10_000
+_LABELS = len(palette())
+_MOST_PARTS = 1_000  # panels of a sheet, or names in its legend
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,15 @@ class LoadedRun:
     Attributes:
         name: of its folder.
         document: content of `results.json`.
-        sheets: of its images: `setting`, `kind`, `stem`, `mIoU` and the `picture` as PNG.
+        sheets: of its images: `setting`, `kind`, `stem`, `mIoU`, the `picture` as PNG, and where known its `panels` and
+            `legend`.
+        confusions: by setting and method (C, C) int64, rows are ground truth; only where the counts are there.
     """
 
     name: str
     document: Mapping[str, Any]
     sheets: Sequence[Mapping[str, Any]] = ()
+    confusions: Mapping[str, Mapping[str, NDArray[np.int64]]] = field(default_factory=dict)
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -64,7 +74,7 @@ def read_run(path: Path) -> LoadedRun:
     """
     file = results_file(path)
     document = read_document(path)
-    return LoadedRun(folder_name(file), document, list(_sheets(file.parent)))
+    return LoadedRun(folder_name(file), document, list(_sheets(file.parent)), confusions(file.parent, document))
 
 
 def results_file(path: Path) -> Path:
@@ -133,6 +143,27 @@ def _check_sheet(line: Any) -> None:
     if line.get("kind") not in _KINDS:
         raise ShapeError(f"its kind is none of {', '.join(_KINDS)}")
     optional_number(line, "mIoU", "it", 0, 100)
+    for panel in _listed(line, "panels"):
+        if not isinstance(panel, Mapping) or panel.get("kind") not in get_args(Panel.__annotations__["kind"]):
+            raise ShapeError("a panel of it is of no known kind")
+        if not all(isinstance(panel.get(key), str) for key in ("title", "method", "note")):
+            raise ShapeError("a panel of it has no title, method and note")
+        box = panel.get("box")
+        if not isinstance(box, list) or len(box) != 4 or not all(is_kind(side, int) and side >= 0 for side in box):
+            raise ShapeError("a panel of it has no box of four numbers")
+    for entry in _listed(line, "legend"):
+        if not isinstance(entry, list) or len(entry) != 2 or not is_kind(entry[0], int, type(None)):
+            raise ShapeError("its legend has an entry that is no label and name")
+        if not isinstance(entry[1], str) or not -1 <= (entry[0] or 0) < _LABELS:
+            raise ShapeError("its legend has an entry without a name, or of a label that has no colour")
+
+
+def _listed(line: Mapping[str, Any], key: str) -> list[Any]:
+    """A list of a sheet, empty where it has none."""
+    entries = line.get(key, [])
+    if not isinstance(entries, list) or len(entries) > _MOST_PARTS:
+        raise ShapeError(f"it holds no list of {key}")
+    return entries
 
 
 def _picture(folder: Path, name: str) -> bytes:

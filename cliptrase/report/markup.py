@@ -32,3 +32,13 @@ def element(tag: str, *content: str, **attributes: str | int | None) -> Html:
 def joined(*content: str) -> Html:
     """Pieces one after the other; plain text is escaped."""
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in content))
+
+
+def table_block(table: Html, name: str) -> Html:
+    """A table that scrolls by itself where the page is narrow.
+
+    Args:
+        table: a `table` element.
+        name: of the file that the page's script offers it as.
+    """
+    return element("div", element("div", table, class_="scroll", tabindex=0), class_="block", data_name=name)

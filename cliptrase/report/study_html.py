@@ -6,7 +6,7 @@ from typing import Any
 from cliptrase.evaluation.formatting import format_score
 from cliptrase.evaluation.study_table import StudyTable, study_tables
 from cliptrase.report.curve_html import curve_parts
-from cliptrase.report.markup import Html, element
+from cliptrase.report.markup import Html, element, table_block
 
 _SHADES = 8  # in the style sheet
 _WRITTEN = 3  # points from which a part has room for its figure
@@ -26,19 +26,20 @@ def study_parts(document: Mapping[str, Any], run: str = "") -> Iterator[Html]:
             yield from _stacked_bars(study)
         elif study.chart == "curve":
             yield from curve_parts(study)
-        yield element("div", _table(study), class_="scroll", tabindex=0)
+        yield table_block(_table(study), study.title)
         if study.notes:
             yield element("p", " ".join(study.notes), class_="notes")
 
 
 def _table(study: StudyTable) -> Html:
+    best = study.best
     kinds = ["words" if column.kind == "text" else None for column in study.columns]
     heads = zip(study.columns, kinds, strict=True)
     head = element("tr", *(element("th", column.name, scope="col", class_=kind) for column, kind in heads))
-    rows = [
-        element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
-        for row in study.cells
-    ]
+    rows = []
+    for number, row in enumerate(study.cells):
+        shown = [element("strong", cell) if (number, place) in best else cell for place, cell in enumerate(row)]
+        rows.append(element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(shown, kinds, strict=True))))
     return element("table", element("thead", head), element("tbody", *rows))
 
 

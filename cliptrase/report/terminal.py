@@ -166,4 +166,9 @@ def study_sheet(study: StudyTable) -> Sheet:
         else:
             interval = "interval" in column.kind and bool(columns) and columns[-1].kind == "number"
             columns.append(Column(column.name, "interval" if interval else "number"))
-    return Sheet(study.title, columns, [[*map(Cell, row)] for row in study.cells], study.notes)
+    best = study.best
+    rows = [
+        [Cell(cell, "best" if (number, place) in best else "") for place, cell in enumerate(row)]
+        for number, row in enumerate(study.cells)
+    ]
+    return Sheet(study.title, columns, rows, study.notes)

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from cliptrase.common.io import read_regular, write_bytes, write_json
-from cliptrase.drawing.sheets import Example, picture_iou
+from cliptrase.drawing.sheets import Example, Panel, picture_iou
 from cliptrase.runs.batches import LabelMaps
 
 Kind = Literal["first", "named", "worst"]
@@ -30,6 +30,13 @@ class Sheet(NamedTuple):
     setting: str
     lines: Sequence[Line]  # that it may have
     encoded: bytes  # PNG
+    panels: Sequence[Panel] = ()  # where they are on it
+    legend: Sequence[tuple[int | None, str]] = ()  # see `drawing.sheets.Drawn`
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What a page needs to show the panels one by one."""
+        return {"panels": [panel._asdict() for panel in self.panels], "legend": [list(entry) for entry in self.legend]}
 
 
 class Choice:
@@ -81,7 +88,7 @@ def chosen(lines: Sequence[Line], pictures: int, worst: int) -> list[Line]:
     return [row for row in found if row.kind != "named" or row.stem not in first]
 
 
-def keep(folder: Path, setting: str, sheets: Mapping[str, tuple[Line, bytes]], settings: Sequence[str]) -> None:
+def keep(folder: Path, setting: str, sheets: Mapping[str, tuple[Line, Sheet]], settings: Sequence[str]) -> None:
     """Writes sheets of a setting by their files' names, and a line for each in `sheets.json`.
 
     Lines are in an order of their own, by setting, kind and picture, so that an interrupted run comes to the same file.
@@ -93,10 +100,11 @@ def keep(folder: Path, setting: str, sheets: Mapping[str, tuple[Line, bytes]], s
         settings: names of all settings, in the run's order.
     """
     lines = [line for line in lines_of(folder) if line["file"] not in sheets]
-    for file, (row, encoded) in sheets.items():
+    for file, (row, own) in sheets.items():
         iou = None if np.isnan(row.iou) else round(row.iou, 2)
-        lines.append({"setting": setting, "kind": row.kind, "stem": row.stem, "mIoU": iou, "file": file})
-        write_bytes(folder / file, encoded)
+        about = {"setting": setting, "kind": row.kind, "stem": row.stem, "mIoU": iou, "file": file}
+        lines.append({**about, **own.parts})
+        write_bytes(folder / file, own.encoded)
 
     def place(line: Mapping[str, Any]) -> tuple[int, int, float, str]:
         lowest = (line["mIoU"] or 0.0) if line["kind"] == "worst" else 0.0

@@ -127,8 +127,8 @@ class TensorBoardMasks(RunCallback):
         # Computed again for these few, so that no correlation is kept and no picture waits for it.
         correlation = denoised_map(module.segmenter, example.image, self.patch)
         (names,) = (one.vocabulary.label_names for one in module.run.settings if one.name == setting)
-        picture = sheet(replace(example, patch_map=correlation), names)
-        return Sheet(setting, lines, png_bytes(picture))
+        drawn = sheet(replace(example, patch_map=correlation), names)
+        return Sheet(setting, lines, png_bytes(drawn.picture), drawn.panels, drawn.legend)
 
     def _show(self, module: TrainingFreeSegmentation) -> None:
         """The first process sends and keeps the sheets that are chosen among those of all; every one must call this."""
@@ -154,13 +154,13 @@ class TensorBoardMasks(RunCallback):
         writers, folder = log_writers(module.trainer), module.run.folder
         setting = drawn[0].setting
         by_stem = {own.lines[0].stem: own for own in drawn}
-        sheets: dict[str, tuple[Line, bytes]] = {}
+        sheets: dict[str, tuple[Line, Sheet]] = {}
         for row in lines:
             tag = f"{setting} worst/{row.stem}" if row.kind == "worst" else f"{setting}/{row.stem}"
             own = by_stem[row.stem]
             for writer in writers:
                 with told(writer):
                     writer.picture(tag, own.encoded)
-            sheets[f"{tag}.png"] = row, own.encoded
+            sheets[f"{tag}.png"] = row, own
         if folder is not None and sheets:
             keep(folder / "sheets", setting, sheets, [one.name for one in module.run.settings])

@@ -95,7 +95,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["report", str(folder), "--out", str(tmp_path / "own.html")]) == 0
     assert (tmp_path / "own.html").read_bytes() == (folder / "community.html").read_bytes()
     assert main(["report", str(folder / "dave"), "--out", str(tmp_path / "one.html")]) == 0  # a run, as ever
-    assert "cliptrase: dave" in (tmp_path / "one.html").read_text()
+    assert "Run dave, " in (tmp_path / "one.html").read_text()
     sentence = complaint(capsys, "report", str(folder), str(folder / "dave"))
     assert sentence.startswith(f"{folder / 'dave'} holds no folders of runs")
     out = folder / "dave" / "results.json"

@@ -131,7 +131,7 @@ def is_sentence_or_page(folder: Path) -> None:
     except InputError as error:
         found = f"{error}"
     assert found.startswith("<!doctype html>") or (str(folder) in found and "\n" not in found)
-    assert "<script" not in found or not found.startswith("<!doctype")
+    assert not found.startswith("<!doctype") or found.count("<script") == 1  # the page's own
     found.encode()
 
 
@@ -150,7 +150,7 @@ def changed(content: Any, path: tuple[Any, ...], value: Any, drop: bool) -> Any:
 def test_the_document_itself_makes_a_page(tmp_path: Path) -> None:
     html = page([read_run(write(tmp_path, document()))])
     assert html.count("&lt;script&gt;") > 20
-    assert "<script" not in html
+    assert html.count("<script") == 1  # its own
 
 
 @pytest.mark.parametrize("path", sorted({tuple("*" if isinstance(k, int) else k for k in p) for p in PLACES}, key=str))

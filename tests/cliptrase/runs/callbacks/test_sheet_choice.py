@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliptrase.runs.batches import LabelMaps
-from cliptrase.runs.callbacks.sheet_choice import Choice, Line, chosen, keep
+from cliptrase.runs.callbacks.sheet_choice import Choice, Line, Sheet, chosen, keep
 
 
 def maps(stems: list[str], hits: list[int]) -> LabelMaps:
@@ -53,11 +53,11 @@ def test_any_split_chooses_the_same(
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"sheets": 3}', b'{"sheets": [1]}', b"\xff"])
 def test_a_damaged_index_is_written_anew(damaged: bytes, tmp_path: Path) -> None:
     (tmp_path / "sheets.json").write_bytes(damaged)
-    settings = ["PC59", "VOC20"]
-    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", float("nan")), b"png")}, settings)
-    keep(tmp_path, "PC59", {"PC59/a.png": (Line("worst", "a", 12.345), b"png")}, settings)
-    keep(tmp_path, "VOC20", {"VOC20/a.png": (Line("first", "a", 1.0), b"png")}, settings)  # one that was not drawn
-    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", 2.0), b"png")}, settings)  # drawn again
+    settings, own = ["PC59", "VOC20"], Sheet("VOC20", [], b"png")
+    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", float("nan")), own)}, settings)
+    keep(tmp_path, "PC59", {"PC59/a.png": (Line("worst", "a", 12.345), own)}, settings)
+    keep(tmp_path, "VOC20", {"VOC20/a.png": (Line("first", "a", 1.0), own)}, settings)  # one that was not drawn
+    keep(tmp_path, "VOC20", {"VOC20/b.png": (Line("first", "b", 2.0), own)}, settings)  # drawn again
     lines = json.loads((tmp_path / "sheets.json").read_text())["sheets"]
     assert [line["file"] for line in lines] == ["PC59/a.png", "VOC20/a.png", "VOC20/b.png"]
     assert [line["mIoU"] for line in lines] == [pytest.approx(12.345, abs=0.006), 1.0, 2.0]

@@ -208,7 +208,8 @@ def test_picture_iou_against_sets() -> None:
 @pytest.mark.parametrize(("height", "width", "labels"), [(40, 60, 5), (300, 60, 20), (60, 300, 171), (600, 800, 3)])
 def test_a_sheet_of_any_shape(height: int, width: int, labels: int) -> None:
     names = [f"a class with a long name, number {label}" for label in range(labels)]
-    page = sheet(example(height, width, labels), names)
+    drawn = sheet(example(height, width, labels), names)
+    page = drawn.picture
     assert page.dtype == np.uint8
     assert page.shape[1] <= 6 * (PANEL + 20)
     assert page.shape[0] <= 2600
@@ -218,7 +219,7 @@ def test_a_sheet_of_any_shape(height: int, width: int, labels: int) -> None:
 def test_a_sheet_shows_the_correlation_of_a_patch() -> None:
     own = example(160, 160)
     assert own.patch_map is not None
-    with_map, without = sheet(own, ["a"] * 5), sheet(replace(own, patch_map=None), ["a"] * 5)
+    with_map, without = (sheet(one, ["a"] * 5).picture for one in (own, replace(own, patch_map=None)))
     highest = heat(np.array(1.0))
     lightest = [int((page == highest).all(-1).sum()) for page in (with_map, without)]
     assert lightest[0] - lightest[1] > 600  # a patch of 25 x 25 has the highest value
@@ -237,7 +238,7 @@ def test_names_stand_inside_their_areas() -> None:
 
 def test_a_legend_names_only_what_occurs() -> None:
     names = [f"class {label}" for label in range(171)]
-    page = sheet(example(), names)
+    page = sheet(example(), names).picture
     colours = {tuple(colour) for colour in page.reshape(-1, 3).tolist()}
     shown = [label for label in range(171) if tuple(bytes.fromhex(hex_colour(label)[1:])) in colours]
     assert set(range(5)) <= set(shown)
