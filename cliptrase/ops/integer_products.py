@@ -90,7 +90,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     at_a_time = max(16, _RESULTS // len(weight))
     for part, result in zip(rows.split(at_a_time), found.split(at_a_time), strict=True):
         parts, scale = split(part)
-        torch.mul(torch._int_mm(parts[:, :width], upper), _BASE, out=result)
+        result.copy_(torch._int_mm(parts[:, :width], upper)).mul_(_BASE)  # 254 times an integer may pass 2^31
         result.add_(torch._int_mm(parts, lower_first)).mul_(scale)
         torch.addcmul(added, result, packed.scale, out=result)
     return found.unflatten(0, x.shape[:-1]) if x.ndim != 2 else found

@@ -37,6 +37,13 @@ def test_a_result_is_off_by_little(inputs: int) -> None:
     assert off < ((half - exact) / spread).square().mean().sqrt() / 20
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_are_as_large_as_can_be(sign: int) -> None:
+    """Of a wide layer all of whose products have one sign: 254 times the upper parts' sum is past 2^31."""
+    x, weight = torch.full((32, 4096), 0.5), nn.Parameter(torch.full((16, 4096), sign * 0.25), requires_grad=False)
+    torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=1e-5, atol=0)
+
+
 def test_parts_are_the_row() -> None:
     x = tokens(30, 77)
     x[3] = 0
