@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +44,20 @@ def options(tmp_path_factory: pytest.TempPathFactory, tiny_clip: Path) -> list[s
     return [*chosen, *data, "--data.batch_size", "2", "--model.clip", f"local-dir:{tiny_clip}"]
 
 
-def start(out: Path, *arguments: str, launcher: tuple[str, ...] = (sys.executable,)) -> tuple[Path, str]:
+def start(
+    out: Path, *arguments: str, launcher: tuple[str, ...] = (sys.executable,), **environment: str
+) -> tuple[Path, str]:
     """Runs the command line in a process group of its own: one that hangs is killed whole."""
     command = [*launcher, "cli.py", *arguments, "--trainer.default_root_dir", str(out), "--data.num_workers", "0"]
     command += ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | environment,
     )
     try:
         printed, _ = process.communicate(timeout=240)
@@ -150,6 +161,48 @@ def test_torchrun(one: tuple[Path, Path], options: list[str], tmp_path: Path) ->
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     folder, _ = start(tmp_path / "out", "test", *options, *ddp(2), launcher=launcher)
     assert figures(folder) == figures(one[0])
+
+
+def of_torchrun(rank: int, port: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Launcher and environment of a node as torchrun starts it."""
+    place = ("--nnodes", "2", "--node-rank", str(rank), "--master-addr", "127.0.0.1", "--master-port", port)
+    return (sys.executable, "-m", "torch.distributed.run", *place, "--nproc-per-node", "1"), {}
+
+
+def of_slurm(rank: int, port: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The same as srun starts it, as far as a process can tell."""
+    job = {"JOB_ID": "4711", "JOB_NAME": "table", "NODELIST": "127.0.0.1", "LOCALID": "0"}
+    counted = {"NTASKS": "2", "NTASKS_PER_NODE": "1", "NNODES": "2", "PROCID": str(rank), "NODEID": str(rank)}
+    return (sys.executable,), {f"SLURM_{name}": value for name, value in (job | counted).items()} | {
+        "MASTER_PORT": port
+    }
+
+
+@pytest.mark.parametrize("node", [of_torchrun, of_slurm])
+def test_two_nodes(
+    node: Callable[[int, str], tuple[tuple[str, ...], dict[str, str]]],
+    one: tuple[Path, Path],
+    options: list[str],
+    tmp_path: Path,
+) -> None:
+    """Two nodes of one process each, over the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    words = ["test", *options, "--trainer.num_nodes", "2", "--trainer.devices", "1"]
+
+    def begin(rank: int) -> tuple[Path, str]:
+        launcher, environment = node(rank, port)
+        return start(tmp_path / "out", *words, launcher=launcher, **environment)
+
+    with ThreadPoolExecutor(2) as pool:
+        (folder, printed), (same, silent) = pool.map(begin, range(2))
+    assert folder == same
+    assert "results: " in printed
+    assert "results: " not in silent
+    assert figures(folder) == figures(one[0])
+    assert counts(folder) == counts(one[0])
+    assert sheets(folder) == sheets(one[0])
+    assert json.loads((folder / "results.json").read_text())["provenance"]["processes"] == 2
 
 
 def launch(out: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -15,6 +15,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from cliptrase.cli import main
 from cliptrase.cli.complaints import from_machine, mendable, of_other_processes
+from cliptrase.cli.processes import _started_elsewhere
 from cliptrase.common import io as files
 from cliptrase.common.errors import InputError
 from cliptrase.runs.callbacks import writers
@@ -100,6 +101,26 @@ def test_a_job_of_slurm(complain: Callable[..., str], monkeypatch: pytest.Monkey
     for name, value in {"NTASKS": "2", "JOB_NAME": "job", "JOB_ID": "1", "PROCID": "0", "LOCALID": "0"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert complain().endswith("start by srun, or set SLURM_JOB_NAME=interactive")
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [("1", "1"), ("4", "2")])
+def test_another_number_of_processes_than_srun_started(
+    devices: str, nodes: str, complain: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would score everything by itself, or wait for processes that nobody starts."""
+    job = {"JOB_NAME": "job", "JOB_ID": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    for name, value in (job | {"NTASKS": "2", "NTASKS_PER_NODE": "1", "NNODES": "2"}).items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert complain("--trainer.devices", devices, "--trainer.num_nodes", nodes) == (
+        f"srun started 2 processes on 2 nodes, and --trainer.num_nodes {nodes} with --trainer.devices {devices} makes "
+        f"{int(nodes) * int(devices)}; let both say the same, one process a device"
+    )
+
+
+def test_what_torchrun_started() -> None:
+    told = {"TORCHELASTIC_RUN_ID": "none", "GROUP_WORLD_SIZE": "2", "WORLD_SIZE": "8", "SLURM_NTASKS": "1"}
+    assert _started_elsewhere(told) == ("torchrun", 2, 8)
+    assert _started_elsewhere({"WORLD_SIZE": "8"}) is None
 
 
 def test_the_cure_of_slurm(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

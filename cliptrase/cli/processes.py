@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from pytorch_lightning import Trainer
@@ -12,7 +13,7 @@ from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_only
 
 from cliptrase.common.console import STOPS, interrupt_main
-from cliptrase.common.errors import InputError
+from cliptrase.common.errors import InputError, counted
 
 _LOOKS_EVERY = 0.2  # seconds
 _LAST_WORDS = 3.0  # seconds that a process has to say why it ends, once others notice
@@ -112,6 +113,13 @@ def supervise(trainer: Trainer, asked: object) -> None:
         InputError: a strategy under which that, or the run itself, cannot be had.
     """
     strategy = trainer.strategy
+    started, wanted = _started_elsewhere(os.environ), trainer.num_nodes * trainer.num_devices
+    if started and started.processes != wanted:
+        raise InputError(
+            f"{started.by} started {counted(started.processes, 'process', 'processes')} on "
+            f"{counted(started.nodes, 'node')}, and --trainer.num_nodes {trainer.num_nodes} with --trainer.devices "
+            f"{trainer.num_devices} makes {wanted}; let both say the same, one process a device"
+        )
     # Lightning's handler of SIGTERM lets the loops end without an error, and waits for the other processes.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     launcher = strategy.launcher
@@ -129,6 +137,23 @@ def supervise(trainer: Trainer, asked: object) -> None:
         )
     if isinstance(launcher, _SubprocessScriptLauncher):
         strategy._launcher = WatchedLauncher(launcher)
+
+
+class _Started(NamedTuple):
+    """What started this process and others beside it."""
+
+    by: str
+    nodes: int
+    processes: int  # of all nodes
+
+
+def _started_elsewhere(environment: Mapping[str, str]) -> _Started | None:
+    """How many processes torchrun or srun started, where one did and Lightning goes by it."""
+    if "TORCHELASTIC_RUN_ID" in environment:
+        return _Started("torchrun", int(environment["GROUP_WORLD_SIZE"]), int(environment["WORLD_SIZE"]))
+    if "SLURM_NTASKS" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    return _Started("srun", int(environment.get("SLURM_NNODES", "1")), int(environment["SLURM_NTASKS"]))
 
 
 def _nobody_else_starts(launcher: _SubprocessScriptLauncher | None) -> bool:

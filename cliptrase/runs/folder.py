@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,7 @@ from cliptrase.runs.identity import differences
 from cliptrase.runs.partial import kept_datasets
 
 _BEGUN = "run.json"
+_PATIENCE = 5.0  # seconds that a network file system has to show another node what was written
 UNENDED = ".running"  # stands in a folder until its last file is written, locked while the run lives
 
 
@@ -60,6 +62,16 @@ def take_run_folder(root: Path, name: str) -> Taken:
             "name another place by --trainer.default_root_dir"
         ) from error
     raise AssertionError  # counting has no end
+
+
+def is_seen(folder: Path) -> bool:
+    """Whether this process sees a folder that another one of the run has just locked, perhaps on another node."""
+    until = time.monotonic() + _PATIENCE
+    while not (folder / UNENDED).is_file():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def remove_folder(folder: Path) -> None:

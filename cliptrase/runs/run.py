@@ -1,5 +1,7 @@
 """One run: what it is asked to do, its folder, what it has finished, how long that took and how it was made."""
 
+import platform
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_warn
 
 from cliptrase.clip.guest import GuestTower
+from cliptrase.common.distributed import all_gather_rows
 from cliptrase.common.errors import InputError
 from cliptrase.common.io import FolderLock, remove_half_written, write_text
 from cliptrase.common.timing import StageTimer
@@ -19,7 +22,7 @@ from cliptrase.evaluation.study_table import StudyTable
 from cliptrase.methods import Method
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.runs.counts_file import read_counts, write_counts
-from cliptrase.runs.folder import forget_begun, take_run_folder, take_unfinished, tell_begun
+from cliptrase.runs.folder import forget_begun, is_seen, take_run_folder, take_unfinished, tell_begun
 from cliptrase.runs.identity import identity
 from cliptrase.runs.partial import PartialCounts, States, Wanted
 from cliptrase.runs.plan import Plan
@@ -30,6 +33,8 @@ _BESIDE = ("text", "studies")  # stages that are no part of how fast a method is
 _MEASURED = ("images_per_second", "images_per_second_by_method", "seconds", "device", "peak_memory_mib")
 
 Broadcast = Callable[[Any], Any]  # gives every process the first one's object
+Gather = Callable[[list[Any]], list[Any]]  # gives every process the rows of all
+_OF_THE_FIRST = "the first process of this run stopped, for the reason that it gave"
 
 
 class Run:
@@ -78,16 +83,23 @@ class Run:
         """Tells what is asked for, and takes down commit, command and versions: they may change before the end."""
         self._begun = protocol, methods, Start.of_this_process()
 
-    def open(self, plan: Plan, first: bool = True, broadcast: Broadcast = lambda told: told) -> None:
+    def open(
+        self,
+        plan: Plan,
+        first: bool = True,
+        broadcast: Broadcast = lambda told: told,
+        gather: Gather = all_gather_rows,
+    ) -> None:
         """Makes or finds the run's folder, and what is finished there; every process must call this.
 
         Args:
             plan: what is to be done.
             first: whether this is the process that writes.
             broadcast: gives every process the first one's object.
+            gather: gives every process the rows of all.
 
         Raises:
-            InputError: no folder can be made, or nothing is asked to be scored.
+            InputError: no folder can be made, not every process sees it, or nothing is asked to be scored.
         """
         self._start_anew()
         self._plan = plan
@@ -102,10 +114,27 @@ class Run:
         folder, self._resumed, failed, self.identity, partial = broadcast(told)
         self.partial.hear(partial)
         if failed:
-            raise failure or InputError("the first process of this run stopped, for the reason that it gave")
+            raise failure or InputError(_OF_THE_FIRST)
         self.folder = folder
+        if folder is not None:
+            self._require_shared(folder, first, gather)
         for name in self._resumed:
             self._finished.setdefault(name, {})
+
+    def _require_shared(self, folder: Path, first: bool, gather: Gather) -> None:
+        """Refuses a folder that some processes do not see: what they write would lie on their own machines' disks."""
+        blind = [node for node, sees in gather([(platform.node(), is_seen(folder))]) if not sees]
+        if not blind:
+            return
+        if first and not self._earlier:
+            self.release()
+            shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(
+            f"the folder of this run, {folder}, is not seen by {len(blind)} of its processes (on {blind[0]}); name one "
+            "that all nodes share, by its whole path, by --trainer.default_root_dir"
+            if first
+            else _OF_THE_FIRST
+        )
 
     def _take_folder(self, plan: Plan) -> None:
         if plan.scores and plan.limit == 0:

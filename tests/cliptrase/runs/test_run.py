@@ -286,6 +286,31 @@ def test_nothing_to_score_is_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_another_node_does_not_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first process says it and leaves nothing behind; one that does not see the folder says whose word counts."""
+    monkeypatch.setattr("cliptrase.runs.folder._PATIENCE", 0.1)
+    told: list[Any] = []
+
+    def seen(rows: list[Any]) -> list[Any]:
+        told.extend(rows)
+        return [*rows, ("other", False)]
+
+    def opened(first: bool, folder: Any = None) -> None:
+        run = Run(tmp_path)
+        run.begin(PROTOCOL, get_methods(["cliptrase"]))
+        run.open(plan(), first, lambda words: words if first else (folder, *words[1:]), seen)
+
+    told_by_the_first = (
+        rf"^the folder of this run, {tmp_path}/\S+, is not seen by 1 of its processes \(on other\); name one"
+    )
+    with pytest.raises(InputError, match=told_by_the_first):
+        opened(first=True)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match=r"^the first process of this run stopped, for the reason that it gave$"):
+        opened(False, tmp_path / "elsewhere")
+    assert [sees for _, sees in told] == [True, False]
+
+
 def test_without_a_run_results_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module under any Trainer makes a run of its own, anew for each test, and reads the weights once."""
     monkeypatch.chdir(tmp_path)
