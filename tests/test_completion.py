@@ -10,6 +10,7 @@ import pytest
 from cliptrase.cli import COMMANDS, completion, configs, main
 from cliptrase.cli.arguments import DATA
 from cliptrase.methods import METHODS
+from cliptrase.ops.precision import AUTO, PRECISIONS
 from cliptrase.protocols.table import PROTOCOLS
 from tests.command import complaint
 
@@ -82,9 +83,7 @@ def test_the_script_for_zsh_is_written_without_torch() -> None:
 
 
 def test_precisions_are_those_that_a_run_takes() -> None:
-    from cliptrase.runs.module import _PRECISIONS
-
-    assert completion.PRECISIONS == _PRECISIONS
+    assert completion.PRECISIONS == (AUTO, *PRECISIONS)
 
 
 def test_shtab_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from datamodules.spec import AUTO, LAYOUTS
 from datamodules.specs import BENCHMARKS
 
 SHELLS = ("bash", "zsh")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+PRECISIONS = ("auto", "32-true", "int8x3", "bf16-mixed", "16-mixed")
 _PROGRAM = "cliptrase"
 _FILE = {"bash": "_shtab_compgen_files", "zsh": "_files"}
 _FOLDER = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/"}
