@@ -83,7 +83,7 @@ def test_the_script_for_zsh_is_written_without_torch() -> None:
 
 
 def test_precisions_are_those_that_a_run_takes() -> None:
-    assert completion.PRECISIONS == (AUTO, *PRECISIONS)
+    assert (AUTO, *PRECISIONS) == completion.PRECISIONS
 
 
 def test_shtab_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
