@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cliptrase.common.distributed import all_gather_rows
 from cliptrase.common.errors import counted
 from cliptrase.common.io import write_bytes
+from cliptrase.drawing.files import grey_png
 from cliptrase.runs.batches import AsksForProbabilities
 from cliptrase.runs.callbacks.base import RunCallback, Step
 from cliptrase.runs.module import TrainingFreeSegmentation
@@ -48,7 +48,7 @@ class ProbabilityWriter(RunCallback):
                     write_bytes(folder / f"{stem}.npz", npz(values, step.setting.vocabulary.label_names))
                     continue
                 for label, own in enumerate(values):
-                    write_bytes(folder / f"{stem}_{label}.png", grey_png(own))
+                    write_bytes(folder / f"{stem}_{label}.png", grey_png((255 * own).round().astype(np.uint8)))
 
     def end_predicting(self, module: TrainingFreeSegmentation) -> None:
         """Says what was written."""
@@ -65,11 +65,4 @@ def npz(probabilities: NDArray[np.float32], names: Sequence[str]) -> bytes:
     """A compressed NPZ file of `probabilities`, (labels, H, W) as float16, and `names`, (labels,) text."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, probabilities=probabilities.astype(np.float16), names=np.array(names))
-    return buffer.getvalue()
-
-
-def grey_png(probability: NDArray[np.float32]) -> bytes:
-    """(H, W) in [0, 1] as an 8-bit grey PNG: 255 times the probability, rounded."""
-    buffer = io.BytesIO()
-    Image.fromarray((255 * probability).round().astype(np.uint8)).save(buffer, format="PNG")
     return buffer.getvalue()

@@ -240,7 +240,7 @@ def test_foreign_words_are_named_as_seldom_as_is_said() -> None:
         shares.append(float(((patches @ text[:3].T).amax(1) >= level).float().mean()))
     error = np.std(shares) / math.sqrt(len(shares))
     assert 0 < np.mean(shares) < CHANCE + 2 * error
-    assert np.mean(shares) > CHANCE - 0.02
+    assert np.mean(shares) > CHANCE - 0.03
 
 
 def embed(names: Sequence[str]) -> Tensor:
