@@ -47,8 +47,7 @@ class Vocabulary:
             background: then it is the background's, since the released codes put that first and take the first of
             equals (SCLIP's and ProxyCLIP's "bed" on COCO-Object).
         threshold: what makes a pixel none of the names, a label of its own and the last: the least probability of a
-            name, in [0, 1], or `auto`, by which a name must beat neutral words; None for no such label. See
-            `inference.unlikely`.
+            name, or `auto`, by which a name must beat neutral words (`inference.neutral`); None for no such label.
 
     Raises:
         InputError: there is no class, a class without a name, more labels than label maps can hold, a name that
@@ -164,8 +163,8 @@ class Vocabulary:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of everything above, 16 hexadecimal digits: equal for equal vocabularies only."""
-        threshold = [] if self.threshold is None else [self.threshold]
-        content = json.dumps([self.classes, self.background, self.background_index, *threshold], ensure_ascii=False)
+        held = [self.classes, self.background, self.background_index, self.threshold]
+        content = json.dumps(held if self.threshold is not None else held[:3], ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -199,14 +198,11 @@ def unreadable(name: str) -> str:
 def checked_threshold(given: Any) -> float | str | None:
     """A threshold as people write it: a number in [0, 1], `auto`, or `none` or None for none.
 
-    >>> checked_threshold("none"), checked_threshold("0.5"), checked_threshold("auto")
-    (None, 0.5, 'auto')
-
     Raises:
         InputError: something else.
     """
     if given is None or (isinstance(given, str) and given in ("none", AUTO)):
-        return None if given != AUTO else AUTO
+        return AUTO if given == AUTO else None
     try:
         number = math.nan if isinstance(given, bool) else float(given)
     except (TypeError, ValueError):
