@@ -21,7 +21,7 @@ from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.table import get_protocol
 
 # The published values by size; DBSCAN's cost hardly depends on them.
-_CLUSTERING = {224: (0.7, 3), 336: (1.1, 7)}
+CLUSTERING = {224: (0.7, 3), 336: (1.1, 7)}
 
 
 @cache
@@ -49,7 +49,7 @@ def random_clip(architecture: str) -> LoadedClip:
 
 def segmenter(architecture: str, size: int, device: torch.device, methods: Sequence[str] = ("cliptrase",)) -> Segmenter:
     """Methods under protocol `paper` at size x size pixels, with DINO's ViT-B/8 beside them where one reads it."""
-    eps, min_samples = _CLUSTERING.get(size, _CLUSTERING[336])
+    eps, min_samples = CLUSTERING.get(size, CLUSTERING[336])
     protocol = get_protocol(size=size, eps=eps, min_samples=min_samples)
     guest = None
     if any(method.load_reading().guest for method in get_methods(methods)):

@@ -31,6 +31,7 @@ from cliptrase.clip.guest import GuestTower
 from cliptrase.clip.guest_weights import load_guest
 from cliptrase.clip.weights import LoadedClip
 from cliptrase.methods import METHODS
+from cliptrase.ops import integer_products
 from cliptrase.refinements import pamr
 from cliptrase.segmenter import Segmenter
 from tests.kit import MODEL_CONFIG, tiny_state
@@ -71,9 +72,20 @@ def test_speed(tmp_path: Path) -> None:
     assert float(exact["plain/step"]) == pytest.approx(float(exact["plain"]) / float(exact["step"]))
     assert 0 <= float(exact["plain_system"]) <= 1
     assert 0 < float(mixed["agreement"]) <= 1
+    assert float(mixed["step/fp32"]) > 0
     assert float(mixed["plain/step"]) == pytest.approx(float(mixed["plain"]) / float(mixed["step"]))
     assert exact["plain/bare"]
     assert not mixed["plain/bare"]
+
+
+@pytest.mark.usefixtures("tiny_subject")
+def test_speed_of_windows(tmp_path: Path) -> None:
+    options = ["--models", "tiny", "--batch-sizes", "2", "--names", "7", "--rounds", "1", "--out"]
+    speed.main(["--protocol", "sclip", *options, str(tmp_path / "windows.csv")])
+    (row,) = rows_of(tmp_path / "windows.csv")
+    assert (row["protocol"], row["size"], float(row["windows"])) == ("sclip", "336", 6)
+    assert float(row["step/bare"]) == pytest.approx(float(row["step"]) / float(row["bare"]))
+    assert float(row["forward"]) > 0
 
 
 @pytest.mark.usefixtures("tiny_subject")
@@ -172,16 +184,21 @@ def test_a_cached_start_encodes_nothing(
     assert text.cached_start(Segmenter(tiny_subject, cache_dir=tmp_path), ["cat", "dog"]) > 0
 
 
-def test_precision(tmp_path: Path) -> None:
-    given = precision.subject("embedded", 0, 2, CPU)
-    exact, mixed = precision.stages(*given, "32-true"), precision.stages(*given, "bf16-mixed")
-    same = precision.agreement(exact, exact)
-    assert set(same.values()) == {0, 100}
-    found = precision.agreement(exact, mixed)
-    assert 0 < found["features_max_difference"] < 0.1
-    assert 0 < found["correlation_max_difference"] < 0.1
-    assert 90 < found["same_label_percent"] <= 100
-    assert mixed.affinity.dtype == torch.float32
+def test_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row for each precision and each stage alone; integers move less than all blocks in bfloat16."""
+    monkeypatch.setattr(integer_products, "usable", lambda device: True)
+    options = ["--models", "kit", "embedded", "--sizes", "224", "--pictures", "2", "--methods", "vanilla", "cliptrase"]
+    precision.main([*options, "--stages", "--out", str(tmp_path / "precision.csv")])
+    rows = rows_of(tmp_path / "precision.csv")
+    kit = {row["rounded"]: float(row["vanilla"]) for row in rows if row["model"] == "kit"}
+    assert {"int8x3", "bf16-mixed", "patch embedding", "block 11", "attention", "correlation", "upsampling"} <= set(kit)
+    assert max(100 - kit["int8x3"], 0.01) < 100 - kit["all blocks"] < 5
+    assert kit["correlation"] == 100  # regions are the other method's
+    regions = {row["rounded"]: float(row["cliptrase"]) for row in rows if row["model"] == "embedded"}
+    assert regions["correlation"] < 100
+    assert all(float(row["least"]) == min(float(row["vanilla"]), float(row["cliptrase"])) for row in rows)
+    changes = {row["rounded"]: float(row["mIoU"]) for row in rows if row["model"] == "embedded"}
+    assert changes["int8x3"] < 0.05
 
 
 @pytest.mark.usefixtures("tiny_subject")
