@@ -30,6 +30,7 @@ from datamodules.spec import DatasetSpec
 
 Found = TypeVar("Found")
 _TIFF = frozenset({".tif", ".tiff"})
+_COLOURS = 3  # bands of a usual picture
 
 
 @contextmanager
@@ -66,20 +67,28 @@ def chosen_reader(pixels: int | None, bands: str, stretch: str) -> Reader:
 def say_bands(files: Iterable[Path], reader: Reader) -> str:
     """Which bands of which pictures are shown, and how they are stretched, in one sentence, or nothing.
 
-    Pictures of usual files are named only where something was chosen.
+    Pictures of usual files are named only where something was chosen: their colours are then bands 1 to 3. So are those
+    that lack a band which was chosen, which nothing is made of.
     """
+    files = list(files)
     found: Counter[tuple[int, str]] = Counter()
     for _, bands in _of_tiffs(files, reader.bands_of):
         if bands is not None:
             found[bands.number, str(bands.dtype)] += 1
-    kinds = [
-        f"{counted(count, 'picture')} of {counted(number, 'band')} ({dtype})"
-        for (number, dtype), count in sorted(found.items())
-    ]
+    wanted = max(reader.bands, default=1)
+    kinds: list[str] = []
+    lacking: list[str] = []
+    for (number, dtype), count in sorted(found.items()):
+        kind = f"{counted(count, 'picture')} of {counted(number, 'band')} ({dtype})"
+        (kinds if number >= wanted else lacking).append(kind)
     if reader.bands or reader.stretch != UNSTRETCHED:
+        if usual := len(files) - found.total():
+            of_colours = f"{counted(usual, 'other picture' if found else 'picture')} (colours are bands 1 to 3)"
+            (kinds if wanted <= _COLOURS else lacking).append(of_colours)
         shown = f"bands {', '.join(map(str, reader.bands))}" if reader.bands else "the first bands"
         of = f" of {'; '.join(kinds)}" if kinds else ""
-        return f"{shown}{of} are shown, stretch {reader.stretch}"
+        said = f"{shown}{of} are shown, stretch {reader.stretch}" if kinds else f"no picture has band {wanted}"
+        return f"{said}; passed over for want of band {wanted}: {'; '.join(lacking)}" if lacking else said
     if not found:
         return ""
     return (

@@ -89,10 +89,12 @@ def take_unfinished(root: Path, identity: dict[str, Any], scores: bool = True) -
         scores: whether the run scores; else it predicts.
     """
     provenance_of = scored_before if scores else predicted_before
-    newest = ""
+    newest = uncounted = ""
     unended = sorted((file.parent for file in root.glob(f"*/{UNENDED}")), key=_age, reverse=True)
     for folder in unended:
         if not (provenance := provenance_of(folder)):
+            same = not differences(_begun(folder, scores).get("identity"), identity)
+            uncounted = uncounted or (str(folder) if same else "")
             continue
         if unequal := differences(provenance.get("identity"), identity):
             newest = newest or f"the newest unfinished run {folder} differs in: {', '.join(unequal)}"
@@ -109,6 +111,8 @@ def take_unfinished(root: Path, identity: dict[str, Any], scores: bool = True) -
             lock.release()
             continue
         return Taken(folder, lock, provenance)
+    if uncounted:
+        newest = f"the unfinished run {uncounted} has counted nothing yet"
     print(f"nothing to resume: {newest or f'no unfinished run is under {root}'}; a new one starts")
     return None
 

@@ -16,7 +16,7 @@ from datamodules import DataError, Geometry, Photos
 from datamodules.dataset import FILLER, group_by_size
 from datamodules.photo_files import find_pictures, name_files
 from datamodules.photos import read_words
-from datamodules.reading import say_pages
+from datamodules.reading import chosen_reader, say_bands, say_pages
 from tests.kit import scene
 
 Array = NDArray[np.uint8]
@@ -270,6 +270,30 @@ def test_a_pictures_digest_is_of_its_content_and_its_reading(tmp_path: Path) -> 
     assert len({first, digest(bands="3,2,1"), digest(stretch="minmax"), digest(stretch="percentile 2 98")}) == 4
     Image.fromarray(SCENE[::-1].copy()).save(tmp_path / "a.png")
     assert digest() != first
+
+
+def test_bands_of_a_folder_of_several_kinds_are_told(tmp_path: Path) -> None:
+    """What lacks a chosen band is not said to be shown."""
+    for number in (3, 4):
+        tifffile.imwrite(tmp_path / f"{number}.tif", np.zeros((8, 8, number), np.uint16), photometric="rgb")
+    Image.fromarray(SCENE).save(tmp_path / "usual.png")
+
+    def said(bands: str, *names: str, stretch: str = "none") -> str:
+        return say_bands([tmp_path / name for name in names], chosen_reader(None, bands, stretch))
+
+    three, four = "1 picture of 3 bands (uint16)", "1 picture of 4 bands (uint16)"
+    usual = "1 other picture (colours are bands 1 to 3)"
+    every = ("3.tif", "4.tif", "usual.png")
+    lacking = f"stretch none; passed over for want of band 4: {three}; {usual}"
+    assert said("4,3,2", *every) == f"bands 4, 3, 2 of {four} are shown, {lacking}"
+    assert said("3,2,1", *every) == f"bands 3, 2, 1 of {three}; {four}; {usual} are shown, stretch none"
+    assert (
+        said("", *every, stretch="minmax") == f"the first bands of {three}; {four}; {usual} are shown, stretch minmax"
+    )
+    assert said("7", "usual.png") == (
+        "no picture has band 7; passed over for want of band 7: 1 picture (colours are bands 1 to 3)"
+    )
+    assert said("", "usual.png") == ""
 
 
 def test_pages_that_may_be_bands_are_told(tmp_path: Path) -> None:

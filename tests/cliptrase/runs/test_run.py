@@ -31,7 +31,7 @@ from cliptrase.readings import last_block
 from cliptrase.runs.callbacks.ending import RunEnding
 from cliptrase.runs.callbacks.writers import MaskWriter, ReportWriter, ResultsWriter
 from cliptrase.runs.counts_file import counts_path, read_counts, write_counts
-from cliptrase.runs.folder import UNENDED, take_run_folder
+from cliptrase.runs.folder import UNENDED, take_run_folder, take_unfinished, tell_begun
 from cliptrase.runs.identity import differences, hashed, identity, limit_of, source_of
 from cliptrase.runs.module import TrainingFreeSegmentation
 from cliptrase.runs.plan import Plan
@@ -48,6 +48,18 @@ def test_runs_of_one_second_take_folders_of_their_own(tmp_path: Path) -> None:
         assert (folder / UNENDED).is_file()
         lock.remove()
         assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_counted_nothing_is_said_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own: dict[str, Any] = {"run": {"methods": ["cliptrase"]}, "settings": {"VOC20": {}}}
+    folder, lock, _ = take_run_folder(tmp_path, "VOC20")
+    tell_begun(folder, own, scores=True)
+    lock.release()
+    assert take_unfinished(tmp_path, own) is None
+    told = f"nothing to resume: the unfinished run {folder} has counted nothing yet; a new one starts\n"
+    assert capsys.readouterr().out == told
+    assert take_unfinished(tmp_path, own | {"run": {}}) is None
+    assert "no unfinished run is under" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/none"])
