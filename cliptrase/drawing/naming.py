@@ -54,7 +54,7 @@ def with_names(picture: Picture, labels: NDArray[np.integer], names: Sequence[st
         names: of all labels.
     """
     height, width = labels.shape
-    size = min(48, max(12, min(round(max(height, width) / 40), height // 4)))
+    size = min(64, max(12, min(round(max(height, width) / 40), height // 4)))
     letters = font(size)
     page = Image.fromarray(picture)
     draw = ImageDraw.Draw(page)

@@ -21,7 +21,7 @@ from cliptrase.drawing.naming import named_overlay
 from cliptrase.vocabulary import NONE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segmentation:
     """A segmented picture.
 
@@ -43,6 +43,12 @@ class Segmentation:
         """Share of the pixels, in [0, 1], by name."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.names)) / self.labels.size
         return dict(zip(self.names, counts.tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        """Size and shares: arrays would fill the screen."""
+        height, width = self.labels.shape
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in self.shares.items())
+        return f"Segmentation({height} x {width}: {shares})"
 
     def overlay(self) -> Image.Image:
         """The label map over the grey picture, names in place, a legend below; see `overlay.overlay`."""

@@ -1,6 +1,6 @@
 """Documents for other tools: COCO's annotations of all pictures, and one picture's polygons as GeoJSON.
 
-The background has no entry, for nobody asked for it, and neither has a word without a pixel.
+The background and "none of these" have no entry, for nobody asked for them, and neither has a word without a pixel.
 """
 
 import json

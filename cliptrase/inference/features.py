@@ -12,7 +12,7 @@ from cliptrase.drawing.patch_panel import PatchMap
 from cliptrase.ops.classification import Size
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PatchFeatures:
     """What a method, or a block of the tower, says of each patch of a picture.
 
@@ -31,6 +31,12 @@ class PatchFeatures:
     in_text_space: bool
     size: Size
     reach: Size
+
+    def __repr__(self) -> str:
+        """Shapes: the numbers would fill the screen."""
+        (h, w), (height, width) = self.grid, self.size
+        space = "in the space of texts" if self.in_text_space else "in the tower's own space"
+        return f"PatchFeatures({h} x {w} patches of {height} x {width} pixels, {self.values.shape[2]} numbers {space})"
 
     @property
     def grid(self) -> Size:

@@ -309,3 +309,24 @@ def test_pages_that_may_be_bands_are_told(tmp_path: Path) -> None:
         "pages are bands, write them into one page"
     )
     assert say_pages([tmp_path / "overview.tif", tmp_path / "damaged.tif"]) == ""
+
+
+def test_exports_need_whole_pictures(tmp_path: Path) -> None:
+    Image.fromarray(scene(0, 20, 30)[0]).save(tmp_path / "a.png")
+    crop = Geometry("centre_crop", 64)
+    with pytest.raises(DataError, match=r"--data\.export coco,words needs label maps of whole pictures"):
+        Photos(str(tmp_path), "cat; dog", export="words, coco", geometry=crop)
+    assert Photos(str(tmp_path), "cat; dog", geometry=crop).export == ()
+
+
+def test_files_are_named_below_what_they_share(tmp_path: Path) -> None:
+    for name in ("a/deep/1.png", "a/2.png", os.fsdecode(b"a/caf\xe9.png")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(scene(0, 20, 30)[0]).save(tmp_path / name)
+    photos = Photos(str(tmp_path), "cat; dog")
+    assert {photos.file_name(stem) for stem in photos.files} == {
+        "deep/1.png",
+        "2.png",
+        "caf\N{REPLACEMENT CHARACTER}.png",
+    }
+    assert Photos(str(tmp_path / "a" / "2.png"), "cat; dog").file_name("2") == "2.png"

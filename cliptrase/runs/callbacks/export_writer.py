@@ -97,9 +97,11 @@ class ExportWriter(RunCallback):
             self.written.append((f"{FOLDER}/words/", f"a folder for each of {words}, a mask for each of {pictures}"))
         if "polygons" in data.export and exported:
             self.written.append((f"{FOLDER}/polygons/", f"GeoJSON of {pictures}, in pixels, nothing smoothed"))
-        if self.written and vocabulary.background:
+        others = [name for label, name in enumerate(vocabulary.label_names) if label not in vocabulary.class_labels]
+        if self.written and others:
             place, what = self.written[-1]
-            self.written[-1] = (place, f"{what}; the background is left out of exports")
+            left_out = f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} left out"
+            self.written[-1] = (place, f"{what}; {left_out}")
 
 
 def _read(mask: Path, size: tuple[int, int]) -> NDArray[np.integer[Any]]:

@@ -31,6 +31,9 @@ def test_a_picture_keeps_its_size(whole: Segmenter) -> None:
     assert found.names == ("cat", "dog", "background")
     assert sum(found.shares.values()) == pytest.approx(1)
     assert found.shares["dog"] == (found.labels == 1).mean()
+    dog, rest = 100 * found.shares["dog"], 100 * found.shares["background"]
+    cat = 100 * found.shares["cat"]
+    assert repr(found) == f"Segmentation(90 x 150: cat {cat:.1f} %, dog {dog:.1f} %, background {rest:.1f} %)"
     assert found.overlay().size[0] == 160  # a legend needs a little width
     np.testing.assert_array_equal(found.picture, np.array(picture))
 

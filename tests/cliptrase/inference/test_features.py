@@ -56,6 +56,10 @@ def test_blocks_before_the_last_give_clips_own_tokens(photos: Segmenter) -> None
     blocks = len(photos.encoder.tower.transformer.resblocks)
     before = photos.features(PICTURE, "vanilla", -2)
     assert not before.in_text_space
+    (h, w), width = before.grid, before.values.shape[2]
+    assert repr(before) == (
+        f"PatchFeatures({h} x {w} patches of 70 x 100 pixels, {width} numbers in the tower's own space)"
+    )
     assert before.values.equal(photos.features(PICTURE, "vanilla", blocks - 2).values)
     tokens = torch.cat([before.class_token.unsqueeze(0), before.values.flatten(0, 1)]).unsqueeze(0)
     tower = photos.encoder.tower

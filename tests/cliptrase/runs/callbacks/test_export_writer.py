@@ -62,7 +62,7 @@ def test_one_process_or_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert written(tmp_path / "three", 3, EXPORTS, monkeypatch) == one
     assert len(one) == 1 + 1 + 2 * 3 + 3
     assert b"COCO: 3 pictures, 6 annotations" in one["said"]
-    assert b"the background is left out of exports" in one["said"]
+    assert b"nothing smoothed; background is left out" in one["said"]
 
 
 @pytest.mark.parametrize("export", [(), *((name,) for name in EXPORTS)])
