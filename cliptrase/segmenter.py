@@ -22,8 +22,16 @@ from cliptrase.common.images import PictureLike
 from cliptrase.common.resizing import is_large, require_room
 from cliptrase.common.timing import stage
 from cliptrase.drawing.picture import Segmentation, fit, rgb_of
-from cliptrase.inference.checks import check_votes, require_directions, require_features, require_whole_patches
-from cliptrase.inference.features import PatchFeatures
+from cliptrase.inference.checks import (
+    check_votes,
+    require_directions,
+    require_features,
+    require_images,
+    require_size,
+    require_tiles,
+    require_whole_patches,
+)
+from cliptrase.inference.features import PatchFeatures, block_of
 from cliptrase.inference.large import LargePicture
 from cliptrase.inference.maps import GuideOf, resized
 from cliptrase.inference.naming import Named
@@ -237,7 +245,7 @@ class Segmenter(nn.Module):
             )
         asked = self._method(method)
         blocks = len(self.encoder.tower.transformer.resblocks)
-        block = _block(asked, blocks, layer)
+        block = block_of(asked, blocks, layer)
         whole = rgb_of(picture)
         images = fit(whole, self.protocol.size, self.protocol.longest, self.protocol.interpolation).to(self.device)
         pixels, size = self.prepare(images), (whole.shape[0], whole.shape[1])
@@ -401,16 +409,9 @@ class Segmenter(nn.Module):
             InputError: see `forward`; or a method reads the names, and none are given.
             ValueError: see `forward`.
         """
-        if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-            raise InputError(
-                f"images must be a uint8 tensor (B, 3, H, W) of 0..255, not {got}; segment() takes pictures"
-            )
-        if 0 in images.shape:
-            raise InputError(f"images {tuple(images.shape)} hold no pixel; give at least one picture")
+        require_images(images)
         size = size or (images.shape[2], images.shape[3])
-        if min(size) < 1:
-            raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
+        require_size(size)
         protocol = self.protocol.on(setting)
         methods = [method.on(setting) for method in self.methods]
         text = None
@@ -450,14 +451,7 @@ class Segmenter(nn.Module):
         """
         method = (method or self.methods[0]).on(classifier.setting)
         protocol = self.protocol.on(classifier.setting)
-        if not protocol.windowed:
-            raise InputError(
-                f"protocol {protocol.name} shows pictures whole; a large one needs windows, as `tiles` has"
-            )
-        if method.refine:
-            raise InputError(
-                f"method {method.name} refines maps of whole pictures; leave out what refines for large ones"
-            )
+        require_tiles(protocol, method)
         return LargePicture(
             picture,
             size,
@@ -579,28 +573,6 @@ class Segmenter(nn.Module):
         shown = denormalise(pixels, self.mean, self.std, self.protocol.normalisation)
         made: dict[object, object] = {}
         return lambda text: Guide(pixels, shown, text, made=made)
-
-
-def _block(method: Method, blocks: int, layer: int | None) -> int:
-    """A block, counted from 0, whose features a method has.
-
-    Raises:
-        InputError: there is no such block, or a second stream of the method runs through it.
-    """
-    if layer is None:
-        return blocks - 1
-    if isinstance(layer, bool) or not isinstance(layer, int) or not -blocks <= layer < blocks:
-        raise InputError(
-            f"`layer` {layer!r} is no block of this tower; give 0 to {blocks - 1}, or -{blocks} to -1 from the end"
-        )
-    block = layer % blocks
-    first = blocks - loaded_reading(method).depth
-    if first <= block < blocks - 1:
-        raise InputError(
-            f"method {method.name} has a second stream from block {first} on, and features of its last block only; "
-            f"give a layer below {first}, or none"
-        )
-    return block
 
 
 def _text_identity(clip: LoadedClip) -> str:

@@ -68,3 +68,34 @@ def require_features(features: Mapping[str, Tensor]) -> None:
             f"method {name}: image features are zero or not finite (NaN or infinite), so that no pixel can be named; "
             f"{cure}"
         )
+
+
+def require_images(images: object) -> None:
+    """Refuses what is no batch of pictures.
+
+    Raises:
+        InputError: anything but a uint8 tensor (B, 3, H, W) that holds a pixel.
+    """
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        got = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise InputError(f"images must be a uint8 tensor (B, 3, H, W) of 0..255, not {got}; segment() takes pictures")
+    if 0 in images.shape:
+        raise InputError(f"images {tuple(images.shape)} hold no pixel; give at least one picture")
+
+
+def require_size(size: Size) -> None:
+    """Refuses label maps without a pixel."""
+    if min(size) < 1:
+        raise InputError(f"a label map of {size[0]} x {size[1]} pixels cannot be; give (height, width) from 1 on")
+
+
+def require_tiles(protocol: EvaluationProtocol, method: Method) -> None:
+    """Refuses what cannot be worked on by tiles.
+
+    Raises:
+        InputError: the protocol has no windows, or the method refines maps of whole pictures.
+    """
+    if not protocol.windowed:
+        raise InputError(f"protocol {protocol.name} shows pictures whole; a large one needs windows, as `tiles` has")
+    if method.refine:
+        raise InputError(f"method {method.name} refines maps of whole pictures; leave out what refines for large ones")

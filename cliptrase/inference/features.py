@@ -7,8 +7,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from cliptrase.clip.requirements import loaded_reading
 from cliptrase.common.errors import InputError
 from cliptrase.drawing.patch_panel import PatchMap
+from cliptrase.methods import Method
 from cliptrase.ops.classification import Size
 
 
@@ -96,3 +98,25 @@ class PatchFeatures:
         values = self.similarity(row, column).cpu().numpy()
         cell = (self.reach[0] / self.grid[0], self.reach[1] / self.grid[1])
         return Image.fromarray(PatchMap(values, (row, column), cell).panel(self.size, (self.size[1], self.size[0])))
+
+
+def block_of(method: Method, blocks: int, layer: int | None) -> int:
+    """A block, counted from 0, whose features a method has.
+
+    Raises:
+        InputError: there is no such block, or a second stream of the method runs through it.
+    """
+    if layer is None:
+        return blocks - 1
+    if isinstance(layer, bool) or not isinstance(layer, int) or not -blocks <= layer < blocks:
+        raise InputError(
+            f"`layer` {layer!r} is no block of this tower; give 0 to {blocks - 1}, or -{blocks} to -1 from the end"
+        )
+    block = layer % blocks
+    first = blocks - loaded_reading(method).depth
+    if first <= block < blocks - 1:
+        raise InputError(
+            f"method {method.name} has a second stream from block {first} on, and features of its last block only; "
+            f"give a layer below {first}, or none"
+        )
+    return block
