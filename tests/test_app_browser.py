@@ -40,19 +40,15 @@ class Page(NamedTuple):
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
-    """The command in a process of its own, which Ctrl-C must end."""
+    """The command in a process of its own."""
     command = [sys.executable, "cli.py", "app", "--no-browser", "--port", "0", "--protocol.size", "96"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         try:
             said = process.stdout.readline()
             found = re.fullmatch(r"page: (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", said)
             assert found, said
             yield Page(found[1], process)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(30) == 130
-            assert process.stderr.read() == "error: interrupted\n"
         finally:
             process.kill()
 
@@ -174,6 +170,21 @@ def test_nothing_is_asked_of_another_place(page: Page, tab: Tab) -> None:
     with urllib.request.urlopen(page.address) as answer:
         assert "connect-src 'self'" in answer.headers["content-security-policy"]
     assert [word for word in ("fonts.googleapis", "gstatic", "cdnjs") if word in text(page.address)] == []
+
+
+def test_ctrl_c_ends_it_whatever_is_shown_and_computed(page: Page, tab: Tab, tmp_path: Path) -> None:
+    """The last test: a browser waits for an answer that takes long."""
+    Image.fromarray(scene(12, "test", 512).image).resize((3000, 3000)).save(tmp_path / "large.png")
+    tab.click("#ct-picture button[aria-label='Remove Image']")
+    assert tab.wait("!!document.querySelector('#ct-picture input[type=file]')")
+    tab.give("#ct-picture input[type=file]", tmp_path / "large.png")
+    assert tab.wait("!!document.querySelector('#ct-picture img')")
+    before = len([url for url in tab.requests if "queue/join" in url])
+    tab.click("#ct-segment")
+    assert until(lambda: tab.value("1") and len([url for url in tab.requests if "queue/join" in url]) > before)
+    page.process.send_signal(signal.SIGINT)
+    said, told = page.process.communicate(timeout=60)
+    assert (page.process.returncode, said, told) == (130, "", "error: interrupted\n")
 
 
 def text(address: str) -> str:

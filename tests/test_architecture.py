@@ -124,7 +124,19 @@ ORDERS = {
         *("evaluation", "known", "model_options", "report", "global_patches", "listing", "verify", "compare"),
         *("completion", "app"),
     ),
-    "app": ("address", "limits", "cache", "studio", "view", "downloads", "script", "patches", "page", "server"),
+    "app": (
+        "address",
+        "worker",
+        "limits",
+        "cache",
+        "studio",
+        "view",
+        "downloads",
+        "script",
+        "patches",
+        "page",
+        "server",
+    ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
         *("folder", "run"),
@@ -238,6 +250,15 @@ def test_the_method_needs_no_trainer(module: str) -> None:
 def test_the_package_hands_its_names_to_users_only(module: str) -> None:
     """Its own modules name the module that they mean."""
     assert not imports(MODULES[module]) & {f"cliptrase.{name}" for name in cliptrase.__all__ if name[0] != "_"}
+
+
+def test_only_the_page_and_its_server_need_gradio() -> None:
+    """Whoever has not installed the extra has all the rest."""
+    tools = ("gradio", "fastapi", "uvicorn")
+    assert {name for name, path in MODULES.items() if any(n.startswith(tools) for n in imports(path))} == {
+        "app.page",
+        "app.server",
+    }
 
 
 def test_the_model_knows_nothing_of_the_data_modules() -> None:

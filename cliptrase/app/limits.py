@@ -1,5 +1,6 @@
 """What the page computes at most: pixels of a picture, seconds of an answer."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -30,16 +31,22 @@ def require_size(height: int, width: int) -> None:
 
 
 class Deadline(TorchFunctionMode):
-    """Ends what torch computes in this thread within the `with` when time is up.
+    """Ends what torch computes in this thread within the `with` when time is up, or the page ends.
 
     Args:
         seconds: from now on.
         clock: what gives seconds.
+        stopping: set where the page ends.
     """
 
-    def __init__(self, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: float = SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        stopping: threading.Event | None = None,
+    ) -> None:
         super().__init__()
-        self._seconds, self._clock = seconds, clock
+        self._seconds, self._clock, self._stopping = seconds, clock, stopping
         self._end = clock() + seconds
 
     def __torch_function__(
@@ -48,8 +55,10 @@ class Deadline(TorchFunctionMode):
         """Looks at the clock before each function of torch.
 
         Raises:
-            InputError: time is up.
+            InputError: time is up, or the page ends.
         """
+        if self._stopping is not None and self._stopping.is_set():
+            raise InputError("the page ends, and this answer was given up")
         if self._clock() > self._end:
             raise InputError(
                 f"the answer took more than {self._seconds:g} seconds and was given up; take a smaller picture, fewer "

@@ -18,6 +18,7 @@ from cliptrase.app.patches import patch_html
 from cliptrase.app.script import ModelChoice, python_lines
 from cliptrase.app.studio import Answer, Studio
 from cliptrase.app.view import view_of
+from cliptrase.app.worker import Worker
 from cliptrase.common.errors import InputError, one_line
 from cliptrase.drawing.overlay import Picture
 from cliptrase.vocabulary import AUTO
@@ -203,7 +204,12 @@ def _buttons(files: Sequence[Path], what: str, answer: Answer) -> list[Any]:
 
 
 def build(
-    studio: Studio, model: ModelChoice, examples: Sequence[Example], folder: Path, knows: Sequence[str] = ()
+    studio: Studio,
+    model: ModelChoice,
+    examples: Sequence[Example],
+    folder: Path,
+    worker: Worker,
+    knows: Sequence[str] = (),
 ) -> gr.Blocks:
     """The page.
 
@@ -212,9 +218,20 @@ def build(
         model: how it was named.
         examples: pictures with words.
         folder: for files, which the page writes and gives away.
+        worker: whose thread computes.
         knows: all that the model knows, where that is little.
     """
     calls = Callbacks(studio, model, folder)
+
+    def segment(*given: Any) -> tuple[Any, ...]:
+        return worker.run(lambda: calls.segment(*given))
+
+    def overlays(*given: Any) -> tuple[Any, ...]:
+        return worker.run(lambda: calls.overlays(*given))
+
+    def attention(state: tuple[Answer, Path] | None, event: gr.SelectData) -> str:
+        return worker.run(lambda: calls.patch(state, event))
+
     usual = "cliptrase" if "cliptrase" in studio.methods else studio.methods[0]
     page: gr.Blocks = gr.Blocks(title="cliptrase", analytics_enabled=False, delete_cache=(3600, 86400))
     with page:
@@ -288,8 +305,8 @@ def build(
         asked: list[Any] = [picture, words, background, first, second, threshold, least, strength, state]
         answered: list[Any] = [told, view, mask, second_mask, overlay, second_overlay, legend, lines, patch, state]
         for event in (button.click, words.submit, background.submit):
-            event(calls.segment, asked, answered, trigger_mode="once", **raw)
-        view.select(calls.patch, [state], [patch], trigger_mode="always_last", **by_model)
+            event(segment, asked, answered, trigger_mode="once", **raw)
+        view.select(attention, [state], [patch], trigger_mode="always_last", **by_model)
         threshold.change(
             lambda chosen: gr.update(visible=chosen == NUMBER),
             [threshold],
@@ -299,7 +316,7 @@ def build(
         )
         strength.input(None, [strength], None, js=_STRENGTH_JS)
         strength.release(
-            calls.overlays,
+            overlays,
             [state, strength],
             [overlay, second_overlay],
             show_progress="hidden",
@@ -314,7 +331,7 @@ def build(
             chosen = gallery.select(
                 choose, None, [picture, words, background], show_progress="hidden", api_visibility="private"
             )
-            chosen.then(calls.segment, asked, answered, **raw)
+            chosen.then(segment, asked, answered, **raw)
     page.queue(max_size=16)
     return page
 

@@ -1,5 +1,6 @@
 """The page on a socket of this machine: nothing of it is fetched from elsewhere, and a signal ends it."""
 
+import logging
 import os
 import re
 import socket
@@ -28,7 +29,7 @@ POLICY = (
 )
 _ADDRESS = re.compile(rb"https?://([^/\"'\s<>\\\\]*)[^\"'\s<>\\\\]*")
 _NAMESPACE = b"www.w3.org"  # of drawings; nothing is loaded from there
-_WAIT = 3.0  # seconds that open answers get after a signal
+_WAIT = 5.0  # seconds until the server has seen that it is to end; Gradio may keep it busy
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Any]
@@ -153,19 +154,20 @@ def application(page: gr.Blocks, folder: Path) -> Local:
     return Local(mounted)
 
 
-def serve(app: Local, server: socket.socket, open_browser: bool) -> int:
+def serve(app: Local, server: socket.socket, open_browser: bool, stop: Callable[[], None]) -> int:
     """Serves until a signal comes.
 
     Args:
         app: from `application`.
         server: from `address.bound`.
         open_browser: whether to show the page.
+        stop: ends what is computed.
 
     Returns:
         exit status; a signal is raised as the process's own handler has it.
     """
     address = address_of(server)
-    running = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, access_log=False))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
     thread = threading.Thread(target=running.run, args=([server],), daemon=True, name="page")
     thread.start()
     try:
@@ -177,7 +179,10 @@ def serve(app: Local, server: socket.socket, open_browser: bool) -> int:
         while thread.is_alive():
             thread.join(1)
     finally:
-        running.should_exit = True
+        # What browsers still wait for is broken off, and every such end would be told by a traceback.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        running.should_exit = running.force_exit = True
+        stop()
         thread.join(_WAIT)
     print("the page has ended by itself", file=sys.stderr)
     return 1

@@ -1,6 +1,7 @@
 """The model behind the page: a picture is encoded once by each method, and named by any words after that."""
 
 import hashlib
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ class Studio:
         guest: a second tower for methods that read one.
         cache_dir: see `Segmenter`.
         seconds: that an answer may take.
+        stopping: set where answers are to be given up.
 
     Raises:
         InputError: the protocol crops, or no method can be had.
@@ -88,6 +90,7 @@ class Studio:
         guest: GuestTower | None = None,
         cache_dir: Path | None = None,
         seconds: float = SECONDS,
+        stopping: threading.Event | None = None,
     ) -> None:
         if protocol.view != "whole_image":
             raise InputError(
@@ -95,6 +98,7 @@ class Studio:
             )
         self.clip, self.protocol, self.guest = clip, protocol, guest
         self._cache_dir, self._seconds = cache_dir, seconds
+        self._stopping = stopping
         self._segmenters: Cache[Segmenter] = Cache(64)
         self._encoded: Cache[Encoded] = Cache(_PIXELS)
         self._patches: Cache[GlobalPatches] = Cache(8)
@@ -169,7 +173,7 @@ class Studio:
         start = time.monotonic()
         vocabulary = parse_words(words, background, threshold)
         maps: dict[str, NDArray[np.integer[Any]]] = {}
-        with Deadline(self._seconds):
+        with self._deadline():
             for name in dict.fromkeys(methods):
                 segmenter = self.segmenter(name)
                 maps[segmenter.methods[0].name] = self._labels(segmenter, shown, vocabulary)
@@ -190,6 +194,9 @@ class Studio:
         labels: NDArray[np.integer[Any]] = segmenter.label(encoded, names)[method.name][0].cpu().numpy()
         return labels
 
+    def _deadline(self) -> Deadline:
+        return Deadline(self._seconds, stopping=self._stopping)
+
     def cell(self, shown: Shown) -> tuple[float, float]:
         """(height, width) of a patch as shares of the picture's, by which a click finds its patch."""
         patch = self._any.patch
@@ -204,7 +211,7 @@ class Studio:
         """
 
         def make() -> GlobalPatches:
-            with Deadline(self._seconds):
+            with self._deadline():
                 _, pixels = show(shown.pixels, self.clip, self._any.encoder, self.side)
                 patch = self._any.patch
                 rows, columns = pixels.shape[2] // patch[0], pixels.shape[3] // patch[1]

@@ -92,21 +92,24 @@ def _serve(options: argparse.Namespace) -> int:
             )
         from cliptrase.app.script import ModelChoice
         from cliptrase.app.studio import Studio
+        from cliptrase.app.worker import Worker
         from cliptrase.clip.guest_weights import load_guest
         from cliptrase.clip.weights import default_tag, load_clip
 
         pretrained = options.pretrained or default_tag(options.clip)
         clip = load_clip(options.clip, pretrained, options.activation)
         guest = load_guest(options.guest) if options.guest else None
-        studio = Studio(clip, parsed(options.protocol), guest)
+        worker = Worker()
+        studio = Studio(clip, parsed(options.protocol), guest, stopping=worker.stopping)
         model = ModelChoice(options.clip, pretrained, options.activation, options.guest)
 
         from cliptrase.app.page import build
         from cliptrase.app.server import application, own_folder, serve
 
         with own_folder() as folder:
-            page = build(studio, model, _examples(), folder, _knows(options.clip))
-            return serve(application(page, folder), server, _has_screen() if options.open is None else options.open)
+            page = build(studio, model, _examples(), folder, worker, _knows(options.clip))
+            show = _has_screen() if options.open is None else options.open
+            return serve(application(page, folder), server, show, worker.stop)
 
 
 def _examples() -> "list[Example]":

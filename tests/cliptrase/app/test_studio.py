@@ -1,5 +1,6 @@
 """Answers are the segmenter's own; a picture is encoded once; what cannot be answered is a sentence."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cliptrase.app import limits
 from cliptrase.app.cache import Cache
 from cliptrase.app.limits import Deadline
 from cliptrase.app.studio import Answer, Studio
+from cliptrase.app.worker import Worker
 from cliptrase.common.errors import InputError
 from cliptrase.methods import METHODS
 from cliptrase.protocols.table import get_protocol
@@ -121,6 +123,31 @@ def test_a_deadline_looks_at_the_clock_within_a_computation() -> None:
         compute()
     assert 0 < len(done) < 5
     assert torch.ones(2).sum() == 2  # and only within
+
+
+def test_answers_are_given_up_where_the_page_ends(studio: Studio, picture: Path) -> None:
+    worker = Worker()
+    own = Studio(studio.clip, studio.protocol, stopping=worker.stopping)
+    begun, ended = threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        worker.stopping.wait(30)
+        with pytest.raises(InputError, match="the page ends"):
+            own.segment(own.read(picture), WORDS, "", ["vanilla"])
+        ended.append(threading.current_thread().name)
+
+    asking = threading.Thread(target=lambda: worker.run(work))
+    asking.start()
+    assert begun.wait(30)
+    worker.stop()  # and waits for it
+    assert [name.partition("_")[0] for name in ended] == ["answers"]
+    asking.join()
+    late = threading.Thread(target=lambda: worker.run(lambda: ended.append("late")), daemon=True)
+    late.start()
+    late.join(0.2)
+    assert late.is_alive()
+    assert "late" not in ended
 
 
 def test_the_newest_values_are_kept() -> None:
