@@ -1,6 +1,7 @@
 """One run that compares all methods beside a run for each of them: pixels in, label maps and scores out.
 
 python -m benchmarks.compare --sizes 224 336
+python -m benchmarks.compare --sizes 224 --precision int8x3
 """
 
 import argparse
@@ -13,9 +14,10 @@ import torch
 from benchmarks import measure, record, subjects
 from cliptrase import SegmentationCounts, Segmenter
 from cliptrase.methods import METHODS
+from cliptrase.ops.precision import PRECISIONS, in_precision
 
 
-def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[], None]:
+def steps(segmenter: Segmenter, batch: int, size: int, names: int, precision: str = "32-true") -> Callable[[], None]:
     """A batch's label maps under every method of the segmenter, each counted into its confusion matrix."""
     images = subjects.pictures(batch, size).to(segmenter.device)
     classifier = subjects.classifier(names, segmenter.model.visual.output_dim, segmenter.device)
@@ -24,7 +26,9 @@ def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[
 
     def work() -> None:
         counts.reset()
-        counts.update(segmenter(images, classifier).labels, truth, range(batch))
+        with in_precision(precision, segmenter.device):
+            labels = segmenter(images, classifier).labels
+        counts.update(labels, truth, range(batch))
 
     return work
 
@@ -32,16 +36,21 @@ def steps(segmenter: Segmenter, batch: int, size: int, names: int) -> Callable[[
 def compare(
     model: str, size: int, batch: int, names: int, methods: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Milliseconds a picture together, alone and summed."""
-    device = torch.device(options.device)
-    works = {name: steps(subjects.segmenter(model, size, device, [name]), batch, size, names) for name in methods}
-    works["together"] = steps(subjects.segmenter(model, size, device, methods), batch, size, names)
+    """Milliseconds a picture together, alone and summed; in another precision also each one's share of float32's."""
+    device, given = torch.device(options.device), (batch, size, names)
+    alone = {name: subjects.segmenter(model, size, device, [name]) for name in methods}
+    works = {name: steps(one, *given, options.precision) for name, one in alone.items()}
+    works["together"] = steps(subjects.segmenter(model, size, device, methods), *given, options.precision)
+    if options.precision != "32-true":
+        works |= {f"{name} fp32": steps(one, *given) for name, one in alone.items()}
     taken = measure.interleaved(works, options.rounds, options.clock, device)
     row: dict[str, Any] = {"model": model, "size": size, "batch": batch, "names": names}
     row |= {name: 1000 * seconds / batch for name, seconds in taken.items()}
     row["sum"] = sum(row[name] for name in methods)
     row["together/sum"] = row["together"] / row["sum"]
-    return row
+    if options.precision != "32-true":
+        row |= {f"{name}/fp32": row[name] / row[f"{name} fp32"] for name in methods}
+    return row | {"precision": options.precision}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -52,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--sizes", nargs="+", type=int, default=[224, 336], help="pixels of a side")
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--names", type=int, default=171)
+    parser.add_argument("--precision", choices=PRECISIONS, default="32-true")
     parser.add_argument("--rounds", type=int, default=2, help="of which the median is taken")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -209,6 +209,10 @@ def test_compare(tmp_path: Path) -> None:
     (row,) = rows_of(tmp_path / "compare.csv")
     assert float(row["sum"]) == pytest.approx(sum(float(row[name]) for name in methods))
     assert float(row["together/sum"]) == pytest.approx(float(row["together"]) / float(row["sum"]))
+    half = ["--precision", "bf16-mixed", "--methods", "sclip"]
+    compare.main([*options, str(tmp_path / "half.csv"), *half])
+    (row,) = rows_of(tmp_path / "half.csv")
+    assert float(row["sclip/fp32"]) == pytest.approx(float(row["sclip"]) / float(row["sclip fp32"]))
 
 
 def test_scaling_reads_what_it_writes(tmp_path: Path) -> None:
