@@ -117,6 +117,11 @@ def test_words_and_a_picture_give_an_answer(
     assert tab.wait("document.querySelectorAll('.ct-patch img').length == 3")
     assert "Patch 0,8" in tab.value("document.querySelector('#ct-patch').textContent")  # 9 patches of 16 in a row
 
+    tab.value("document.querySelector('.ct-map').focus()")
+    for key, code in (("ArrowDown", 40), ("Enter", 13)):
+        tab.ask("Input.dispatchKeyEvent", type="keyDown", key=key, code=key, windowsVirtualKeyCode=code)
+    assert tab.wait("document.querySelector('#ct-patch').textContent.includes('Patch 1,8')")
+
     tab.click("#ct-mask")
     mask = downloads / "photo_cliptrase.png"
     assert until(mask.is_file)

@@ -29,7 +29,7 @@ POLICY = (
 )
 _ADDRESS = re.compile(rb"https?://([^/\"'\s<>\\\\]*)[^\"'\s<>\\\\]*")
 _NAMESPACE = b"www.w3.org"  # of drawings; nothing is loaded from there
-_WAIT = 5.0  # seconds until the server has seen that it is to end; Gradio may keep it busy
+_WAIT = 10.0  # seconds until the server has seen that it is to end; Gradio may keep it busy
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Any]
@@ -168,7 +168,15 @@ def serve(app: Local, server: socket.socket, open_browser: bool, stop: Callable[
     """
     address = address_of(server)
     running = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    thread = threading.Thread(target=running.run, args=([server],), daemon=True, name="page")
+
+    def run() -> None:
+        try:
+            running.run([server])
+        except Exception:
+            if not running.should_exit:  # of what was broken off nothing is to be told
+                raise
+
+    thread = threading.Thread(target=run, daemon=True, name="page")
     thread.start()
     try:
         while not running.started and thread.is_alive():

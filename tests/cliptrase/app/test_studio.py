@@ -30,6 +30,17 @@ def test_labels_are_those_of_segment(studio: Studio, picture: Path, method: str)
         assert answer.vocabulary.label_names == expected.names
 
 
+def test_windows_too(studio: Studio, picture: Path) -> None:
+    windowed = Studio(studio.clip, get_protocol("sclip", size=96, window=64, stride=32))
+    answer = windowed.segment(windowed.read(picture), WORDS, BACKGROUND, ["naclip"], "auto")
+    expected = windowed.segmenter("naclip").segment(picture, WORDS, BACKGROUND, "auto")
+    assert np.array_equal(answer.maps["naclip"], expected.labels)
+    own = Studio(studio.clip, get_protocol("tiles", size="own"))
+    rows, columns = own.patches(own.read(picture)).grid  # seen whole, at the size that the tower was made for
+    assert (rows, columns) == (14, 19)
+    assert tuple(np.ceil(1 / np.array(own.cell(own.read(picture))) - 1e-9)) == (rows, columns)
+
+
 @pytest.mark.parametrize(("method", "times"), [("cliptrase", 1), ("resclip", 2)])
 def test_a_picture_is_encoded_once_for_all_words(
     studio: Studio, picture: Path, method: str, times: int, monkeypatch: pytest.MonkeyPatch
