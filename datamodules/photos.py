@@ -31,7 +31,7 @@ class Photos(SegmentationDataModule):
     Args:
         images: a folder, one file, a quoted glob such as "holiday/*.jpg", or several of these in brackets.
         words: "cat, kitten; dog": `;` between classes, `,` between synonyms; a list of such texts; or a file of one
-            class a line, in the forms of `class_lists.read_class_list` too.
+            class a line; see `class_lists.read_class_list` for its forms.
         background: "wall, floor": prompts for everything else; a single class needs them, or a threshold.
         threshold: makes pixels without a likely word "none of these", a label of its own: `auto` where no word reaches
             what neutral words reach by chance, a number from 0 to 1 where no label has that probability, `none` never.

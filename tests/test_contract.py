@@ -218,6 +218,11 @@ def test_list_of_what_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
             "test has no option --trainer.device; did you mean --trainer.devices",
         ),
         ("test --data VOC20 --protocol.sise 2", 2, "test has no option --protocol.sise; did you mean --protocol.size?"),
+        (
+            "test --data.scenes 16",
+            2,
+            "--data.scenes is an option of Shapes: give --data Shapes beside it, or --config demo",
+        ),
         ("test --data VOC200", 2, "--data VOC200 is not a data set; did you mean VOC20?"),
         ("test --config sclp --data VOC20", 2, "--config 'sclp' is no file and no configuration of that name"),
         ("test --data VOC20 --model.method slip", 1, "unknown method 'slip' (did you mean sclip?)"),

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from cliptrase.cli import main
 from cliptrase.cli.complaints import from_machine, mendable, of_other_processes
 from cliptrase.cli.processes import _started_elsewhere
+from cliptrase.cli.refusals import note_stand_in
 from cliptrase.common import io as files
 from cliptrase.common.errors import InputError
 from cliptrase.runs.callbacks import writers
 from cliptrase.segmenter import Segmenter
+from cliptrase.vocabulary import Vocabulary, single_names
 from datamodules import VOC20, DataError
 from datamodules.dataset import FileDataset
 from tests.command import QUIET, complaint
@@ -334,3 +337,14 @@ def test_an_interrupt_before_anything(capsys: pytest.CaptureFixture[str], monkey
 def test_a_share_of_the_batches_that_is_none(complain: Callable[..., str]) -> None:
     sentence = complain("--data.batch_size", "1", "--trainer.limit_test_batches", "0.1")
     assert sentence.startswith("--trainer options cannot be used here (You requested to check 0.1")
+
+
+def test_words_that_the_embedded_model_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = replace(VOC20.spec, vocabulary=Vocabulary(single_names(["sky", "cat", "water", "dog"])))
+    note_stand_in("embedded", [spec])
+    told = capsys.readouterr().err
+    assert told.startswith("note: the embedded model is a stand-in that knows 16 words (grass, ")
+    assert told.endswith(", and not cat, dog; what it makes of those means nothing: give --model.clip ViT-B-16\n")
+    note_stand_in("ViT-B-16", [spec])
+    note_stand_in("embedded", [replace(spec, vocabulary=Vocabulary(single_names(["sky"])))])
+    assert capsys.readouterr().err == ""

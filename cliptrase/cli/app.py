@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cliptrase.cli import configs
@@ -68,7 +69,7 @@ def _usual_protocol(words: Sequence[str]) -> list[str]:
     """Options to stand before the user's: `photos`, for the embedded model with the values of its demo."""
     usual = ["--protocol", DEFAULT_FOR_PHOTOS]
     typed: dict[str, str] = {}
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in pairwise([*words, ""]):
         option, equals, value = word.partition("=")
         typed[option] = value if equals else after
     if "--protocol" not in typed and typed.get("--model.clip", _EMBEDDED) == _EMBEDDED:

@@ -34,6 +34,7 @@ _SECTIONS = (
     *("audit", "check", "data", "explain", "model", "protocol", "resume", "seed_everything", "stress", "sweep"),
     "trainer",
 )
+_FEW = 3  # data sets that share an option, so that it names them
 _OF_DATA = ("class_path", "init_args", "dict_kwargs", "help")
 
 
@@ -88,7 +89,7 @@ def check(command: str, words: Sequence[str]) -> None:
         if option.startswith("--"):
             values[option[2:].replace("data.init_args.", "data.")] = value
     if not data:
-        raise UsageError(NO_DATA)
+        raise UsageError(_no_data([option for option, _ in pairs]))
     if data not in DATA and "." not in data:
         meant = suggestion(data, DATA)
         raise UsageError(f"--data {data} is not a data set; {meant} one of {', '.join(DATA)}")
@@ -99,6 +100,16 @@ def check(command: str, words: Sequence[str]) -> None:
     _check_towers(pairs, values)
     if data in DATA and not any(option == "--print_config" for option, _ in pairs):
         _check_places(command, data, values)
+
+
+def _no_data(typed: Sequence[str]) -> str:
+    """What is said where no data set is named; an option that few have names them."""
+    for option in typed:
+        of = [name for name in DATA if option.startswith("--data.") and option[7:] in parameters(name)]
+        if 0 < len(of) <= _FEW:
+            demo = ", or --config demo" if "Shapes" in of else ""
+            return f"{option} is an option of {' and '.join(of)}: give --data {of[0]} beside it{demo}"
+    return NO_DATA
 
 
 def _check_name(command: str, option: str, data: str) -> None:

@@ -15,7 +15,7 @@ from cliptrase.cli.arguments import PUBLISHED, STRESSES, SUBCOMMANDS
 from cliptrase.cli.complaints import of_other_processes
 from cliptrase.cli.processes import Fallen, WatchedLauncher, supervise
 from cliptrase.cli.protocol_option import parsed
-from cliptrase.cli.refusals import check_writable, refusal, require_datasets
+from cliptrase.cli.refusals import check_writable, note_stand_in, refusal, require_datasets
 from cliptrase.cli.run_names import named, run_name
 from cliptrase.cli.run_parser import RunParser
 from cliptrase.cli.studies import asked_studies, with_parts_off
@@ -284,6 +284,7 @@ class EvaluationCLI(LightningCLI):
         except Exception as error:  # Lightning and its plugins raise what they like
             raise InputError(refusal(error, config.trainer)) from error
         supervise(trainer, config.trainer.strategy)
+        note_stand_in(str(config.model.clip), self.datamodule.settings)
         if config.trainer.precision == AUTO and trainer.is_global_zero:
             print(f"note: --trainer.precision auto is {trainer.precision} on this machine", file=sys.stderr)
         return trainer

@@ -40,18 +40,17 @@ def _print(options: argparse.Namespace) -> int:
         rows = list(KINDS[kind]())
         width = max(len(name) for name, _, _ in rows)
         for name, what, source in rows:
-            print(_line(f"  {name:{width}}  ", what, source))
+            print("\n".join(_lines(f"  {name:{width}}  ", what, source)))
         if kind != kinds[-1]:
             print()
     return 0
 
 
-def _line(head: str, what: str, source: str) -> str:
-    """One line of at most `WIDTH` columns; what the thing is gives way to where it comes from."""
-    tail = f" ({source})" if source else ""
-    room = WIDTH - len(head) - len(tail)
-    text = what if len(what) <= room else textwrap.shorten(what, room, placeholder=" ...")
-    return f"{head}{text}{tail}"[:WIDTH].rstrip()
+def _lines(head: str, what: str, source: str) -> list[str]:
+    """Lines of at most `WIDTH` columns, what does not fit below its beginning."""
+    text = f"{what} ({source})" if source else what
+    below = " " * len(head)
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=below, break_on_hyphens=False)
 
 
 def _methods() -> Rows:

@@ -1,17 +1,22 @@
-"""What `test` and `predict` refuse before anything runs: data sets, folders and the Trainer's options."""
+"""What `test` and `predict` refuse or warn of beforehand: data sets, words, folders, options of the Trainer."""
 
 import inspect
 import os
 import re
+import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 
-from cliptrase.common.errors import InputError, one_line, suggestion
+from cliptrase.cli.processes import is_first
+from cliptrase.common.errors import InputError, first_few, one_line, suggestion
 from cliptrase.protocols.protocol import EvaluationProtocol
 from datamodules import SegmentationDataModule
+from datamodules.shapes_scenes import NAMES
+from datamodules.spec import DatasetSpec
 from datamodules.specs import DATASETS
 
 _HARMLESS = ("callbacks", "default_root_dir", "enable_progress_bar", "logger", "max_epochs")
@@ -28,6 +33,19 @@ def require_datasets(protocol: EvaluationProtocol, data: SegmentationDataModule)
         meant = suggestion(unknown[0], known)
         raise InputError(
             f"`protocol.overrides` names {unknown[0]!r}, which is no data set; {meant} some of {', '.join(known)}"
+        )
+
+
+def note_stand_in(clip: str, settings: Iterable[DatasetSpec]) -> None:
+    """Says which words the embedded model was never taught: it knows the materials of the demo's scenes alone."""
+    if clip != "embedded" or not is_first():
+        return
+    words = dict.fromkeys(name for setting in settings for name in setting.vocabulary.names)
+    if strange := [word for word in words if word not in NAMES]:
+        print(
+            f"note: the embedded model is a stand-in that knows {len(NAMES)} words ({', '.join(NAMES)}), and not "
+            f"{first_few(strange)}; what it makes of those means nothing: give --model.clip ViT-B-16",
+            file=sys.stderr,
         )
 
 

@@ -51,8 +51,8 @@ class TrainingFreeSegmentation(LightningModule):
         clip: open_clip architecture, `local-dir:DIR`, `hf-hub:REPOSITORY` or `embedded`.
         pretrained: open_clip tag or weights file; not used with `local-dir:` and `hf-hub:`.
         activation: `auto`, or the GELU that a weights file was trained with.
-        method: the method scored under `settings`: a name with switches, `FILE.py:NAME`, `package.module:NAME`, or in
-            Python a `Method`; see `methods.get_method`.
+        method: a name with switches, such as `cliptrase-regions` or `naclip+pamr`, `FILE.py:NAME` or
+            `package.module:NAME`; see `methods.get_method`, which takes a `Method`, too.
         compare: further methods scored in the same run: a list, or names with commas between them.
         guest: a second tower for methods that read one: a timm name, a folder or a file; see
             `guest_weights.load_guest`.

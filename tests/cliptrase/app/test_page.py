@@ -130,7 +130,7 @@ def test_ports() -> None:
 
 def test_without_gradio_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    said = complaint(capsys, "app", "--port", "0")
+    assert complaint(capsys, "app") == (said := complaint(capsys, "app", "--port", "0"))
     assert said == "the page needs the package gradio, which is not installed; run: pip install 'cliptrase[app]'"
 
 
