@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cliptrase.cli import main
 from cliptrase.runs.folder import UNENDED
@@ -97,3 +98,23 @@ def test_an_audit_needs_parts(studied: list[str], capsys: pytest.CaptureFixture[
 
 def test_predict_has_no_truth(studied: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert complaint(capsys, "predict", *studied) == "--explain needs label maps to score; it goes with 'test'"
+
+
+def test_nothing_scored_leaves_no_empty_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, values in (("image", np.zeros((32, 64, 3), np.uint8)), ("gt", np.full((32, 64), 255, np.uint8))):
+        (tmp_path / kind).mkdir()
+        if kind == "gt":
+            values[:, :4] = [0, 0, 1, 1]  # which a crop of the middle does not see
+        Image.fromarray(values).save(tmp_path / kind / "a.png")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    data = ["--data", "Folder", "--data.root", str(tmp_path)]
+    data += ["--data.classes", str(tmp_path / "classes.txt"), "--model.clip", "embedded", "--protocol", "paper_224"]
+    out = ["--explain", "--audit", *QUIET, "--trainer.default_root_dir", str(tmp_path / "out")]
+    assert main(["test", *data, *out]) == 1
+    told = capsys.readouterr()
+    assert "no picture was scored" in told.err
+    assert "error budget" not in told.out
+    (folder,) = (tmp_path / "out").iterdir()
+    assert tables(folder) == {}
+    assert not list(folder.glob("studies/*.csv"))
+    assert main(["verify", str(folder)]) == 0

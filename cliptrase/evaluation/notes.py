@@ -66,6 +66,8 @@ def _guest(provenance: Mapping[str, Any]) -> Iterator[str]:
 def _rare(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """How far the intervals of each setting can be trusted: with few pictures, and where classes are rare."""
     for name, result in settings.items():
+        if result["images"] == 1:
+            yield f"{name}: a single picture gives no interval."
         if not result["intervals"]:
             continue
         if result["images"] < FEW:

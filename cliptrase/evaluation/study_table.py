@@ -11,7 +11,6 @@ Kind = Literal["text", "count", "score", "points", "coefficient", "interval", "d
 Value = str | int | float | Sequence[float] | None
 CHARTS = ("", "stacked", "curve")
 _HIGHER = ("mIoU", "BIoU")  # scores of which the highest is the best
-_VARIANTS = ("method", "without")  # columns that name what is compared
 KINDS: tuple[Kind, ...] = ("text", "count", "score", "points", "coefficient", "interval", "difference_interval")
 
 
@@ -77,7 +76,7 @@ class StudyTable:
 
         Only columns of `_HIGHER` are compared: of others the highest is not the best.
         """
-        apart = [place for place, one in enumerate(self.columns) if one.kind == "text" and one.name not in _VARIANTS]
+        apart = [place for place, one in enumerate(self.columns) if one.kind == "text" and one.name != "method"]
         groups: dict[tuple[Value, ...], list[int]] = {}
         for number, row in enumerate(self.rows):
             groups.setdefault(tuple(row[place] for place in apart), []).append(number)

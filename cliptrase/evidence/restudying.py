@@ -100,7 +100,7 @@ def _tables(
         RuntimeError,
     ):  # the hashes' check names what is wrong
         return None
-    tables = study.tables(Studied(protocol, methods, settings, found, counts))
+    tables = study.tables(Studied.of(protocol, methods, settings, found, counts))
     made: dict[str, Any] = json.loads(json.dumps({"tables": [table.document() for table in tables]}))
     return made
 

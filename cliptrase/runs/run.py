@@ -341,10 +341,11 @@ class Run:
     def _study_tables(self) -> dict[str, Sequence[StudyTable]]:
         settings = [setting for setting in self.settings if setting.name in self._studied]
         found = {}
-        for study in self.plan.studies if settings else ():
+        for study in self.plan.studies:
             counts = {setting.name: self._studied[setting.name][study.name] for setting in settings}
-            studied = Studied(self.protocol, self.methods, settings, counts, self._finished)
-            found[study.name] = study.tables(studied)
+            studied = Studied.of(self.protocol, self.methods, settings, counts, self._finished)
+            if studied.settings:
+                found[study.name] = study.tables(studied)
         return found
 
     def _provenance(self) -> dict[str, Any]:

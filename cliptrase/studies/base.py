@@ -94,6 +94,19 @@ class Studied:
     counts: Mapping[str, Mapping[str, Counts]]
     own: Mapping[str, Mapping[str, Counts]]
 
+    @classmethod
+    def of(
+        cls,
+        protocol: EvaluationProtocol,
+        methods: Sequence[Method],
+        settings: Sequence[Setting],
+        counts: Mapping[str, Mapping[str, Counts]],
+        own: Mapping[str, Mapping[str, Counts]],
+    ) -> "Studied":
+        """The same of those data sets in which something was scored: of the others a study finds nothing."""
+        scored = [setting for setting in settings if any(one.images for one in own[setting.name].values())]
+        return cls(protocol, methods, scored, counts, own)
+
     def estimates(self, counts: Sequence[Counts], labels: int | None = None) -> list["Figure"]:
         """MIoU of several counts of the same pictures, with intervals and differences to the first of them.
 
@@ -112,10 +125,12 @@ class Figure:
     Attributes:
         mIoU: by the protocol's definition.
         estimate: None for fewer than two pictures.
+        above: how much higher it is than the first of the figures that were estimated together, in points; None for it.
     """
 
     mIoU: float  # noqa: N815 (the name in results.json)
     estimate: Estimate | None
+    above: float | None
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -124,8 +139,8 @@ class Figure:
 
     @property
     def difference(self) -> float | None:
-        """To the first of the figures that were estimated together, in points."""
-        return self.estimate.difference.value if self.estimate and self.estimate.difference else None
+        """To the first of the figures that were estimated together, in points; of a single picture without interval."""
+        return self.estimate.difference.value if self.estimate and self.estimate.difference else self.above
 
     @property
     def difference_interval(self) -> tuple[float, float] | None:
@@ -145,7 +160,8 @@ def figures(pictures: Tensor, stems: Sequence[str], definition: str) -> list[Fig
     intervals: Sequence[Estimate | None] = estimates(found) if found else [None] * len(pictures)
     hits, truth, predicted = pictures.double().sum(1).unbind(1)
     values = scores(hits, truth, predicted, definition).mIoU.tolist()
-    return [Figure(value, interval) for value, interval in zip(values, intervals, strict=True)]
+    above = [None, *(value - values[0] for value in values[1:])]
+    return [Figure(*figure) for figure in zip(values, intervals, above, strict=True)]
 
 
 def variant(method: str, name: str) -> str:
