@@ -121,8 +121,7 @@ def test_part_of_a_set_is_marked_everywhere(
         assert f"{images} of 5000" in text, name
         assert words in text, name
         assert "embedded" in text, name
-    assert 'class="up"' not in texts["report.html"].split("Comparison of methods")[0]
-    assert 'class="down"' not in texts["report.html"].split("Comparison of methods")[0]
+    assert 'data-part="from published"' not in texts["report.html"]
     assert "22.84" in texts["report.html"]
 
 

@@ -154,7 +154,7 @@ def test_what_a_logger_raises_is_a_sentence() -> None:
         (("VOC20", {}), ("ViT-B-16", "openai", "cliptrase"), "VOC20_cliptrase_ViT-B-16-openai"),
         (("Folder", {"name": "my set"}), ("ViT-B-16", "/w/a b.pt", "gem+p=5"), "my-set_gem+p=5_ViT-B-16-a-b"),
         (("Folder", {"spec": "x/set.yaml"}), ("hf-hub:org/clip", None, "/m/own.py:kv"), "set_own.py-kv_clip"),
-        (("Benchmark", {"settings": ["A", "x/b.yaml"]}), ("local-dir:/w/tiny/", None, "gem"), "A+b_gem_tiny"),
+        (("Benchmark", {"settings": ["A", "x/b.yaml"]}), ("local-dir:/w/tiny/", None, "gem"), "A-b_gem_tiny"),
         (("Benchmark", {"settings": "mess"}), ("embedded", None, "../.."), "Benchmark_-_embedded"),
     ],
 )

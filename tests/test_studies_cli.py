@@ -100,6 +100,7 @@ def test_predict_has_no_truth(studied: list[str], capsys: pytest.CaptureFixture[
     assert complaint(capsys, "predict", *studied) == "--explain needs label maps to score; it goes with 'test'"
 
 
+@pytest.mark.filterwarnings("ignore:.*value 255 covers most")
 def test_nothing_scored_leaves_no_empty_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for kind, values in (("image", np.zeros((32, 64, 3), np.uint8)), ("gt", np.full((32, 64), 255, np.uint8))):
         (tmp_path / kind).mkdir()

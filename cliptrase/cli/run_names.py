@@ -50,7 +50,7 @@ def _data(data: Namespace) -> str:
     kind = str(data.class_path).rpartition(".")[2]
     settings = options.get("settings")
     if isinstance(settings, Sequence) and not isinstance(settings, str) and 0 < len(settings) <= _DATA_SETS:
-        return "+".join(Path(str(one)).stem for one in settings)
+        return "-".join(Path(str(one)).stem for one in settings)
     if name := options.get("name"):
         return str(name)
     return Path(str(spec)).stem if (spec := options.get("spec")) else kind

@@ -1,10 +1,10 @@
 """The report's tables of benchmarks that average by domain."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cliptrase.evaluation.domain_lines import DomainLine, DomainTable, domain_tables
-from cliptrase.evaluation.formatting import INTERVAL, format_interval, format_score
+from cliptrase.evaluation.formatting import INTERVAL, best_of, format_interval, format_score, is_best
 from cliptrase.report.markup import Html, element, table_block
 
 _HEADS = {"mIoU": "mIoU", "CoI_mIoU": "CoI-mIoU", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -38,22 +38,29 @@ def _table(table: DomainTable) -> Html:
     for group in table.groups:
         title = element("th", group[0].domain or "all domains", scope="rowgroup")
         head = element("tr", title, element("td", colspan=len(heads) + len(others) - 1), class_="setting")
-        bodies.append(element("tbody", head, *(_row(line, table) for line in group)))
+        best = {
+            label: best_of([_scores(line, table) for line in group if line.label == label])
+            for label in {line.label for line in group}
+        }
+        bodies.append(element("tbody", head, *(_row(line, table, best[line.label]) for line in group)))
     caption = f"{table.title}; below mIoU its {INTERVAL} over pictures"
     return element("table", element("caption", caption), element("thead", top), *bodies)
 
 
-def _row(line: DomainLine, table: DomainTable) -> Html:
-    kind = "span" if line.kind == "figure" else "strong"
-    scores = line.scores[table.definition]
+def _scores(line: DomainLine, table: DomainTable) -> list[float | None]:
+    """What a table shows of a line: by the benchmark's definition, then mIoU by the others."""
+    own = line.scores[table.definition]
+    return [*(own.get(column) for column in _HEADS), *(line.scores[name]["mIoU"] for name in table.others)]
+
+
+def _row(line: DomainLine, table: DomainTable, best: Sequence[float | None]) -> Html:
     label = line.label if line.kind == "figure" else line.label.removeprefix(f"{line.name}, ")
-    cells = [element("th", element(kind, label), scope="row")]
+    cells = [element("th", element("span" if line.kind == "figure" else "em", label), scope="row")]
     cells += [element("td", line.method, class_="words")] if table.several else []
     cells.append(element("td", line.images_text))
-    for column in _HEADS:
-        content = [element(kind, format_score(scores.get(column)))]
-        if column == "mIoU" and line.interval:
-            content.append(element("small", format_interval(line.interval)))
+    for place, (value, top) in enumerate(zip(_scores(line, table), best, strict=True)):
+        content = [element("strong" if is_best(value, top) else "span", format_score(value))]
+        if not place and line.interval:
+            content.append(element("small", format_interval(line.interval), data_part=INTERVAL))
         cells.append(element("td", *content))
-    cells += [element("td", element(kind, format_score(line.scores[name]["mIoU"]))) for name in table.others]
     return element("tr", *cells)

@@ -204,10 +204,10 @@ def figures(runs: Sequence[LoadedRun], beside: Beside) -> list[Figures]:
 
 
 def _groups(groups: Mapping[tuple[Any, ...], Sequence[Row]], definition: str) -> Iterator[Group]:
-    named = [key[0] for key in groups]
+    named = [key[:2] for key in groups]
     for (setting, edition, _, _, apart), rows in groups.items():
         title = f"{setting} ({edition})" if edition else setting
-        if named.count(setting) > 1:
+        if named.count((setting, edition)) > 1:
             title += f", {letter(apart)}" if apart else ""
         yield Group(title, definition, rows)
 

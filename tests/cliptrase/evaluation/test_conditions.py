@@ -186,8 +186,7 @@ def test_part_of_a_published_set_has_no_difference_and_says_so_everywhere() -> N
         assert "2 of 5000" in text, place
     report = all_tables(results, document)["report"]
     assert "24.06" in report  # the published figure stands beside still
-    assert 'class="up"' not in report.split("Comparison of methods")[0]
-    assert 'class="down"' not in report.split("Comparison of methods")[0]
+    assert 'data-part="from published"' not in report
 
 
 def test_the_whole_set_under_the_published_model_has_its_difference() -> None:
