@@ -200,7 +200,7 @@ class Segmenter(nn.Module):
         names = self.classifier(vocabulary)
         if self.protocol.windowed and not self.methods[0].refine and is_large(size, (shown.shape[2], shown.shape[3])):
             labels = self.large(shown[0].permute(1, 2, 0).numpy(), names, size).label_map()
-            return Segmentation(whole, labels, vocabulary.label_names)
+            return Segmentation(whole, labels, vocabulary.label_names, none=vocabulary.none_index)
         method = self.methods[0]
         found = self(shown.to(self.device), names, size)
         likely = self.probabilities(found.encoded, names, [method]) if probabilities else None
@@ -209,6 +209,7 @@ class Segmenter(nn.Module):
             found.labels[method.name][0].cpu().numpy(),
             vocabulary.label_names,
             likely[method.name][0].cpu().numpy() if likely else None,
+            vocabulary.none_index,
         )
 
     @torch.no_grad()

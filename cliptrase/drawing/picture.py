@@ -18,7 +18,6 @@ from cliptrase.common.resizing import resize_image, whole_size
 from cliptrase.drawing.files import mask_png, png
 from cliptrase.drawing.legend import names_json
 from cliptrase.drawing.naming import named_overlay
-from cliptrase.vocabulary import NONE
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,12 +30,14 @@ class Segmentation:
         names: a name for each label.
         probabilities: where they were asked for, (len(names), H, W) float32 in [0, 1] that sum to 1 over names; see
             `Segmenter.probabilities`.
+        none: label of pixels that are none of the words, which stay grey in overlays; None without a threshold.
     """
 
     picture: NDArray[np.uint8]
     labels: NDArray[np.integer[Any]]
     names: tuple[str, ...]
     probabilities: NDArray[np.float32] | None = None
+    none: int | None = None
 
     @property
     def shares(self) -> dict[str, float]:
@@ -53,7 +54,7 @@ class Segmentation:
     def overlay(self) -> Image.Image:
         """The label map over the grey picture, names in place, a legend below; see `overlay.overlay`."""
         shares = np.array(list(self.shares.values()))
-        return Image.fromarray(named_overlay(self.picture, self.labels, self.names, shares, none=self._none))
+        return Image.fromarray(named_overlay(self.picture, self.labels, self.names, shares, none=self.none))
 
     def __getitem__(self, name: str) -> NDArray[np.bool_]:
         """(H, W), true where the label of that name is: `result["cat"]`.
@@ -80,17 +81,13 @@ class Segmentation:
         if not name or Path(name).name != name:
             raise InputError(f"{name!r} is no name of a file; give one without folders, such as 'cat'")
         where = Path(folder).expanduser()
-        write_bytes(where / "masks" / f"{name}.png", mask_png(self.labels, len(self.names), self._none))
+        write_bytes(where / "masks" / f"{name}.png", mask_png(self.labels, len(self.names), self.none))
         write_bytes(where / "overlays" / f"{name}.png", self._repr_png_())
-        write_text(where / "legend.json", names_json(self.names, self._none))
+        write_text(where / "legend.json", names_json(self.names, self.none))
 
     def _repr_png_(self) -> bytes:
         """The overlay, for notebooks."""
         return png(np.array(self.overlay()))
-
-    @property
-    def _none(self) -> int | None:
-        return len(self.names) - 1 if self.names[-1] == NONE else None
 
 
 def rgb_of(picture: PictureLike | NDArray[np.floating] | Tensor) -> NDArray[np.uint8]:

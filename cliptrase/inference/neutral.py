@@ -18,7 +18,7 @@ from cliptrase.vocabulary import AUTO, Vocabulary, as_read
 CHANCE = 0.1
 """Share of a picture without any asked word that may be named all the same.
 
-Chosen among 0.05, 0.1, 0.15 and 0.2 on scenes of the demo's split `val`; `benchmarks.none_of_these` scores others.
+Chosen among 0.05, 0.1, 0.15 and 0.2 on scenes of the demo's split `val`; `benchmarks/none_of_these.py` scores others.
 """
 
 _CLOSE = 0.99  # quantile of the similarities of neutral words: what is more alike counts as the same thing

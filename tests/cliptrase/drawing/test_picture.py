@@ -64,7 +64,7 @@ def test_a_words_mask_and_files(whole: Segmenter, tmp_path: Path) -> None:
 def test_what_is_none_of_the_words_stays_grey(tmp_path: Path) -> None:
     picture, index = scene(3, 90, 200)
     labels = index.clip(0, 2)
-    found = Segmentation(picture, labels, ("cat", "dog", "none of these"))
+    found = Segmentation(picture, labels, ("cat", "dog", "none of these"), none=2)
     drawn = np.array(found.overlay())[:90]
     grey = np.ptp(drawn.astype(int), axis=-1) == 0
     assert grey[labels == 2].all()

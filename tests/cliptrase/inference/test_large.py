@@ -169,7 +169,21 @@ def test_segment_takes_tiles_where_a_picture_is_large(
     assert (whole.labels.dtype, tiled.labels.dtype) == (np.int64, np.uint8)
     np.testing.assert_array_equal(tiled.labels, whole.labels)
     assert tiled.shares == whole.shares
+    assert whole.none is tiled.none is None
     np.testing.assert_array_equal(np.array(tiled.overlay()), np.array(whole.overlay()))
+
+
+def test_segment_knows_none_of_these_by_tiles(
+    loaded_clip: LoadedClip, text_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = get_protocol("tiles", window=64, stride=32, templates="vild")
+    segmenter = Segmenter(loaded_clip, protocol, ["sclip"], cache_dir=text_cache)
+    picture = scene(3, 150, 120)[0]
+    whole = segmenter.segment(picture, "cat; dog", threshold=0.34)
+    monkeypatch.setattr(resizing, "_LARGE", 100 * 100)
+    tiled = segmenter.segment(picture, "cat; dog", threshold=0.34)
+    assert (tiled.none, tiled.labels.dtype) == (2, np.uint8)
+    np.testing.assert_array_equal(tiled.labels, whole.labels)
 
 
 def test_many_names_take_sixteen_bits(loaded_clip: LoadedClip) -> None:

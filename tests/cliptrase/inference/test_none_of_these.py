@@ -176,7 +176,8 @@ def test_segment_with_and_without(loaded_clip: LoadedClip, text_cache: Path) -> 
         kept = bound.labels != 4
         np.testing.assert_array_equal(bound.labels[kept], free.labels[kept])
     one = segmenter.segment(picture, "cat", threshold="auto", probabilities=True)
-    assert one.names == ("cat", "none of these")
+    assert (one.names, one.none, free.none) == (("cat", "none of these"), 1, None)
+    assert segmenter.segment(picture, "cat; none of these").none is None  # a word like others, without a threshold
     assert one.probabilities is not None
     assert one.probabilities.shape == (2, 100, 140)
     assert one.probabilities.dtype == np.float32
