@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import none_of_these
 from benchmarks.none_of_these import ASKED, count, figures
+from cliptrase.inference.neutral_words import NEUTRAL_WORDS
 from datamodules.shapes_scenes import NAMES
 
 NOTHING = len(NAMES)
@@ -64,6 +65,7 @@ def test_what_is_asked() -> None:
 
 def test_a_run(tmp_path: Path, text_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIPTRASE_CACHE", str(text_cache))
+    monkeypatch.setattr(none_of_these, "NEUTRAL_WORDS", NEUTRAL_WORDS[::3])
     out = tmp_path / "found.csv"
     options = ["--scenes", "3", "--split", "val", "--methods", "sclip", "--threads", "1", "--out", str(out)]
     none_of_these.main([*options, "--asked", "1 absent", "all present"])

@@ -26,6 +26,7 @@ from cliptrase.vocabulary import Vocabulary, parse_words
 from tests.cliptrase.inference.test_refined_labels import PAPER, cosines_on_grid, refined, text_of_patches
 from tests.kit import scene, scene_batch
 
+FEW_TEMPLATES = replace(PAPER, templates="vild")
 NAME_TO_LABEL = [0, 0, 1, 2]
 SCALE = 20.0
 
@@ -150,7 +151,7 @@ def test_the_level_of_windows_is_that_of_their_own_patches(
 def test_a_picture_is_judged_without_its_neighbours(
     threshold: str | float, loaded_clip: LoadedClip, text_cache: Path
 ) -> None:
-    segmenter = Segmenter(loaded_clip, PAPER, ["cliptrase", "vanilla"], cache_dir=text_cache)
+    segmenter = Segmenter(loaded_clip, FEW_TEMPLATES, ["cliptrase", "vanilla"], cache_dir=text_cache)
     names = segmenter.classifier(parse_words("cat, kitten; dog", "wall", threshold), progress=False)
     images = scene_batch([1, 2, 3], 160, 160)
     together = segmenter(images, names).labels
@@ -301,7 +302,7 @@ def test_weights_of_the_class_token_do_not_go_with_a_threshold(loaded_clip: Load
 def test_probabilities_are_a_softmax(
     method: str, threshold: str | None, loaded_clip: LoadedClip, text_cache: Path
 ) -> None:
-    segmenter = Segmenter(loaded_clip, PAPER, ["vanilla", method], cache_dir=text_cache)
+    segmenter = Segmenter(loaded_clip, FEW_TEMPLATES, ["vanilla", method], cache_dir=text_cache)
     images = scene_batch([5, 6], 112, 112)
     names = segmenter.classifier(parse_words("cat, kitten; dog", "wall", threshold), progress=False)
     prediction = segmenter(images, names, (50, 60), probabilities=True)
