@@ -1,8 +1,9 @@
 """Sentences for people while data are read: each comes from one process only."""
 
 import os
-import sys
 import warnings
+
+from cliptrase.common.console import remark
 
 # Where launchers write which process of several this is, as Lightning reads them.
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
@@ -17,7 +18,7 @@ def is_first_process() -> bool:
 def note(sentence: str) -> None:
     """Tells people something that is no fault, beside the warnings."""
     if is_first_process():
-        print(f"note: {sentence}", file=sys.stderr)
+        remark(sentence)
 
 
 def warn(sentence: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cliptrase.cli import configs
 from cliptrase.cli.model_options import add_model
 from cliptrase.cli.protocol_option import parsed, with_protocol
-from cliptrase.common.console import complain
+from cliptrase.common.console import complain, remark
 from cliptrase.common.errors import InputError
 from cliptrase.common.options import Parser, answer
 from cliptrase.protocols.table import DEFAULT_FOR_PHOTOS, get_protocol
@@ -86,10 +86,9 @@ def _serve(options: argparse.Namespace) -> int:
 
     with bound(options.host, options.port) as server:  # before anything large is read
         if options.host not in _LOCAL:
-            print(
-                f"warning: --host {options.host} lets everybody who reaches this machine use the page, without a "
-                "password",
-                file=sys.stderr,
+            remark(
+                f"--host {options.host} lets everybody who reaches this machine use the page, without a password",
+                "warning",
             )
         from cliptrase.app.script import ModelChoice
         from cliptrase.app.studio import Studio

@@ -2,11 +2,10 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cliptrase.common.console import complain
+from cliptrase.common.console import complain, remark
 from cliptrase.common.errors import UsageError
 from cliptrase.common.options import Parser, answer
 
@@ -50,7 +49,7 @@ def _compare(options: argparse.Namespace) -> int:
     pairing = pair_runs(runs)
     for run in runs:
         for finding in run.findings:  # of another version; all else was refused
-            print(f"note: {run.name}: {finding.sentence}", file=sys.stderr)
+            remark(f"{run.name}: {finding.sentence}")
     if options.json:
         print(json.dumps(pairing.record(), indent=2, ensure_ascii=False))
     elif options.csv:

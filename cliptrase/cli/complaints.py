@@ -12,6 +12,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from cliptrase.cli import early
+from cliptrase.common.console import in_lines
 from cliptrase.common.errors import InputError, one_line, with_options
 
 # Lines in which jsonargparse tells of its own types, not of the user's input.
@@ -171,7 +172,7 @@ def _one_line(
 ) -> str:
     """A warning to the user is its sentence; where in the code it arose matters for the others only."""
     if category is UserWarning:
-        return f"warning: {with_options(str(message), early.options_by_parameter())}\n"
+        return in_lines(f"warning: {with_options(str(message), early.options_by_parameter())}") + "\n"
     return f"{filename}:{lineno}: {category.__name__}: {message}\n"
 
 

@@ -1,7 +1,6 @@
 """`test` and `predict`: wiring of configuration, data, model and Trainer."""
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from cliptrase.cli.run_names import named, run_name
 from cliptrase.cli.run_parser import RunParser
 from cliptrase.cli.studies import asked_studies, with_parts_off
 from cliptrase.clip.towers import OWN_WEIGHTS
-from cliptrase.common.console import at_forced_end, signal_received, stop_sentence
+from cliptrase.common.console import at_forced_end, remark, signal_received, stop_sentence
 from cliptrase.common.errors import InputError, one_line
 from cliptrase.methods import split_methods
 from cliptrase.ops.precision import AUTO
@@ -110,7 +109,7 @@ class EvaluationCLI(LightningCLI):
             raise InputError("nothing was scored: the data, or what --trainer.limit_test_batches leaves, is empty")
         print_results(self.run)
         for sentence in left_out_sentences(self.run):
-            print(f"note: {sentence}", file=sys.stderr)
+            remark(sentence)
         self._require_sheets()
         if empty := [name for name, counts in self.run.finished.items() for one in counts.values() if not one.images]:
             raise InputError(
@@ -286,5 +285,5 @@ class EvaluationCLI(LightningCLI):
         supervise(trainer, config.trainer.strategy)
         note_stand_in(str(config.model.clip), self.datamodule.settings)
         if config.trainer.precision == AUTO and trainer.is_global_zero:
-            print(f"note: --trainer.precision auto is {trainer.precision} on this machine", file=sys.stderr)
+            remark(f"--trainer.precision auto is {trainer.precision} on this machine")
         return trainer

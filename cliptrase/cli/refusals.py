@@ -3,7 +3,6 @@
 import inspect
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 
 from cliptrase.cli.processes import is_first
+from cliptrase.common.console import remark
 from cliptrase.common.errors import InputError, first_few, one_line, suggestion
 from cliptrase.protocols.protocol import EvaluationProtocol
 from datamodules import SegmentationDataModule
@@ -42,10 +42,9 @@ def note_stand_in(clip: str, settings: Iterable[DatasetSpec]) -> None:
         return
     words = dict.fromkeys(name for setting in settings for name in setting.vocabulary.names)
     if strange := [word for word in words if word not in NAMES]:
-        print(
-            f"note: the embedded model is a stand-in that knows {len(NAMES)} words ({', '.join(NAMES)}), and not "
-            f"{first_few(strange)}; what it makes of those means nothing: give --model.clip ViT-B-16",
-            file=sys.stderr,
+        remark(
+            f"the embedded model is a stand-in that knows {len(NAMES)} words ({', '.join(NAMES)}), and not "
+            f"{first_few(strange)}; what it makes of those means nothing: give --model.clip ViT-B-16"
         )
 
 

@@ -1,11 +1,11 @@
 """`report RUN ... --out FILE`: a page of runs' results."""
 
 import argparse
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from cliptrase.common.console import remark
 from cliptrase.common.errors import InputError, counted
 from cliptrase.common.options import Parser, answer
 
@@ -58,7 +58,7 @@ def _write(options: argparse.Namespace) -> int:
         warnings.simplefilter("always")
         runs = [read_run(path) for path in options.run]
     for warning in told:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        remark(str(warning.message), "warning")
     beside = beside_first(options.run, known_data()) if len(runs) > 1 else None
     write_text(out, page(runs, beside))
     print(f"report: {out}")
@@ -83,7 +83,7 @@ def _community(options: argparse.Namespace) -> int:
         warnings.simplefilter("always")
         found = gather(options.run, known_data())
     for warning in told:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        remark(str(warning.message), "warning")
     write_text(out, community_page(found))
     print(f"verified: {found.runs} of {counted(found.runs + len(found.refused), 'run')}")
     print(f"report: {out}")

@@ -67,18 +67,27 @@ def run(main: Callable[[], int], prints: bool = False) -> int:
         sentence = f"standard output cannot be written ({output.lost.strerror}); give it another place"
         if prints and status == 0:
             return complain(sentence)
-        print(f"warning: {sentence}", file=sys.stderr)
+        remark(sentence, "warning")
     return status
 
 
 def complain(sentence: str, status: int = 1) -> int:
-    """Prints the sentence and gives the exit status; on a terminal lines end between words, and a path stays whole."""
-    text = f"error: {sentence}"
-    if sys.stderr.isatty():
-        width = shutil.get_terminal_size().columns
-        text = textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
-    print(text, file=sys.stderr)
+    """Prints the sentence and gives the exit status; see `remark`."""
+    remark(sentence, "error")
     return status
+
+
+def remark(sentence: str, kind: str = "note") -> None:
+    """Prints `note: ...`, `warning: ...` to standard error, as `in_lines` breaks it."""
+    print(in_lines(f"{kind}: {sentence}"), file=sys.stderr)
+
+
+def in_lines(text: str) -> str:
+    """A sentence for standard error: on a terminal lines end between words, and a path stays whole."""
+    if not sys.stderr.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def stopped(stop: KeyboardInterrupt, so: str = "") -> int:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cliptrase.common.console import remark
 from cliptrase.common.errors import InputError
 from cliptrase.drawing.overlay import reduced
 from cliptrase.inference.large import Band, LargePicture
@@ -119,10 +119,7 @@ def _say(stem: str, large: LargePicture, file: BandFile) -> None:
     shown = large.picture.shape[:2]
     at = "" if shown == large.size else f", shown at {shown[1]} x {shown[0]},"
     again = f"; it goes on at row {file.rows} of {height}" if file.rows and not file.second else ""
-    print(
-        f"note: {stem}: {width} x {height} pixels{at} are worked on by tiles, {large.windows} windows of {side}{again}",
-        file=sys.stderr,
-    )
+    remark(f"{stem}: {width} x {height} pixels{at} are worked on by tiles, {large.windows} windows of {side}{again}")
 
 
 def _counts(file: BandFile) -> NDArray[np.int64]:

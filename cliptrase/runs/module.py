@@ -1,6 +1,5 @@
 """The method under a Lightning Trainer: devices, nodes, precision and loggers come from there."""
 
-import sys
 import time
 import warnings
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +14,7 @@ from cliptrase.clip import towers
 from cliptrase.clip.guest_weights import find_guest, load_guest
 from cliptrase.clip.requirements import check_guest, check_methods
 from cliptrase.clip.weights import Activation, load_clip
+from cliptrase.common.console import remark
 from cliptrase.common.errors import InputError
 from cliptrase.common.timing import listening
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
@@ -212,7 +212,7 @@ class TrainingFreeSegmentation(LightningModule):
         if self.trainer.is_global_zero:
             names = [setting.name for setting in self.run.left]
             for sentence in protocols.notes(self.run.protocol, self.run.method_names, names):
-                print(f"note: {sentence}", file=sys.stderr)
+                remark(sentence)
         self._waiting_since = time.perf_counter()
 
     def on_test_batch_start(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:

@@ -176,3 +176,5 @@ def test_a_complaint_on_a_terminal_is_broken_between_words(monkeypatch: pytest.M
         monkeypatch.setenv("COLUMNS", "24")
         assert console.complain(f"no picture in {path} was read", 3) == 3
         assert stream.getvalue().splitlines() == lines
+        console.remark(f"no picture in {path} was read", "warning")
+        assert stream.getvalue().splitlines()[len(lines) :] == [lines[0].replace("error", "warning"), *lines[1:]]
