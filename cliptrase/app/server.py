@@ -169,28 +169,32 @@ def serve(app: Local, server: socket.socket, open_browser: bool, stop: Callable[
     address = address_of(server)
     running = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
 
+    # An event, not the thread, is waited for: a signal amid `Thread.join` makes Python take the thread for ended.
+    ended = threading.Event()
+
     def run() -> None:
         try:
             running.run([server])
         except Exception:
             if not running.should_exit:  # of what was broken off nothing is to be told
                 raise
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=run, daemon=True, name="page")
-    thread.start()
+    threading.Thread(target=run, daemon=True, name="page").start()
     try:
-        while not running.started and thread.is_alive():
-            thread.join(0.05)
+        while not running.started and not ended.wait(0.05):
+            pass
         print(f"page: {address} (Ctrl-C ends it)", flush=True)
         if open_browser:
             webbrowser.open(address)
-        while thread.is_alive():
-            thread.join(1)
+        while not ended.wait(1):
+            pass
     finally:
         # What browsers still wait for is broken off, and every such end would be told by a traceback.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         running.should_exit = running.force_exit = True
         stop()
-        thread.join(_WAIT)
+        ended.wait(_WAIT)
     print("the page has ended by itself", file=sys.stderr)
     return 1
