@@ -21,7 +21,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 _BASE = 254  # what the upper part counts: the lower one then is 127 at most
 _LARGEST = 127 * _BASE  # integer of a row's largest magnitude
 _LEAST = 1e-30  # scale of rows that are zero
-_RESULTS = 1 << 19  # of a layer at a time: what is in the making then stays in a processor's own cache
+_VALUES = 1 << 20  # of rows or results at a time: fewer mean more calls that pack the weights, more leave the cache
 
 
 def usable(device: torch.device) -> bool:
@@ -87,7 +87,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     lower_first, upper = packed.parts.T, packed.parts[:, width:].T  # (2K, M), (K, M)
     found = rows.new_empty(len(rows), len(weight))
     added = rows.new_zeros(()) if bias is None else bias
-    at_a_time = max(16, _RESULTS // len(weight))
+    at_a_time = max(16, _VALUES // max(weight.shape))
     for part, result in zip(rows.split(at_a_time), found.split(at_a_time), strict=True):
         parts, scale = split(part)
         result.copy_(torch._int_mm(parts[:, :width], upper)).mul_(_BASE)  # 254 times an integer may pass 2^31
