@@ -125,17 +125,8 @@ ORDERS = {
         *("completion", "app"),
     ),
     "app": (
-        "address",
-        "worker",
-        "limits",
-        "cache",
-        "studio",
-        "view",
-        "downloads",
-        "script",
-        "patches",
-        "page",
-        "server",
+        *("address", "worker", "limits", "cache", "studio", "view", "downloads", "script", "patches"),
+        *("callbacks", "page", "server"),
     ),
     "runs": (
         *("batches", "plan", "identity", "counts_file", "study_counts", "band_file", "partial"),
@@ -252,10 +243,11 @@ def test_the_package_hands_its_names_to_users_only(module: str) -> None:
     assert not imports(MODULES[module]) & {f"cliptrase.{name}" for name in cliptrase.__all__ if name[0] != "_"}
 
 
-def test_only_the_page_and_its_server_need_gradio() -> None:
+def test_only_the_page_needs_gradio() -> None:
     """Whoever has not installed the extra has all the rest."""
     tools = ("gradio", "fastapi", "uvicorn")
     assert {name for name, path in MODULES.items() if any(n.startswith(tools) for n in imports(path))} == {
+        "app.callbacks",
         "app.page",
         "app.server",
     }

@@ -18,13 +18,13 @@ from tests.command import complaint
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of Gradio's libraries on one another
-    page = pytest.importorskip("cliptrase.app.page")
+    callbacks = pytest.importorskip("cliptrase.app.callbacks")
     server = pytest.importorskip("cliptrase.app.server")
 
 
 @pytest.fixture
 def calls(studio: Studio, tmp_path: Path) -> Any:
-    return page.Callbacks(studio, ModelChoice("embedded"), tmp_path)
+    return callbacks.Callbacks(studio, ModelChoice("embedded"), tmp_path)
 
 
 def ask(calls: Any, picture: Path | None, words: str | None, background: str | None = "", *rest: Any) -> Any:
@@ -107,12 +107,12 @@ def test_an_answer_and_what_follows_from_it(calls: Any, studio: Studio, picture:
 
 
 def test_the_page_says_who_answers(studio: Studio) -> None:
-    head = unescape(page.about(studio, ModelChoice("embedded"), ("wood", "sky")))
+    head = unescape(callbacks.about(studio, ModelChoice("embedded"), ("wood", "sky")))
     assert "the model embedded under the protocol photos 96" in head
     assert "knows sixteen materials only" in head
     assert head.count("wood") == 1
-    assert "materials" not in page.about(studio, ModelChoice("ViT-B-16", "openai"), ())
-    assert "weights openai" in page.about(studio, ModelChoice("ViT-B-16", "openai"), ())
+    assert "materials" not in callbacks.about(studio, ModelChoice("ViT-B-16", "openai"), ())
+    assert "weights openai" in callbacks.about(studio, ModelChoice("ViT-B-16", "openai"), ())
 
 
 def test_ports() -> None:
