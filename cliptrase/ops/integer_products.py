@@ -22,6 +22,8 @@ _BASE = 254  # what the upper part counts: the lower one then is 127 at most
 _LARGEST = 127 * _BASE  # integer of a row's largest magnitude
 _LEAST = 1e-30  # scale of rows that are zero
 _VALUES = 1 << 20  # of rows or results at a time: fewer mean more calls that pack the weights, more leave the cache
+_WIDEST = 1 << 16  # columns whose mixed products, 2 * 127^2 each, sum to less than 2^31
+_SAMPLES = 256  # values by which a change shows that torch does not count, such as one by `weight.data`
 
 
 def usable(device: torch.device) -> bool:
@@ -35,12 +37,14 @@ class _Packed(NamedTuple):
     Attributes:
         parts: (M, 2K) int8, the lower parts before the upper ones.
         scale: (M,) float32 of each row.
-        state: changes where the weights do.
+        place: of the values in memory, and how often torch saw them change.
+        sample: some of the values.
     """
 
     parts: Tensor
     scale: Tensor
-    state: tuple[int, int]
+    place: tuple[int, int]
+    sample: Tensor
 
 
 _packed: WeakIdKeyDictionary = WeakIdKeyDictionary()  # by weight
@@ -66,9 +70,12 @@ class IntegerProducts(TorchFunctionMode):
 
 
 def _is_layer(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
-    if not isinstance(weight, nn.Parameter) or x.dtype != torch.float32 or weight.dtype != torch.float32:
+    given = [one for one in (x, weight, bias) if one is not None]
+    if not isinstance(weight, nn.Parameter) or any(one.dtype != torch.float32 for one in given):
         return False
-    return not (torch.is_grad_enabled() and any(one.requires_grad for one in (x, weight, bias) if one is not None))
+    if not 0 < weight.shape[1] <= _WIDEST or not len(weight) or weight.device != x.device:
+        return False
+    return not (torch.is_grad_enabled() and any(one.requires_grad for one in given))
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -76,7 +83,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Args:
         x: (..., K) float32.
-        weight: (M, K) float32; its integers are kept as long as it lives and is not changed.
+        weight: (M, K) float32; its integers are kept as long as it lives and is not changed. K is 65536 at most.
         bias: (M,) or None.
 
     Returns:
@@ -93,7 +100,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         result.copy_(torch._int_mm(parts[:, :width], upper)).mul_(_BASE)  # 254 times an integer may pass 2^31
         result.add_(torch._int_mm(parts, lower_first)).mul_(scale)
         torch.addcmul(added, result, packed.scale, out=result)
-    return found.unflatten(0, x.shape[:-1]) if x.ndim != 2 else found
+    return found.view(*x.shape[:-1], len(weight))
 
 
 def split(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,10 +123,12 @@ def split(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _pack(weight: Tensor) -> _Packed:
-    state = (weight._version, weight.data_ptr())
+    values = weight.detach()
+    place = (0 if weight.is_inference() else weight._version, weight.data_ptr())
+    sample = values.flatten()[:: max(1, weight.numel() // _SAMPLES)]
     found: _Packed | None = _packed.get(weight)
-    if found is None or found.state != state:
-        parts, scale = split(weight.detach())
+    if found is None or found.place != place or not torch.equal(found.sample, sample):
+        parts, scale = split(values)
         lower_first = parts.roll(weight.shape[1], dims=1)
-        found = _packed[weight] = _Packed(lower_first, scale.mul_(_BASE).squeeze(1), state)
+        found = _packed[weight] = _Packed(lower_first, scale.mul_(_BASE).squeeze(1), place, sample.clone())
     return found

@@ -89,6 +89,25 @@ def test_weights_that_change_are_packed_again() -> None:
     torch.testing.assert_close(linear(x, one.weight), 2 * before)
     one.weight.data = -one.weight.data
     torch.testing.assert_close(linear(x, one.weight), -2 * before)
+    one.weight.data.mul_(4)  # torch counts no such change
+    torch.testing.assert_close(linear(x, one.weight), -8 * before)
+
+
+def test_layers_that_have_no_integers_stay_as_they_are() -> None:
+    """Sums of 65537 columns may pass 2^31, and a bias of another type is torch's to refuse."""
+    wide, x = layer(65537, 3), tokens(10, 64)
+    with IntegerProducts():
+        assert torch.equal(wide(torch.ones(2, 65537)), F.linear(torch.ones(2, 65537), wide.weight.clone(), wide.bias))
+        with pytest.raises(RuntimeError, match="dtype"):
+            F.linear(x, layer(64, 32).weight, torch.zeros(32).half())
+
+
+def test_one_row_and_weights_of_inference_mode() -> None:
+    with torch.inference_mode():
+        one = layer(64, 32)
+    x = tokens(10, 64)
+    with IntegerProducts():
+        assert torch.equal(one(x[3]), one(x)[3])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
