@@ -14,7 +14,7 @@ from datamodules.checks import check_pairs
 from datamodules.crop import crop_sentence, sizes_of
 from datamodules.dataset import FileDataset, Item, SegmentationDataset, UnpaddedDistributedSampler, group_by_size
 from datamodules.errors import DataError
-from datamodules.layouts import USABLE, checked_layout, located, looked_for, say_found, wholeness
+from datamodules.layouts import USABLE, checked_layout, located, looked_for, say_found, where, wholeness
 from datamodules.loader import Batches, Loader, as_it_is
 from datamodules.notices import note, warn
 from datamodules.pairs import Pair, find_pairs
@@ -209,7 +209,11 @@ class LocatedDataModule(SegmentationDataModule):
         """
         self._located.clear()
         runs = self.trainer is not None and (self.trainer.testing or self.trainer.predicting)
-        elsewhere = [spec for spec in self.settings if spec.name in DATASETS and DATASETS[spec.name].layouts]
+        elsewhere = [
+            spec
+            for spec in self.settings
+            if spec.name in DATASETS and DATASETS[spec.name].layouts and where(self.root, spec).is_dir()
+        ]
         if runs and self.layout == AUTO and elsewhere:
             note(say_found(elsewhere))
         super().prepare_data()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cliptrase.common.images import RELEASED, Reader
+from cliptrase.common.options import program
 from cliptrase.protocols.domains import DomainBenchmark
 from cliptrase.protocols.protocol import EvaluationProtocol
 from cliptrase.vocabulary import Vocabulary
@@ -223,7 +224,7 @@ class DatasetSpec:
     def prepare_command(self) -> str:
         """The command that makes the label maps, without its folders; empty where none does."""
         if self.preparation:
-            return f"python -m datamodules.prepare {self.preparation}"
+            return f"{program()} prepare {self.preparation}"
         return f"python {self.preparation_elsewhere}" if self.preparation_elsewhere else ""
 
     def prepare_in(self, root: Path) -> str:

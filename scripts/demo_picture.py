@@ -37,7 +37,8 @@ def main() -> None:
     found = segmenter(images, classifier).labels
     size = drawn[0].image.shape[0]
     font = ImageFont.load_default(16)
-    seen = sorted({int(label) for picture in drawn for label in np.unique(picture.labels)})
+    maps = [*(picture.labels for picture in drawn), *(labels.numpy() for labels in found.values())]
+    seen = sorted({int(label) for labels in maps for label in np.unique(labels)})  # wrong ones, too
     legend = (len(seen) + 5) // 6 * HEAD
     width, height = len(COLUMNS) * (size + GAP) - GAP, HEAD + len(drawn) * (size + GAP) + legend
     sheet = Image.new("RGB", (width, height), "white")

@@ -287,7 +287,7 @@ def test_a_benchmark_goes_on_without_label_maps_that_are_made_here(voc: Path, ti
     smaller = ["--protocol.size", "64", "--protocol.window", "48", "--protocol.stride", "32", *model(tiny_clip)]
     options = ["--config", "configs/sclip.yaml", *smaller, "--data", "Benchmark", "--data.root", str(voc)]
     chosen = [*options, "--data.settings", "[VOC20, VOC21]"]
-    cure = "make detectron2's by: python -m datamodules.prepare voc --keep-void --source DIR --root"
+    cure = "make detectron2's by: cliptrase prepare voc --keep-void --source DIR --root"
     with pytest.warns(UserWarning, match=rf"VOC21 \(.*annotations_detectron2_void/val \(detectron2\), .*; {cure}"):
         scored = run("test", tmp_path / "test", *chosen)
     assert list(scored.results["settings"]) == ["VOC20"]

@@ -125,7 +125,9 @@ def examine(
     if not scans and not own:
         places = [place for spec in specs for place in candidates(root, spec, layout) or [spec]]
         folders = sorted({f"{place.folder} ({place.layout})" for place in places if place.folder})
-        raise DataError(f"no data set in {root}: looked for the folders {', '.join(folders)}")
+        raise DataError(
+            f"no data set in {root}: looked for the folders {', '.join(folders)}; ask for your own by --spec FILE.yaml"
+        )
     return reports + examine(None, workers=workers, own=own)
 
 

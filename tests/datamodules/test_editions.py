@@ -116,8 +116,8 @@ def test_void_is_left_out_where_it_is_told_from_background(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("module", "command"),
     [
-        (VOC21, "python -m datamodules.prepare voc --keep-void"),
-        (COCOObject, "python -m datamodules.prepare cocoobject"),
+        (VOC21, "cliptrase prepare voc --keep-void"),
+        (COCOObject, "cliptrase prepare cocoobject"),
     ],
 )
 def test_label_maps_that_are_made_here_are_named(tmp_path: Path, module: type[SpecDataModule], command: str) -> None:
