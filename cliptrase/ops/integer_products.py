@@ -1,4 +1,4 @@
-"""Layers' products as exact products of 8-bit integers: nearly float32's result in a third of its time on a CPU.
+"""Layers' products as exact products of 8-bit integers: nearly float32's result in 0.4 of its time on a CPU with VNNI.
 
 Each row of activations and of weights is a scale times integers of 16 bits, and each of these 254 times one integer of
 8 bits plus another: x = s (254 x1 + x2). Of the four products of parts that of both lower ones, some 5e-5 of the

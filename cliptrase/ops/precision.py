@@ -1,7 +1,7 @@
 """Precisions that a tower may run in, by Lightning's names and one of this project's own.
 
 - `32-true`: float32.
-- `int8x3`: float32, but layers multiply by `integer_products`: nearly the same labels in little more than half the
+- `int8x3`: float32, but layers multiply by `integer_products`: nearly the same labels in some 0.6 of the
   time, on CPUs with AVX-512 VNNI.
 - `bf16-mixed`, `16-mixed`: torch's autocast, where borders move by up to a percent of the pixels.
 
