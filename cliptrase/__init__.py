@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cliptrase.clip.trunk import Trunk as Trunk
     from cliptrase.clip.weights import load_clip as load_clip
     from cliptrase.evaluation.counts import SegmentationCounts as SegmentationCounts
+    from cliptrase.inference.batches import Prediction as Prediction
     from cliptrase.methods import METHODS as METHODS
     from cliptrase.methods import Method as Method
     from cliptrase.methods import get_method as get_method
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from cliptrase.protocols.protocol import EvaluationProtocol as EvaluationProtocol
     from cliptrase.protocols.table import PROTOCOLS as PROTOCOLS
     from cliptrase.protocols.table import get_protocol as get_protocol
-    from cliptrase.segmenter import Prediction as Prediction
     from cliptrase.segmenter import Segmenter as Segmenter
     from cliptrase.vocabulary import Vocabulary as Vocabulary
 
@@ -32,7 +32,7 @@ _PLACES = {
     "EvaluationProtocol": "cliptrase.protocols.protocol",
     "METHODS": "cliptrase.methods",
     "Method": "cliptrase.methods",
-    "Prediction": "cliptrase.segmenter",
+    "Prediction": "cliptrase.inference.batches",
     "Projections": "cliptrase.attention",
     "SegmentationCounts": "cliptrase.evaluation.counts",
     "Segmenter": "cliptrase.segmenter",

@@ -66,7 +66,7 @@ LAYERS = (
         *("inference.neutral_words", "inference.neutral", "inference.unlikely"),
         *("inference.naming", "inference.grid", "inference.large", "clip.weights"),
     },
-    {"segmenter"},
+    {"segmenter", "inference.batches"},
     {"studies"},
     {
         "global_patches",
@@ -158,7 +158,7 @@ ORDERS = {
     "global_patches": ("analysis", "view", "figure"),
     "inference": (
         *("checks", "features", "pixels", "maps", "neutral_words", "neutral", "unlikely", "naming", "window_maps"),
-        *("grid", "whole", "windows", "large"),
+        *("grid", "whole", "windows", "large", "batches"),
     ),
     "refinements": ("maps", "pamr", "tlp"),
     "methods": ("options", "switches", "record", "parts", "table", "outside", "naming"),

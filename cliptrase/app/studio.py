@@ -22,9 +22,10 @@ from cliptrase.drawing.overlay import Picture
 from cliptrase.drawing.picture import fit
 from cliptrase.global_patches.analysis import GlobalPatches, analyse
 from cliptrase.global_patches.view import seen_size, show
+from cliptrase.inference.batches import Encoded
 from cliptrase.methods import METHODS, get_method
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.segmenter import Encoded, Segmenter
+from cliptrase.segmenter import Segmenter
 from cliptrase.vocabulary import Vocabulary, parse_words
 
 _PIXELS = 3e7  # of pictures whose features and regions are kept

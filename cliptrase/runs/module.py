@@ -19,6 +19,7 @@ from cliptrase.common.errors import InputError
 from cliptrase.common.timing import listening
 from cliptrase.evaluation.counts import Counts, SegmentationCounts
 from cliptrase.evaluation.provenance import peak_memory_mib
+from cliptrase.inference.batches import Encoded
 from cliptrase.inference.checks import check_votes
 from cliptrase.methods import Method, get_methods, split_methods
 from cliptrase.ops.classification import TextClassifier
@@ -32,7 +33,7 @@ from cliptrase.runs.plan import Plan
 from cliptrase.runs.progress import windows_bar
 from cliptrase.runs.run import Run
 from cliptrase.runs.study_counts import SettingStudies
-from cliptrase.segmenter import Encoded, Segmenter
+from cliptrase.segmenter import Segmenter
 from cliptrase.studies.base import Seen, Study
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from cliptrase.evaluation.counts import Counts
 from cliptrase.evaluation.intervals import Estimate, estimates, influences
 from cliptrase.evaluation.scoreboard import Setting
 from cliptrase.evaluation.study_table import StudyTable
+from cliptrase.inference.batches import Encoded
 from cliptrase.methods import Method
 from cliptrase.metrics import scores
 from cliptrase.ops.classification import TextClassifier
 from cliptrase.protocols.protocol import EvaluationProtocol
-from cliptrase.segmenter import Encoded, Segmenter
+from cliptrase.segmenter import Segmenter
 
 
 @dataclass(frozen=True)

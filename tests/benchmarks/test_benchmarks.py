@@ -180,7 +180,7 @@ def test_text(tiny_subject: LoadedClip) -> None:
 def test_a_cached_start_encodes_nothing(
     tiny_subject: LoadedClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cliptrase.segmenter.encode_names", None)
+    monkeypatch.setattr("cliptrase.inference.batches.encode_names", None)
     assert text.cached_start(Segmenter(tiny_subject, cache_dir=tmp_path), ["cat", "dog"]) > 0
 
 

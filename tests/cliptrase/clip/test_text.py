@@ -118,7 +118,7 @@ def test_second_start_does_not_call_the_model(fresh: Segmenter, monkeypatch: pyt
     first = fresh.classifier(VOCABULARY, progress=False)
     assert only_file(fresh).name.startswith("text-")
     again = Segmenter(fresh.clip, cache_dir=fresh.cache.directory)
-    monkeypatch.setattr("cliptrase.segmenter.encode_names", None)
+    monkeypatch.setattr("cliptrase.inference.batches.encode_names", None)
     second = again.classifier(VOCABULARY, progress=False)
     assert torch.equal(first.embeddings, second.embeddings)
     assert first.name_to_label.tolist() == second.name_to_label.tolist() == [0, 1, 1, 2]
@@ -191,7 +191,7 @@ def test_damaged_files_are_made_anew(fresh: Segmenter, damage: Any, monkeypatch:
         second = fresh.classifier(VOCABULARY, progress=False)
     assert torch.equal(first.embeddings, second.embeddings)
     assert only_file(fresh) == path
-    monkeypatch.setattr("cliptrase.segmenter.encode_names", None)
+    monkeypatch.setattr("cliptrase.inference.batches.encode_names", None)
     assert torch.equal(first.embeddings, fresh.classifier(VOCABULARY, progress=False).embeddings)
 
 
