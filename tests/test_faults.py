@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from cliptrase.cli import main
 from cliptrase.cli.complaints import from_machine, mendable, of_other_processes
+from cliptrase.cli.evaluation import _import_own_data
 from cliptrase.cli.processes import _started_elsewhere
 from cliptrase.cli.refusals import note_stand_in
 from cliptrase.common import io as files
@@ -348,3 +350,13 @@ def test_words_that_the_embedded_model_does_not_know(capsys: pytest.CaptureFixtu
     note_stand_in("ViT-B-16", [spec])
     note_stand_in("embedded", [replace(spec, vocabulary=Vocabulary(single_names(["sky"])))])
     assert capsys.readouterr().err == ""
+
+
+def test_a_data_set_of_ones_own_is_found_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the installed command Python does not look there."""
+    (tmp_path / "own_rooms.py").write_text("HERE = True\n")
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    _import_own_data(["test", "--data", "..x", "--data", "nowhere.Rooms", "--data", "own_rooms.Rooms"])
+    assert sys.modules.pop("own_rooms").HERE
+    assert sys.path == before

@@ -1,9 +1,13 @@
 """`test` and `predict`: what can be answered at once is, then Lightning's command line does the rest."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
 from cliptrase.cli import early, help_text
-from cliptrase.cli.arguments import with_defaults
+from cliptrase.cli.arguments import options, with_defaults
 from cliptrase.cli.protocol_option import with_protocol
 from cliptrase.common.console import complain, stopped
 from cliptrase.common.errors import InputError, with_options
@@ -34,6 +38,20 @@ def main(arguments: Sequence[str]) -> int:
     return _run([command, *("--help" if word == "--help=all" else word for word in words)])
 
 
+def _import_own_data(words: Sequence[str]) -> None:
+    """Imports the module of a data set of the user's own, which may lie in the working folder."""
+    for option, value in options(words):
+        module = (value or "").rpartition(".")[0]
+        named = all(part.isidentifier() for part in module.split("."))
+        if option == "--data" and named and module != "datamodules":
+            sys.path.insert(0, str(Path.cwd()))
+            try:
+                with suppress(ModuleNotFoundError):  # the parser says it
+                    import_module(module)
+            finally:
+                sys.path.remove(str(Path.cwd()))
+
+
 def _run(arguments: list[str]) -> int:
     """Hands the words to Lightning, and tells errors and stops in one sentence, whichever library they come from."""
     from jsonargparse import ArgumentError
@@ -45,6 +63,7 @@ def _run(arguments: list[str]) -> int:
         return with_options(complaints.mendable(error), early.options_by_parameter())
 
     complaints.quiet_libraries()
+    _import_own_data(arguments)
     try:
         evaluate.EvaluationCLI(arguments)
     except ArgumentError as error:
