@@ -18,6 +18,7 @@ from cliptrase.common.resizing import resize_image, whole_size
 from cliptrase.drawing.files import mask_png, png
 from cliptrase.drawing.legend import names_json
 from cliptrase.drawing.naming import named_overlay
+from cliptrase.vocabulary import unreadable
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,19 +76,29 @@ class Segmentation:
             name: of the files, without an ending.
 
         Raises:
-            InputError: the name holds a folder.
+            InputError: the name holds a folder, or the folder masks of other pictures by other words.
             OutputError: a file cannot be written.
         """
-        if not name or Path(name).name != name:
+        if not isinstance(name, str) or name in ("", "..") or Path(name).name != name or unreadable(name):
             raise InputError(f"{name!r} is no name of a file; give one without folders, such as 'cat'")
-        where = Path(folder).expanduser()
+        where, legend = Path(folder).expanduser(), names_json(self.names, self.none)
+        others = any(mask != where / "masks" / f"{name}.png" for mask in (where / "masks").rglob("*.png"))
+        if others and _text_of(where / "legend.json") != legend:
+            raise InputError(
+                f"{where} holds masks of other words, whose numbers its legend.json explains; give another folder"
+            )
         write_bytes(where / "masks" / f"{name}.png", mask_png(self.labels, len(self.names), self.none))
         write_bytes(where / "overlays" / f"{name}.png", self._repr_png_())
-        write_text(where / "legend.json", names_json(self.names, self.none))
+        write_text(where / "legend.json", legend)
 
     def _repr_png_(self) -> bytes:
         """The overlay, for notebooks."""
         return png(np.array(self.overlay()))
+
+
+def _text_of(path: Path) -> str:
+    """What a file holds, nothing where there is none."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def rgb_of(picture: PictureLike | NDArray[np.floating] | Tensor) -> NDArray[np.uint8]:

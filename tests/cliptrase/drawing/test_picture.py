@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,14 @@ def test_a_words_mask_and_files(whole: Segmenter, tmp_path: Path) -> None:
     assert np.array_equal(np.array(Image.open(io.BytesIO(found._repr_png_()))), overlay)
     legend = json.loads((tmp_path / "out" / "legend.json").read_text())
     assert legend[1] == {"label": 1, "name": "dog", "colour": "#ff5511"}
-    for name in ("", "a/b", "."):
+    for name in ("", "a/b", ".", "..", "a\0b"):
         with pytest.raises(InputError, match="is no name of a file; give one without folders"):
             found.save(tmp_path, name)
+    other = replace(found, names=("cat", "cow", "background"))
+    with pytest.raises(InputError, match="holds masks of other words"):
+        other.save(tmp_path / "out", "third")  # the masks that are there would be read by its legend
+    other.save(tmp_path / "alone", "first")
+    found.save(tmp_path / "alone", "first")
 
 
 def test_what_is_none_of_the_words_stays_grey(tmp_path: Path) -> None:
