@@ -201,7 +201,7 @@ def hash_parameters(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for key, value in sorted(model.named_parameters()):
         digest.update(json.dumps([key, list(value.shape)]).encode())
-        digest.update(value.detach().cpu().contiguous().numpy().data)
+        digest.update(value.detach().float().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 

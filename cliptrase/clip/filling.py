@@ -42,7 +42,7 @@ def fits(model: Any, state: Mapping[str, Tensor]) -> bool:
 def fill(model: Any, state: dict[str, Tensor], path: str, of_what: str, cure: str) -> None:
     """Gives a model the weights of a file, where each has its place and its shape.
 
-    The visual tower's are copied, others stay where they lie; see `mapped`.
+    The visual tower's and the scale are copied, others stay where they lie; see `mapped`.
 
     Raises:
         InputError: the file's weights are another model's.
@@ -65,7 +65,7 @@ def fill(model: Any, state: dict[str, Tensor], path: str, of_what: str, cure: st
             f"{path} does not hold weights of {of_what}: {len(missing)} parameters missing, {len(extra)} unknown, "
             f"{len(reshaped)} of another shape (first: {(missing or extra or reshaped)[0]}); {cure}"
         )
-    held = {key: own(value) if key.startswith(_VISUAL) else value for key, value in state.items()}
+    held = {key: own(value) if key.startswith(_VISUAL) or value.numel() == 1 else value for key, value in state.items()}
     model.load_state_dict(held, assign=True)
 
 

@@ -1,7 +1,8 @@
 """A weights file in whose pages values lie until they are used: a start copies nothing that it does not need.
 
 What lies in a file's pages belongs to whoever writes to the file. So the visual tower, which computes as long as a run
-lasts, is copied. The text tower is copied when it is used, and most starts do not, since its embeddings are kept.
+lasts, and the logits' scale are copied. The text tower is copied when it is used, and most starts do not, since its
+embeddings are kept.
 """
 
 from dataclasses import dataclass
@@ -41,15 +42,23 @@ class MappedFile:
         Raises:
             InputError: the file was written to since it was read, so that the values are not those that were hashed.
         """
-        lying = [value for value in model.parameters() if value.data_ptr() in self.addresses]
-        copies = [own(value.data) for value in lying]
-        if lying and self._written():  # after the copies, none of which is taken then
+        lying = self._lying(model)
+        # Before, since a page that a shorter file has no more ends the process; after, since none is taken then.
+        copies = [] if self.was_written_under(model) else [own(value.data) for value in lying]
+        if self.was_written_under(model):
             raise InputError(
                 f"{self.path} was written to while it was in use; start again when it is whole, and write new weights "
                 "to a new file"
             )
         for value, copy in zip(lying, copies, strict=True):
             value.data = copy
+
+    def was_written_under(self, model: nn.Module) -> bool:
+        """Whether values of a model lie in pages that are no longer what was read."""
+        return bool(self._lying(model)) and self._written()
+
+    def _lying(self, model: nn.Module) -> list[nn.Parameter]:
+        return [value for value in model.parameters() if value.data_ptr() in self.addresses]
 
     def _written(self) -> bool:
         """Whether the file that was read was changed; one that was put in its place leaves its pages as they are."""

@@ -166,7 +166,7 @@ class TextCache:
     """
 
     def __init__(self, directory: Path, model: str, weights: str, tokenizer: Tokenizer) -> None:
-        self.directory = directory
+        self.directory, self.weights = directory, weights
         self.identity = [_FORMAT, open_clip.__version__, model, weights]
         self.tokenizer = tokenizer
         self._keys: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import open_clip
+import torch
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+from torch import Tensor
 
 from cliptrase.clip import hub, towers
 from cliptrase.clip.checkpoint import hash_parameters, read_state_dict
@@ -17,6 +19,7 @@ from cliptrase.clip.model_config import check_preprocess, config_hash, parameter
 from cliptrase.clip.text import Tokenizer
 from cliptrase.common.errors import InputError, did_you_mean, one_line
 
+_SAMPLES = 64  # of a parameter
 Activation = Literal["auto", "gelu", "quick_gelu"]
 
 _FOLDER_WEIGHTS = (
@@ -40,6 +43,7 @@ class LoadedClip:
         mean: RGB mean of the pre-training pictures, in [0, 1].
         std: RGB standard deviation, likewise.
         file: in whose pages the text tower lies until `hold_text`; None where it never did.
+        sample: of the text tower's values as they were hashed, some of each parameter.
     """
 
     model: Any
@@ -52,6 +56,14 @@ class LoadedClip:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     file: MappedFile | None = None
+    sample: Tensor | None = None
+
+    def text_hash(self) -> str:
+        """`weights_hash`, or a new one where the text tower was changed since: its embeddings are others."""
+        if self.file is not None and self.file.was_written_under(self.model):
+            return self.weights_hash  # whose embeddings may be kept; no page of such a file is to be read
+        unchanged = self.sample is None or torch.equal(self.sample, _sample_of_text(self.model))
+        return self.weights_hash if unchanged else hash_parameters(self.model)
 
     def hold_text(self) -> None:
         """Makes the text tower's values this process's own; to be called before it encodes.
@@ -255,4 +267,16 @@ def _loaded(
         mean=tuple(preprocess["mean"]),
         std=tuple(preprocess["std"]),
         file=file,
+        sample=_sample_of_text(model),
     )
+
+
+@torch.no_grad()
+def _sample_of_text(model: Any) -> Tensor:
+    """Some values of each parameter outside the visual tower, by which a change shows without hashing all.
+
+    Returns:
+        (N,) float32 on the CPU.
+    """
+    values = [value.flatten() for name, value in model.named_parameters() if not name.startswith("visual.")]
+    return torch.cat([value[:: max(1, len(value) // _SAMPLES)].float() for value in values]).cpu()

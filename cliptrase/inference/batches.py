@@ -117,9 +117,8 @@ class BatchSegmenter(nn.Module):
         require_whole_patches(self.protocol, self.patch)
         check_votes(self.protocol, self.methods)
         self.scale = float(clip.model.logit_scale.exp())
-        self.cache = TextCache(
-            cache_dir or default_cache_dir(), _text_identity(clip), clip.weights_hash, clip.tokenizer
-        )
+        self.cache_dir = cache_dir or default_cache_dir()
+        self.cache = self._cache_of(clip.weights_hash)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(clip.mean).view(3, 1, 1), persistent=False)
@@ -202,13 +201,20 @@ class BatchSegmenter(nn.Module):
         """
         names, templates = tuple(names), tuple(templates) or TEMPLATES[self.protocol.templates]
         with stage("text"):
-            embeddings = self.cache.load(names, templates)
+            if (weights := self.clip.text_hash()) != self.cache.weights:
+                self.cache = self._cache_of(weights)
+            cache = self.cache
+            embeddings = cache.load(names, templates)
             if embeddings is None or not has_direction(embeddings).all():
                 self.clip.hold_text()
                 embeddings = encode_names(self.model, self.clip.tokenizer, names, templates, progress)
                 require_directions(embeddings, names)
-                self.cache.save(names, templates, embeddings)
+                cache.save(names, templates, embeddings)
         return embeddings.to(self.device)
+
+    def _cache_of(self, weights: str) -> TextCache:
+        """The cache of the text tower with weights of a hash."""
+        return TextCache(self.cache_dir, _text_identity(self.clip), weights, self.clip.tokenizer)
 
     @torch.no_grad()
     def forward(

@@ -348,3 +348,15 @@ def test_place_of_the_cache(monkeypatch: pytest.MonkeyPatch, text_cache: Path, t
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_cache_dir() == tmp_path / ".cache" / "cliptrase"
+
+
+def test_text_towers_that_change_get_other_embeddings(tmp_path: Path) -> None:
+    """Kept under the loaded weights' hash, they would be another run's, too."""
+    first, second = (Segmenter(load_clip("embedded"), cache_dir=tmp_path) for _ in range(2))
+    loaded = first.embeddings(["sky"])
+    with torch.no_grad():
+        first.model.text_projection.mul_(torch.linspace(0.1, 2, first.model.text_projection.shape[1]))
+    changed = first.embeddings(["sky"])
+    assert not torch.equal(changed, loaded)
+    assert torch.equal(first.embeddings(["sky"]), changed)
+    assert torch.equal(second.embeddings(["sky"]), loaded)
