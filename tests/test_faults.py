@@ -126,6 +126,7 @@ def test_what_torchrun_started() -> None:
     told = {"TORCHELASTIC_RUN_ID": "none", "GROUP_WORLD_SIZE": "2", "WORLD_SIZE": "8", "SLURM_NTASKS": "1"}
     assert _started_elsewhere(told) == ("torchrun", 2, 8)
     assert _started_elsewhere({"WORLD_SIZE": "8"}) is None
+    assert _started_elsewhere({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8"}) is None  # handed down by another's job
 
 
 def test_the_cure_of_slurm(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

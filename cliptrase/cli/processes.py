@@ -149,7 +149,7 @@ class _Started(NamedTuple):
 
 def _started_elsewhere(environment: Mapping[str, str]) -> _Started | None:
     """How many processes torchrun or srun started, where one did and Lightning goes by it."""
-    if "TORCHELASTIC_RUN_ID" in environment:
+    if "TORCHELASTIC_RUN_ID" in environment and {"GROUP_WORLD_SIZE", "WORLD_SIZE"} <= environment.keys():
         return _Started("torchrun", int(environment["GROUP_WORLD_SIZE"]), int(environment["WORLD_SIZE"]))
     if "SLURM_NTASKS" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         return None

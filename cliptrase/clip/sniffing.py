@@ -2,7 +2,6 @@
 
 import json
 import re
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -38,13 +37,15 @@ def what_it_is(path: Path) -> str:
         head = file.read(_HEAD)
     if head.startswith(b"version https://git-lfs"):
         return "it is a Git LFS pointer, which only names the weights; get them by `git lfs pull` in its repository"
+    if not head.strip(b"\0"):  # tarfile and torch take it for an archive, and the former reads all of it
+        return "it begins with zeros, as a download that has made room and not come far; download it again"
     if said := next((what for magic, what in _MAGIC if head.startswith(magic)), ""):
         return f"it is {said}"
     if is_safetensors(path):
         return _cut_safetensors(path, size)
     if head.startswith(b"PK\x03\x04"):
         return _zip(path, size)
-    if tarfile.is_tarfile(path):
+    if head[257:262] == b"ustar":
         return "it is a tar archive; unpack it first"
     return _text(head)
 

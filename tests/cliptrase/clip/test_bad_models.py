@@ -225,6 +225,7 @@ FILES: dict[str, tuple[Callable[[dict[str, Tensor]], bytes], str]] = {
     "half of safetensors": (lambda state: save(state)[:200_000], "it is cut short: 200000 of .* bytes"),
     "header of safetensors": (lambda state: save(state)[:300], "it is cut short: 300 bytes"),
     "tar": (packed, "it is a tar archive; unpack it first"),
+    "zeros": (lambda _: bytes(5000), "it begins with zeros, as a download that has made room"),
     "gzip": (lambda _: b"\x1f\x8b\x08\x00" + bytes(50), "it is gzip-compressed: unpack it first"),
     "zip": (zipped, r"it is a zip archive of other files \(ViT-B-16/readme.txt\)"),
     "HDF5": (lambda _: b"\x89HDF\r\n\x1a\n" + bytes(50), "it is an HDF5 file"),
