@@ -17,6 +17,7 @@ from cliptrase.evaluation.provenance import Start
 from cliptrase.methods import Method
 from cliptrase.runs.plan import Plan
 
+_SOURCE = "source of method "
 _COUNTS = "counts of each picture, 2"  # the form in which a finished data set is kept
 
 
@@ -34,7 +35,7 @@ def identity(plan: Plan, start: Start) -> dict[str, Any]:
     run = {
         "protocol": plan.protocol.digest,
         "methods": ", ".join(method.name for method in plan.methods),
-        **{f"source of method {method.name}": source_of(method) for method in plan.methods},
+        **{f"{_SOURCE}{method.name}": source_of(method) for method in plan.methods},
         "weights": clip.weights_hash,
         "activation": clip.activation,
         "guest": f"{plan.guest.weights_hash} {plan.guest.config_hash}" if plan.guest else "none",
@@ -98,7 +99,11 @@ def hashed(*parts: Any) -> str:
 
 
 def _unequal(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    return [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+    found = [name for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
+    if one.get("methods") == other.get("methods"):
+        return found
+    # A method that one of them lacks is said by "methods"; nobody knows that its source would be another.
+    return [name for name in found if not name.startswith(_SOURCE) or (name in one and name in other)]
 
 
 def _source(value: Any) -> Any:

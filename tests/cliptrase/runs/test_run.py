@@ -239,7 +239,7 @@ def test_whatever_decides_a_figure_is_named() -> None:
     assert differences(base, identity_of()) == []
     changes = {
         "protocol": identity_of(protocol=get_protocol(size=224, eps=0.6, min_samples=3)),
-        "methods, source of method vanilla": identity_of(methods=["cliptrase", "vanilla"]),
+        "methods": identity_of(methods=["cliptrase", "vanilla"]),
         "activation": identity_of(clip=load_clip("embedded", activation="gelu")),
         "precision": identity_of(precision="bf16-mixed"),
         "limit_test_batches": identity_of(limit=1),
