@@ -112,7 +112,8 @@ def _reason(error: Exception, path: Path) -> tuple[str, str]:
             return f"Pillow reads no {ending[1:].upper()} files", cure_of(ending)
         return "it is of no format that Pillow reads", "replace it or take it away"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror, "replace it or take it away"
+        gone = isinstance(error, FileNotFoundError)
+        return error.strerror, "give the path of one that is there" if gone else "replace it or take it away"
     if isinstance(error, MemoryError):
         return "there is not memory enough for it", "reduce it or take it away"
     return one_line(error), "replace it or take it away"
