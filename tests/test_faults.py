@@ -346,8 +346,11 @@ def test_words_that_the_embedded_model_does_not_know(capsys: pytest.CaptureFixtu
     spec = replace(VOC20.spec, vocabulary=Vocabulary(single_names(["sky", "cat", "water", "dog"])))
     note_stand_in("embedded", [spec])
     told = capsys.readouterr().err
-    assert told.startswith("note: the embedded model is a stand-in that knows 16 words (grass, ")
-    assert told.endswith(", and not cat, dog; what it makes of those means nothing: give --model.clip ViT-B-16\n")
+    assert told.startswith(
+        "note: the embedded model is a stand-in that does not know cat, dog, and where it finds that means nothing; "
+        "it knows 16 words (grass, "
+    )
+    assert told.endswith("); --model.clip ViT-B-16 knows others\n")
     note_stand_in("ViT-B-16", [spec])
     note_stand_in("embedded", [replace(spec, vocabulary=Vocabulary(single_names(["sky"])))])
     assert capsys.readouterr().err == ""

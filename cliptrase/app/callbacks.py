@@ -31,7 +31,7 @@ def about(studio: Studio, model: ModelChoice, knows: Sequence[str]) -> str:
         knows: all that the model knows, where that is little.
     """
     weights = f", weights {model.pretrained}" if model.pretrained else ""
-    text = f"Answers come from the model {model.clip}{weights} under the protocol {studio.protocol.label}."
+    text = f"Answers come from the model “{model.clip}”{weights}, under the protocol “{studio.protocol.label}”."
     if knows:
         text += (
             f" This small model knows sixteen materials only, as drawn scenes show them: {', '.join(knows)}. "

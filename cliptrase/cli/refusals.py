@@ -43,8 +43,8 @@ def note_stand_in(clip: str, settings: Iterable[DatasetSpec]) -> None:
     words = dict.fromkeys(name for setting in settings for name in setting.vocabulary.names)
     if strange := [word for word in words if word not in NAMES]:
         remark(
-            f"the embedded model is a stand-in that knows {len(NAMES)} words ({', '.join(NAMES)}), and not "
-            f"{first_few(strange)}; what it makes of those means nothing: give --model.clip ViT-B-16"
+            f"the embedded model is a stand-in that does not know {first_few(strange)}, and where it finds that means "
+            f"nothing; it knows {len(NAMES)} words ({', '.join(NAMES)}); --model.clip ViT-B-16 knows others"
         )
 
 

@@ -108,7 +108,7 @@ def test_an_answer_and_what_follows_from_it(calls: Any, studio: Studio, picture:
 
 def test_the_page_says_who_answers(studio: Studio) -> None:
     head = unescape(callbacks.about(studio, ModelChoice("embedded"), ("wood", "sky")))
-    assert "the model embedded under the protocol photos 96" in head
+    assert "the model “embedded”, under the protocol “photos 96" in head
     assert "knows sixteen materials only" in head
     assert head.count("wood") == 1
     assert "materials" not in callbacks.about(studio, ModelChoice("ViT-B-16", "openai"), ())
