@@ -142,6 +142,14 @@ def test_the_report_fits_a_phone(finished: Run, tmp_path: Path) -> None:
     assert probed(finished, tmp_path, script, width=390) == "390 of 390"
 
 
+def test_a_phone_shows_the_miou_of_every_method(finished: Run, tmp_path: Path) -> None:
+    """Of the first table, without scrolling it."""
+    script = """const rights = [...page.querySelectorAll("table")[0].querySelectorAll("tbody .headline")].
+          map(one => one.getBoundingClientRect().right);
+        return `${rights.length} within ${Math.max(...rights) <= 390}`;"""
+    assert probed(finished, tmp_path, script, width=390) == "4 within true"
+
+
 def test_the_report_hands_its_tables_out(finished: Run, tmp_path: Path) -> None:
     """By a button, from a file: the text stands in the page, whatever becomes of the clipboard."""
     script = """const [csv, latex] = page.querySelectorAll(".block button"); const texts = [];
