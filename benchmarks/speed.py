@@ -2,7 +2,7 @@
 
 python -m benchmarks.speed
 python -m benchmarks.speed --models ViT-L-14 --sizes 336 --batch-sizes 1 8 64 --precisions bf16 --device cuda
-python -m benchmarks.speed --protocol sclip --batch-sizes 1 4 --names 21 171
+python -m benchmarks.speed --windows --batch-sizes 1 4 --names 21 171
 """
 
 import argparse
@@ -159,7 +159,8 @@ def measure_windows(
 
     def step() -> Tensor:
         with within(precision, device), listening(timer):
-            labels: Tensor = segmenter(images, classifier, (shape[0] * 3 // 2, shape[1] * 3 // 2)).labels["sclip"]
+            found = segmenter(images, classifier, (shape[0] * 3 // 2, shape[1] * 3 // 2)).labels
+            labels: Tensor = found[segmenter.methods[0].name]
             return labels
 
     def encode() -> None:
@@ -183,8 +184,8 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", nargs="+", default=["ViT-B-16"], help="open_clip architectures; weights are random")
-    parser.add_argument("--protocol", choices=["paper", "sclip"], default="paper", help="sclip: windows of 224")
-    parser.add_argument("--sizes", nargs="+", type=int, default=None, help="pixels of a side; 224 336, sclip: 336")
+    parser.add_argument("--windows", action="store_true", help="the step over those of protocol sclip")
+    parser.add_argument("--sizes", nargs="+", type=int, default=None, help="pixels; 224 336, with windows 336")
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[16])
     parser.add_argument("--precisions", nargs="+", choices=list(PRECISIONS), default=["fp32"])
     parser.add_argument("--names", nargs="+", type=int, default=[171])
@@ -198,15 +199,15 @@ def main(arguments: list[str] | None = None) -> None:
     if options.clock == "cpu" and options.device != "cpu":
         parser.error("--clock cpu does not see the work of another device; leave it out or give --device cpu")
     torch.set_num_threads(options.threads)
-    one = measure_one if options.protocol == "paper" else measure_windows
-    sizes = options.sizes or ([224, 336] if options.protocol == "paper" else [336])
+    one = measure_windows if options.windows else measure_one
+    sizes = options.sizes or ([336] if options.windows else [224, 336])
     about = record.facts(torch.device(options.device), threads=options.threads, clock=options.clock)
     rows = []
     print(" ".join(f"{name:>10.10}" for name in SHOWN))
     for model, size in itertools.product(options.models, sizes):
         decode = decode_ms(size, options.clock)
         for precision, names, batch in itertools.product(options.precisions, options.names, options.batch_sizes):
-            row = one(model, size, batch, precision, names, options) | {"decode": decode, "protocol": options.protocol}
+            row = one(model, size, batch, precision, names, options) | {"decode": decode}
             rows.append(row)
             print(" ".join(f"{record.show(row.get(name, '')):>10}" for name in SHOWN), flush=True)
     path = record.store("speed", rows, about, options.out)
