@@ -48,7 +48,7 @@ def wall_seconds(root: Path, clip: Path, processes: int, options: argparse.Names
     command = [sys.executable, "cli.py", "test", "--config", f"configs/paper_{options.size}.yaml"]
     command += ["--data", "Folder", "--data.root", str(root), "--data.classes", json.dumps(NAMES)]
     command += ["--data.batch_size", str(options.batch_size), "--data.num_workers", str(options.workers)]
-    command += ["--model.clip", f"local-dir:{clip}", "--model.pretrained", "null"]
+    command += ["--model.clip", f"local-dir:{clip}"]
     command += ["--trainer.default_root_dir", str(clip.parent / "out"), "--trainer.callbacks", "null"]
     command += ["--trainer.accelerator", options.accelerator, "--trainer.devices", str(processes)]
     command += ["--trainer.strategy", "ddp" if processes > 1 else "auto", "--trainer.enable_progress_bar", "false"]
